@@ -1,0 +1,92 @@
+//! F1: the two impure inputs, time and entropy. Everything below the top floor gets them from here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+/// Where the service's time comes from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The operating system's time.
+    System,
+    /// A time that only `advance_to` moves, and only forward.
+    Test(Arc<Mutex<Timestamp>>),
+}
+
+/// The test clock was asked to go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the test clock stands at {now} and only moves forward")]
+pub struct Backwards {
+    /// Where the clock stands.
+    pub now: Timestamp,
+}
+
+impl Clock {
+    /// A test clock that starts at `start`, cut to milliseconds.
+    pub fn test(start: Timestamp) -> Self {
+        Self::Test(Arc::new(Mutex::new(whole_millis(start))))
+    }
+
+    /// The present instant, cut to the milliseconds that the database keeps.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the operating system"
+    )]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => whole_millis(Timestamp::now()),
+            Self::Test(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Whether this is a test clock.
+    pub fn is_test(&self) -> bool {
+        matches!(self, Self::Test(_))
+    }
+
+    /// Moves a test clock to `to`. A system clock stays as it is.
+    pub fn advance_to(&self, to: Timestamp) -> Result<(), Backwards> {
+        if let Self::Test(now) = self {
+            let mut now = now.lock().unwrap_or_else(PoisonError::into_inner);
+            if to < *now {
+                return Err(Backwards { now: *now });
+            }
+            *now = whole_millis(to);
+        }
+        Ok(())
+    }
+}
+
+fn whole_millis(instant: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(instant.as_millisecond()).expect("a timestamp cut to milliseconds stays in range")
+}
+
+/// 128 bits from the operating system's random source.
+///
+/// # Panics
+/// Where the operating system has no random source: nothing safe can be done without one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that asks the operating system"
+)]
+pub fn entropy() -> u128 {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).expect("the operating system has a random source");
+    u128::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_clock_only_moves_forward() {
+        let start: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let clock = Clock::test(start);
+        assert_eq!(clock.advance_to(start), Ok(()));
+        let later = "2026-03-02T00:00:00Z".parse().unwrap();
+        clock.advance_to(later).unwrap();
+        assert_eq!(clock.advance_to(start), Err(Backwards { now: later }));
+        assert_eq!(clock.now(), later);
+    }
+}

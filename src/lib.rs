@@ -1,0 +1,4 @@
+//! Recoup: dunning and payment recovery.
+
+pub mod clock;
+pub mod domain;

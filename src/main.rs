@@ -1,0 +1,2 @@
+//! Recoup.
+fn main() {}
