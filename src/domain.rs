@@ -1,4 +1,7 @@
 //! F0, pure: words, state and decisions. No async, no IO, no clock, no entropy, no logging.
 
+pub mod decline;
 pub mod ids;
+pub mod message;
 pub mod money;
+pub(crate) mod words;

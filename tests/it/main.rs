@@ -1,5 +1,4 @@
 //! The one integration test binary: stories with dates, on both databases.
-#![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on should panic where it stands"
 )]
