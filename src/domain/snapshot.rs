@@ -1,0 +1,176 @@
+//! The truth about one invoice as read from the provider at one instant. Webhooks are only hints to read it again.
+
+use jiff::Timestamp;
+
+use super::decline::Decline;
+use super::money::Money;
+use super::words::words;
+
+words! {
+    /// Where the provider says the invoice stands.
+    InvoiceStatus {
+        /// Not yet finalized.
+        Draft = "draft",
+        /// Finalized and owed.
+        Open = "open",
+        /// Settled.
+        Paid = "paid",
+        /// Cancelled by the merchant; nothing is owed.
+        Void = "void",
+        /// Given up by the merchant.
+        Uncollectible = "uncollectible",
+    }
+}
+
+words! {
+    /// Where the provider says the subscription stands.
+    SubscriptionStatus {
+        /// In its trial.
+        Trialing = "trialing",
+        /// Paid up.
+        Active = "active",
+        /// The first payment is still missing; the customer is on-session.
+        Incomplete = "incomplete",
+        /// The first payment never came.
+        IncompleteExpired = "incomplete_expired",
+        /// A renewal is unpaid and still chased.
+        PastDue = "past_due",
+        /// A renewal is unpaid and no longer chased by the provider.
+        Unpaid = "unpaid",
+        /// Ended.
+        Canceled = "canceled",
+        /// Paused after a trial without a payment method.
+        Paused = "paused",
+    }
+}
+
+words! {
+    /// Why the provider says a subscription was cancelled.
+    CancelReason {
+        /// The customer or staff asked for it.
+        Requested = "cancellation_requested",
+        /// The provider ended it for non-payment.
+        PaymentFailed = "payment_failed",
+        /// The provider ended it because of a dispute.
+        PaymentDisputed = "payment_disputed",
+    }
+}
+
+words! {
+    /// Where the invoice's newest payment stands.
+    PaymentStatus {
+        /// The last charge failed, or none was made.
+        Failed = "failed",
+        /// The customer must confirm it.
+        RequiresAction = "requires_action",
+        /// Sent, and the answer takes days (bank debits).
+        Processing = "processing",
+        /// It succeeded.
+        Succeeded = "succeeded",
+        /// It was cancelled.
+        Canceled = "canceled",
+    }
+}
+
+/// The invoice's newest payment at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentSeen {
+    /// The provider's name for the newest charge, where one was made.
+    pub charge_id: Option<String>,
+    /// The provider's name for the payment that the charges belong to (Stripe: the payment intent).
+    pub payment_id: Option<String>,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// When the newest charge was made.
+    pub charged_at: Option<Timestamp>,
+    /// Why the newest charge was declined, where it was.
+    pub decline: Option<Decline>,
+    /// The payment method that was charged.
+    pub payment_method: Option<String>,
+    /// The provider's stable name for the card behind the payment method, alike for every copy of it.
+    pub fingerprint: Option<String>,
+    /// The card's brand and last four digits, for mails.
+    pub card: Option<CardShown>,
+    /// Whether the customer disputes the charge.
+    pub disputed: bool,
+    /// Whether the charge was paid back in full.
+    pub refunded: bool,
+}
+
+/// What a mail may say about a card.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CardShown {
+    /// The brand as the provider names it, such as `visa`.
+    pub brand: String,
+    /// The last four digits.
+    pub last4: String,
+}
+
+/// The invoice's subscription at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionSeen {
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// When a cancellation was asked for or took effect.
+    pub canceled_at: Option<Timestamp>,
+    /// Whether it ends with its running period.
+    pub cancel_at_period_end: bool,
+    /// Why it was cancelled, where the provider says so.
+    pub cancel_reason: Option<CancelReason>,
+    /// Whether collection is paused at the provider.
+    pub collection_paused: bool,
+    /// The payment method that the subscription itself names; it wins over the customer's.
+    pub payment_method: Option<String>,
+}
+
+/// The customer at the provider: whom to write to, how, and what to charge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomerSeen {
+    /// Where mails go.
+    pub email: Option<String>,
+    /// How mails greet.
+    pub name: Option<String>,
+    /// The first preferred locale.
+    pub locale: Option<String>,
+    /// The IANA time zone, where the provider's metadata names one.
+    pub zone: Option<String>,
+    /// The default payment method of the customer.
+    pub payment_method: Option<String>,
+}
+
+/// One invoice with all that a decision needs, read at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The provider's name for the invoice.
+    pub invoice_id: String,
+    /// The provider's name for the customer.
+    pub customer_id: String,
+    /// The provider's name for the subscription, where the invoice belongs to one.
+    pub subscription_id: Option<String>,
+    /// Where the invoice stands.
+    pub status: InvoiceStatus,
+    /// What is still owed.
+    pub amount_remaining: Money,
+    /// What was paid so far.
+    pub amount_paid: Money,
+    /// When the invoice was paid, where it was.
+    pub paid_at: Option<Timestamp>,
+    /// Whether it was marked paid without money through the provider.
+    pub paid_out_of_band: bool,
+    /// Whether the provider charges it by itself (as against invoices that are sent).
+    pub automatic: bool,
+    /// Whether a charge was attempted at all.
+    pub attempted: bool,
+    /// When the provider itself will charge next, if its own retries are on.
+    pub provider_next_attempt_at: Option<Timestamp>,
+    /// The provider's page where the customer can pay or confirm.
+    pub pay_url: Option<String>,
+    /// What was bought, in a few words, where the invoice says so.
+    pub description: Option<String>,
+    /// The newest payment, where one exists.
+    pub payment: Option<PaymentSeen>,
+    /// The subscription, where one exists.
+    pub subscription: Option<SubscriptionSeen>,
+    /// The customer.
+    pub customer: CustomerSeen,
+}
