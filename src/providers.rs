@@ -73,6 +73,10 @@ pub enum Hint {
         customer_id: String,
         /// The payment method, where the event names it.
         payment_method: Option<String>,
+        /// The stable name of the card behind it, where the event names it.
+        fingerprint: Option<String>,
+        /// Whether a known payment method got new data (card updater), as against a new one.
+        renewed: bool,
     },
     /// Contact data of a customer changed.
     Customer {
