@@ -3,12 +3,17 @@
 pub mod calendar;
 pub mod campaign;
 pub mod case;
+pub mod ceiling;
 pub mod command;
+pub mod decide;
 pub mod decline;
 pub mod event;
+pub mod explain;
+pub mod forecast;
 pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
+pub mod schedule;
 pub mod snapshot;
 pub(crate) mod words;
