@@ -29,7 +29,7 @@ const KEPT_FROM: &str = "Billing <billing@localhost>";
 /// Where mails go; a closed set.
 pub enum Transport {
     /// To a relay, over SMTP.
-    Smtp(Relay),
+    Smtp(Box<Relay>),
     /// Nowhere: the notification row is the mail, and the dashboard shows it.
     Kept,
 }
@@ -93,7 +93,7 @@ impl Mailer {
     /// without it) or `smtps://USER:PASSWORD@HOST:PORT` (TLS from the first byte). Fails where a setting is unusable.
     pub fn new(smtp_url: Option<&SecretString>, from: Option<&str>) -> Result<Self, MailerError> {
         let transport = match smtp_url {
-            Some(url) => Transport::Smtp(Relay::from_url(url)?),
+            Some(url) => Transport::Smtp(Box::new(Relay::from_url(url)?)),
             None => Transport::Kept,
         };
         let from = match (from, &transport) {

@@ -1,5 +1,7 @@
 //! The languages customers are written to in: how each shows money, dates and reasons.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -152,7 +154,7 @@ impl Locale {
         if decimals > 0 {
             let width = usize::try_from(decimals).expect("a currency has a handful of decimals");
             number.push_str(self.decimal_mark);
-            number.push_str(&format!("{:0width$}", amount_minor % unit));
+            write!(number, "{:0width$}", amount_minor % unit).expect("a string takes all that is written");
         }
         number
     }

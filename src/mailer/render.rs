@@ -101,12 +101,7 @@ const MESSAGES: [[Source; 21]; 2] = [locale!("en"), locale!("de")];
 impl Templates {
     /// Parses every embedded template; fails on the first that is faulty.
     pub fn new() -> Result<Self, RenderError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.set_syntax(own_line_blocks()?);
-        // The debug form of an error quotes the variables, which are personal data.
-        environment.set_debug(false);
+        let mut environment = environment()?;
         for (name, source) in SHARED.iter().chain(MESSAGES.as_flattened()) {
             environment
                 .add_template(name, source)
@@ -141,10 +136,17 @@ impl Templates {
     }
 }
 
-/// A block tag on a line of its own leaves no line behind.
-fn own_line_blocks() -> Result<SyntaxConfig, RenderError> {
+/// An environment without templates, with every limit set.
+fn environment() -> Result<Environment<'static>, RenderError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    // The debug form of an error quotes the variables, which are personal data.
+    environment.set_debug(false);
+    // A block tag on a line of its own leaves no line behind.
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    syntax.map_err(|error| fault("syntax", error))
+    environment.set_syntax(syntax.map_err(|error| fault("syntax", error))?);
+    Ok(environment)
 }
 
 fn fault(name: &str, error: minijinja::Error) -> RenderError {
@@ -163,4 +165,42 @@ fn joined_paragraphs(text: &str) -> String {
         }
     }
     lines.join("\n").trim_end().to_owned() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(name: &'static str, source: &'static str) -> Result<String, String> {
+        let mut environment = environment().unwrap();
+        environment.add_template(name, source).unwrap();
+        let templates = Templates { environment };
+        let mut context = MailContext::samples(Message::Reminder).remove(0);
+        "<Larkspur>".clone_into(&mut context.company_name);
+        let view = context.view(Message::Reminder, Locale::all()[0]).unwrap();
+        templates
+            .part(name, &view)
+            .map_err(|error| format!("{error} {error:?}"))
+    }
+
+    #[test]
+    fn a_missing_variable_is_an_error_that_tells_no_facts() {
+        let error = outcome("x.txt", "Dear {{ first_name }},").unwrap_err();
+        assert!(error.contains("x.txt") && !error.contains("Marlene"), "{error}");
+        assert!(outcome("x.txt", "{% if first_name %}Dear{% endif %}").is_err());
+    }
+
+    #[test]
+    fn a_template_that_runs_away_is_stopped() {
+        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+        assert!(outcome("x.txt", endless).unwrap_err().contains("fuel"));
+        let long = "{% for a in range(2000) %}0123456789012345678901234567890123456789{% endfor %}";
+        assert!(outcome("x.txt", long).unwrap_err().contains("more than"));
+    }
+
+    #[test]
+    fn the_file_name_decides_what_is_escaped() {
+        assert_eq!(outcome("x.html", "{{ company }}").unwrap(), "&lt;Larkspur&gt;");
+        assert_eq!(outcome("x.txt", "{{ company }}").unwrap(), "<Larkspur>");
+    }
 }

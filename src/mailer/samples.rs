@@ -23,7 +23,9 @@ impl MailContext {
             samples.push(sample);
         }
         let mut bare = full;
-        FORGETS.iter().for_each(|forget| forget(&mut bare));
+        for forget in FORGETS {
+            forget(&mut bare);
+        }
         samples.push(bare);
         samples
     }
@@ -49,7 +51,7 @@ fn full(message: Message) -> MailContext {
         company_name: "Larkspur".to_owned(),
         support_contact: Some("help@larkspur.example".to_owned()),
         amount: money(123_456, "EUR"),
-        plan: Some("Studio, yearly".to_owned()),
+        plan: Some("Larkspur Studio".to_owned()),
         decline_kind: Some(decline_kind(message)),
         card: Some(Card {
             brand: "visa".to_owned(),

@@ -80,7 +80,11 @@ impl Relay {
                 "expected a host, an optional port, and nothing after them but ?tls=required",
             ));
         }
-        let tls = || TlsParameters::new(host.clone()).map_err(|_| fault("TLS cannot be set up for this host"));
+        let tls = || {
+            TlsParameters::new(host.clone()).map_err(|_| {
+                fault("TLS cannot be set up: is the host a server name, and are CA certificates installed?")
+            })
+        };
         let (security, default_port) = match (url.scheme(), url.query()) {
             ("smtp", None) => (Security::Plain, 25),
             ("smtp", Some("tls=required")) => (Security::StartTls(tls()?), 587),

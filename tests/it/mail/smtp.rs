@@ -1,5 +1,6 @@
 //! How each send ends, against a scripted server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -196,9 +197,13 @@ async fn a_clean_connection_is_used_again_until_it_is_old() {
 #[tokio::test]
 async fn at_most_four_connections_are_open() {
     let server = SmtpServer::start(&[]).await;
-    let mailer = mailer(server.addr);
-    let mails: Vec<_> = (0..40).map(|n| email(&format!("jo{n}@example.com"))).collect();
-    let outcomes = futures_util::future::join_all(mails.iter().map(|mail| mailer.send(mail, now()))).await;
+    let mailer = Arc::new(mailer(server.addr));
+    let mut sends = tokio::task::JoinSet::new();
+    for n in 0..40 {
+        let mailer = Arc::clone(&mailer);
+        sends.spawn(async move { mailer.send(&email(&format!("jo{n}@example.com")), now()).await });
+    }
+    let outcomes = sends.join_all().await;
     assert!(
         outcomes.iter().all(|outcome| *outcome == SendOutcome::Sent),
         "{outcomes:?}"

@@ -129,7 +129,7 @@ fn each_fact_that_is_known_is_told() {
             Locale::pick(Some(tag), None),
             &full(Message::Reminder),
         );
-        let always = ["Marlene Okafor", "Larkspur", "Studio, yearly", "help@larkspur.example"];
+        let always = ["Marlene Okafor", "Larkspur", "Larkspur Studio", "help@larkspur.example"];
         for fact in expected.into_iter().chain(always) {
             assert!(
                 mail.text.contains(fact) && mail.html.contains(fact),
@@ -244,6 +244,18 @@ fn the_readme_names_every_variable() {
             "{message} is missing in the README"
         );
     }
+}
+
+#[test]
+fn a_message_without_a_name_to_sign_with_is_not_written() {
+    let templates = Templates::new().unwrap();
+    let mut unsigned = full(Message::Reminder);
+    " \u{202e}\n".clone_into(&mut unsigned.company_name);
+    let error = templates
+        .render(Message::Reminder, Locale::all()[0], &unsigned)
+        .err()
+        .unwrap();
+    assert_eq!(error.to_string(), "the company name is empty");
 }
 
 fn full(message: Message) -> MailContext {
