@@ -92,6 +92,8 @@ fn only_web_links_are_shown() {
         "https://bank.example@evil.example/",
         "not a link",
         "vbscript:x",
+        "javascript://pay.example/%0aalert(1)",
+        "ftp://evil.example/x",
         "java\nscript:x",
     ];
     for (message, locale) in all() {
