@@ -5,6 +5,8 @@ mod settings;
 mod smtp;
 mod templates;
 
+use std::sync::LazyLock;
+
 use recoup::domain::ids::NotificationId;
 use recoup::domain::message::Message;
 use recoup::mailer::{Email, Locale, MailContext, Rendered, Templates};
@@ -17,7 +19,8 @@ fn all() -> impl Iterator<Item = (Message, &'static Locale)> {
 }
 
 fn render(message: Message, locale: &Locale, context: &MailContext) -> Rendered {
-    let rendered = Templates::new().unwrap().render(message, locale, context);
+    static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| Templates::new().unwrap());
+    let rendered = TEMPLATES.render(message, locale, context);
     rendered.unwrap_or_else(|error| panic!("{message} in {}: {error}", locale.tag()))
 }
 
