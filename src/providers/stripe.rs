@@ -90,7 +90,16 @@ impl Provider for Stripe {
     }
 
     async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError> {
-        read::snapshot(&self.client, invoice_id).await
+        // It takes several calls in a row; together they get the time of one, for they all fall into one lease.
+        let read = read::snapshot(&self.client, invoice_id);
+        tokio::time::timeout(client::CALL_TIMEOUT, read)
+            .await
+            .unwrap_or_else(|_| {
+                Err(ReadError::Unavailable {
+                    reason: "timed out".to_owned(),
+                    retry_after: None,
+                })
+            })
     }
 
     async fn invoice_of(&self, payment_id: Option<&str>, charge_id: Option<&str>) -> Result<Option<String>, ReadError> {

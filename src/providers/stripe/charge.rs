@@ -9,10 +9,13 @@ use super::payment::{self, Instrument};
 use super::wire::{ApiError, Charge, Invoice, PaymentIntent, Ref, id_of};
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::PaymentStatus;
-use crate::providers::{ChargeOutcome, ChargeRequest, Receipt, Refusal};
+use crate::providers::{ChargeOutcome, ChargeRequest, ReadError, Receipt, Refusal};
 
 /// How long to wait where another call holds the key or the invoice, and the provider does not say how long.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the reads behind a charge's answer may take in all: charge and reads together stay below the lease.
+const FOLLOW_UP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Error codes that ask for the customer.
 const ASKS_CUSTOMER: [&str; 4] = [
@@ -127,7 +130,7 @@ async fn is_last_part(client: &Client, request: &ChargeRequest, amount_paid: i64
     if amount_paid < request.amount.amount_minor {
         return Some(false);
     }
-    let entries = payment::entries(client, &request.invoice_id).await.ok()?;
+    let entries = in_time(payment::entries(client, &request.invoice_id)).await?;
     let parts: Vec<i64> = entries
         .iter()
         .filter(|entry| entry.status.as_deref() == Some("paid"))
@@ -159,7 +162,7 @@ fn charge_of(invoice: &Invoice) -> Option<String> {
 /// a decline inside this very answer is one; what has to be read for could be an older one.
 async fn still_open(client: &Client, request: &ChargeRequest, invoice: &mut Invoice) -> ChargeOutcome {
     let embedded = embedded_intent(invoice);
-    let Ok(payments) = payment::of_invoice(client, &request.invoice_id, invoice).await else {
+    let Some(payments) = in_time(payment::of_invoice(client, &request.invoice_id, invoice)).await else {
         return unknown("the invoice is still open and its payment cannot be read", None);
     };
     let Some(seen) = payments.newest else {
@@ -248,7 +251,7 @@ async fn declined(client: &Client, mut error: ApiError) -> ChargeOutcome {
         .or_else(|| id_of(intent.as_ref().and_then(|intent| intent.latest_charge.as_ref())));
     // Only the charge says what the network answered, or that the provider blocked it; without it the decline still holds.
     let charge: Option<Charge> = match &charge_id {
-        Some(id) => client.read_detail(&["charges", id]).await,
+        Some(id) => in_time(client.read_optional(&["charges", id], &[])).await.flatten(),
         None => None,
     };
     let waits = intent.as_ref().and_then(|intent| intent.status.as_deref()) == Some("requires_action");
@@ -266,6 +269,11 @@ async fn declined(client: &Client, mut error: ApiError) -> ChargeOutcome {
         fingerprint: instrument.fingerprint,
         card: instrument.card,
     })
+}
+
+/// What a read that only helps to understand the answer brings; any failure counts as nothing.
+async fn in_time<T>(read: impl Future<Output = Result<T, ReadError>>) -> Option<T> {
+    tokio::time::timeout(FOLLOW_UP_TIMEOUT, read).await.ok()?.ok()
 }
 
 /// Stripe has no code of its own for every one of these, so the message must do.

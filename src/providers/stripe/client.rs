@@ -17,8 +17,6 @@ use crate::providers::ReadError;
 const API_VERSION: &str = "2025-03-31.basil";
 /// The total timeout of one call; the lease of a case is three times as long.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// The total timeout of a read that only adds detail to a charge's answer.
-pub(super) const DETAIL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -117,7 +115,7 @@ impl Client {
 
     /// Reads an object; a 404 counts as `NotFound` only in Stripe's own error shape, for a wrong base answers 404 as well.
     pub async fn read<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, ReadError> {
-        let answer = self.get(path, query, None).await?;
+        let answer = self.get(path, query).await?;
         match answer.status {
             404 if answer.error().is_some() => Err(ReadError::NotFound),
             _ => answer.read(),
@@ -130,7 +128,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Option<T>, ReadError> {
-        let answer = match self.get(path, query, None).await {
+        let answer = match self.get(path, query).await {
             Ok(answer) => answer,
             Err(ReadError::NotFound) => return Ok(None),
             Err(other) => return Err(other),
@@ -140,12 +138,6 @@ impl Client {
         } else {
             answer.read().map(Some)
         }
-    }
-
-    /// Reads an object that only adds detail: any failure counts as missing, after a shorter wait.
-    pub async fn read_detail<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
-        let answer = self.get(path, &[], Some(DETAIL_TIMEOUT)).await.ok()?;
-        answer.read().ok()
     }
 
     /// Sends a command with its idempotency key.
@@ -163,15 +155,12 @@ impl Client {
         self.exchange(request).await
     }
 
-    async fn get(&self, path: &[&str], query: &[(&str, &str)], timeout: Option<Duration>) -> Result<Answer, ReadError> {
+    async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer, ReadError> {
         // An identifier that cannot stand in a path names nothing.
         let url = self.url(path).ok_or(ReadError::NotFound)?;
         let mut request = self.http.get(url);
         if !query.is_empty() {
             request = request.query(query);
-        }
-        if let Some(timeout) = timeout {
-            request = request.timeout(timeout);
         }
         self.exchange(request).await.map_err(|lost| ReadError::Unavailable {
             reason: lost.reason().to_owned(),

@@ -169,7 +169,7 @@ fn decline_at(status: PaymentStatus, error: Option<&ApiError>, charge: Option<&C
         PaymentStatus::Failed | PaymentStatus::Canceled => {
             (error.is_some() || charge_failed).then(|| decline(error, charge))
         }
-        PaymentStatus::RequiresAction if error.is_some() => Some(decline(error, charge)),
+        // An error beside it can only be older.
         PaymentStatus::RequiresAction => Some(authentication_required()),
         PaymentStatus::Processing | PaymentStatus::Succeeded => None,
     }
