@@ -1,9 +1,19 @@
 //! F0, pure: words, state and decisions. No async, no IO, no clock, no entropy, no logging.
 
+pub mod calendar;
 pub mod campaign;
+pub mod case;
+pub mod ceiling;
+pub mod command;
+pub mod decide;
 pub mod decline;
+pub mod event;
+pub mod explain;
+pub mod forecast;
 pub mod ids;
 pub mod message;
 pub mod money;
+pub mod outcome;
+pub mod schedule;
 pub mod snapshot;
 pub(crate) mod words;

@@ -1,5 +1,9 @@
-//! A campaign: the versioned plan of a case.
+//! A campaign: the versioned plan of a case, as a person writes it in TOML.
 
+use serde::{Deserialize, Serialize};
+
+use super::decline::{DeclineKind, Disposition};
+use super::message::Message;
 use super::words::words;
 
 words! {
@@ -13,5 +17,215 @@ words! {
         MarkUncollectible = "mark_uncollectible",
         /// Nothing is done; the invoice stays open.
         LeaveOpen = "leave_open",
+    }
+}
+
+/// The campaign that is built in.
+const DEFAULT: &str = include_str!("campaign/default.toml");
+
+/// The most charges one ladder may name, and the most message steps of a campaign.
+const STEPS_MAX: usize = 30;
+/// The longest campaign, in days.
+const DAYS_MAX: u16 = 365;
+
+/// A campaign in one version. A case keeps the version it was opened with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Campaign {
+    /// Its name.
+    pub name: String,
+    /// Its version, from 1.
+    pub version: u32,
+    /// When to charge, by decline kind. A kind without a ladder is never charged by schedule.
+    #[serde(default, rename = "ladder")]
+    pub ladders: Vec<Ladder>,
+    /// What to write, in order of time.
+    #[serde(default, rename = "message")]
+    pub messages: Vec<MessageStep>,
+    /// How it ends.
+    #[serde(rename = "final")]
+    pub ending: Ending,
+}
+
+/// The charges planned for some decline kinds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ladder {
+    /// The kinds it is for.
+    pub kinds: Vec<DeclineKind>,
+    /// Days after the case was opened, at `at` local time.
+    #[serde(default)]
+    pub days: Vec<u16>,
+    /// Hours after this kind was first seen.
+    #[serde(default)]
+    pub hours: Vec<u16>,
+    /// The local time of the day steps, `HH:MM`.
+    #[serde(default = "nine")]
+    pub at: jiff::civil::Time,
+}
+
+/// One message of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageStep {
+    /// Its key, unique in the campaign: a case receives each step at most once.
+    pub key: String,
+    /// The message to send.
+    pub message: Message,
+    /// The dispositions it is for.
+    pub dispositions: Vec<Disposition>,
+    /// When it is due.
+    pub when: When,
+}
+
+/// When a message is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum When {
+    /// Hours after the present disposition was first seen.
+    AfterHours(u16),
+    /// Days after the present disposition was first seen, at local time.
+    AfterDays {
+        /// How many days.
+        days: u16,
+        /// The local time.
+        at: jiff::civil::Time,
+    },
+    /// Days before the final action, at local time.
+    BeforeFinal {
+        /// How many days.
+        days: u16,
+        /// The local time.
+        at: jiff::civil::Time,
+    },
+}
+
+/// How a campaign ends without money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ending {
+    /// Days after the case was opened.
+    pub after_days: u16,
+    /// The local time.
+    pub at: jiff::civil::Time,
+    /// What is done at the provider.
+    pub action: FinalAction,
+}
+
+/// A campaign that cannot be used, with all its faults.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct BadCampaign(pub Vec<String>);
+
+fn nine() -> jiff::civil::Time {
+    jiff::civil::time(9, 0, 0, 0)
+}
+
+impl Campaign {
+    /// The campaign that is built in.
+    pub fn embedded() -> Self {
+        Self::parse(DEFAULT).expect("the embedded campaign is checked by a test")
+    }
+
+    /// Reads a campaign from TOML and checks it.
+    pub fn parse(text: &str) -> Result<Self, BadCampaign> {
+        let campaign: Self = toml::from_str(text).map_err(|error| BadCampaign(vec![error.to_string()]))?;
+        let faults = campaign.faults();
+        if faults.is_empty() {
+            Ok(campaign)
+        } else {
+            Err(BadCampaign(faults))
+        }
+    }
+
+    /// Everything that is wrong with it, each with how to mend it.
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.name.is_empty() || self.version == 0 {
+            faults.push("name must not be empty and version starts at 1".to_owned());
+        }
+        if !(1..=DAYS_MAX).contains(&self.ending.after_days) {
+            faults.push(format!("final.after_days must be 1 to {DAYS_MAX}"));
+        }
+        for kind in DeclineKind::ALL {
+            if self.ladders.iter().filter(|ladder| ladder.kinds.contains(kind)).count() > 1 {
+                faults.push(format!("{kind} has more than one ladder: keep one"));
+            }
+        }
+        for (number, ladder) in self.ladders.iter().enumerate() {
+            faults.extend(ladder.faults().map(|fault| format!("ladder {}: {fault}", number + 1)));
+            if ladder.days.last().is_some_and(|day| *day >= self.ending.after_days) {
+                faults.push(format!(
+                    "ladder {}: a charge on or after the final day would never be made",
+                    number + 1
+                ));
+            }
+        }
+        if self.messages.len() > STEPS_MAX {
+            faults.push(format!("at most {STEPS_MAX} messages are allowed"));
+        }
+        for (index, step) in self.messages.iter().enumerate() {
+            if self.messages[..index].iter().any(|earlier| earlier.key == step.key) {
+                faults.push(format!(
+                    "message {:?} is there twice: give each step its own key",
+                    step.key
+                ));
+            }
+        }
+        faults
+    }
+
+    /// The ladder for a kind of decline.
+    pub fn ladder(&self, kind: DeclineKind) -> Option<&Ladder> {
+        self.ladders.iter().find(|ladder| ladder.kinds.contains(&kind))
+    }
+}
+
+impl Ladder {
+    fn faults(&self) -> impl Iterator<Item = String> {
+        let mut faults = Vec::new();
+        if self.days.is_empty() == self.hours.is_empty() {
+            faults.push("give either days or hours".to_owned());
+        }
+        if self.kinds.is_empty() {
+            faults.push("kinds must not be empty".to_owned());
+        }
+        for steps in [&self.days, &self.hours] {
+            if !steps.is_sorted_by(|a, b| a < b) || steps.first() == Some(&0) || steps.len() > STEPS_MAX {
+                faults.push(format!("steps must rise from 1 upwards, at most {STEPS_MAX} of them"));
+            }
+        }
+        faults.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_campaign_is_whole() {
+        let campaign = Campaign::embedded();
+        assert_eq!((campaign.name.as_str(), campaign.version), ("default", 1));
+        assert_eq!(
+            campaign.ladder(DeclineKind::InsufficientFunds).unwrap().days,
+            [1, 3, 7, 14]
+        );
+        assert_eq!(campaign.ladder(DeclineKind::IssuerDown).unwrap().hours, [1, 6, 24]);
+        assert_eq!(campaign.ladder(DeclineKind::LostStolen), None);
+        assert_eq!(
+            (campaign.ending.after_days, campaign.ending.action),
+            (21, FinalAction::Cancel)
+        );
+    }
+
+    #[test]
+    fn every_fault_is_listed_at_once() {
+        let text = DEFAULT
+            .replace("days = [1, 3, 7, 14]", "days = [3, 1]")
+            .replace("after_days = 21", "after_days = 0");
+        let BadCampaign(faults) = Campaign::parse(&text).unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(Campaign::parse("name = 1").is_err());
     }
 }

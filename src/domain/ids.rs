@@ -96,6 +96,6 @@ mod tests {
         let early = CaseId::new(1_767_225_600_000, u128::MAX);
         let late = CaseId::new(1_767_225_600_001, 0);
         assert!(early < late);
-        assert_eq!(late.as_str(), "case_019b76da800100000000000000000000");
+        assert_eq!(late.as_str(), "case_019b76daa80100000000000000000000");
     }
 }

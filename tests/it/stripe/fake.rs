@@ -38,10 +38,11 @@ impl Reply {
     }
 
     fn announced(status: u16, headers: &[(&str, &str)], body: &str, length: usize) -> Self {
-        let headers: String = headers
+        let headers: Vec<String> = headers
             .iter()
             .map(|(name, value)| format!("{name}: {value}\r\n"))
             .collect();
+        let headers = headers.concat();
         Self::Bytes(format!(
             "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
         ))

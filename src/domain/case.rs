@@ -1,0 +1,401 @@
+//! A case: one invoice being chased, from its first failed automatic charge to exactly one outcome.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::campaign::FinalAction;
+use super::decline::Decline;
+use super::ids::{AttemptId, CaseId};
+use super::money::Money;
+use super::outcome::{Outcome, Status};
+use super::snapshot::CardShown;
+use super::words::words;
+
+words! {
+    /// Who may charge an invoice; never both.
+    Collector {
+        /// Recoup.
+        Us = "us",
+        /// The provider's own retries.
+        Provider = "provider",
+    }
+}
+
+words! {
+    /// Who made an attempt.
+    Origin {
+        /// Recoup, by its schedule.
+        Us = "us",
+        /// The provider, by its own schedule.
+        Provider = "provider",
+        /// The customer, on-session.
+        Customer = "customer",
+        /// Recoup, because staff asked for it.
+        Staff = "staff",
+    }
+}
+
+words! {
+    /// Why a charge of ours is made.
+    Trigger {
+        /// The ladder of the campaign says so.
+        Schedule = "schedule",
+        /// A new or renewed payment method arrived.
+        CardUpdate = "card_update",
+        /// Staff asked for it.
+        Staff = "staff",
+    }
+}
+
+words! {
+    /// Something about a case that a person should see.
+    Warning {
+        /// The provider plans retries of its own although we are the collector; we do not charge meanwhile.
+        ProviderRetriesOn = "provider_retries_on",
+        /// The decline is our own fault.
+        MerchantFault = "merchant_fault",
+        /// The customer has no address we could write to.
+        NoAddress = "no_address",
+        /// The provider refuses our calls: credentials, rights or the request itself.
+        ProviderRefuses = "provider_refuses",
+        /// The provider no longer knows the invoice.
+        InvoiceMissing = "invoice_missing",
+        /// The provider's answer contradicts what we asked for.
+        AnswerMismatch = "answer_mismatch",
+        /// An attempt could not be resolved in time.
+        AttemptUnresolved = "attempt_unresolved",
+        /// Money of this invoice was paid back during the chase.
+        RefundSeen = "refund_seen",
+        /// The provider refused the final action.
+        FinalActionRefused = "final_action_refused",
+        /// A message could not be delivered.
+        MailBounced = "mail_bounced",
+    }
+}
+
+/// Where a case stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Its timers run.
+    Active,
+    /// The intent to charge is committed, the answer is awaited.
+    Charging {
+        /// The open attempt.
+        attempt: OpenAttempt,
+    },
+    /// A charge was sent and it cannot be told whether it was made.
+    InDoubt {
+        /// The open attempt.
+        attempt: OpenAttempt,
+        /// How often the provider was asked since.
+        asked: u32,
+    },
+    /// The provider took the charge and the answer takes days.
+    Processing {
+        /// The open attempt; none where somebody else made the charge.
+        attempt: Option<OpenAttempt>,
+    },
+    /// Staff paused it.
+    Paused {
+        /// When it goes on by itself.
+        until: Timestamp,
+    },
+    /// Only a person can say how to go on.
+    NeedsPerson,
+    /// The final action is being carried out.
+    Ending {
+        /// What is done at the provider.
+        action: FinalAction,
+        /// The outcome once it is done.
+        outcome: Outcome,
+        /// How often it was sent.
+        sent: u32,
+    },
+    /// It ended.
+    Closed {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// The attempt that is open, with what a second sending must repeat to the letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAttempt {
+    /// Its id, which is the idempotency key.
+    pub id: AttemptId,
+    /// When the intent was committed.
+    pub started_at: Timestamp,
+    /// The amount we expect to be charged.
+    pub amount: Money,
+    /// The payment method passed along, if one was.
+    pub payment_method: Option<String>,
+    /// Why it is made.
+    pub trigger: Trigger,
+}
+
+/// The campaign version that a case is pinned to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CampaignRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+}
+
+/// Whom to write to, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Where mails go.
+    pub email: Option<String>,
+    /// How mails greet.
+    pub name: Option<String>,
+    /// The preferred locale as the provider gave it.
+    pub locale: Option<String>,
+}
+
+/// What is planned, as instants. Recovery has nothing to cancel: a closed case is never due.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timers {
+    /// The next charge.
+    pub charge_at: Option<Timestamp>,
+    /// Why it is planned; meaningful with `charge_at`.
+    pub charge_trigger: Option<Trigger>,
+    /// The next message, by the key of its step.
+    pub notice: Option<(String, Timestamp)>,
+    /// The final action.
+    pub final_at: Option<Timestamp>,
+    /// When the provider is asked again where the invoice stands, besides the freshness gate.
+    pub look_at: Option<Timestamp>,
+    /// Nothing is done before this instant: the provider was out of reach.
+    pub hold_until: Option<Timestamp>,
+}
+
+/// What a case remembers in order to decide; kept with the case as one document.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent fact about the case, not a state"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// When the present disposition was first seen; message steps count from here.
+    pub disposition_since: Timestamp,
+    /// When the present kind was first seen; hour ladders count from here.
+    pub kind_since: Timestamp,
+    /// The payment methods that were declined, oldest first.
+    pub declined_methods: Vec<String>,
+    /// The cards that must never be charged again for this invoice.
+    pub barred_fingerprints: Vec<String>,
+    /// The payment method that the customer brought during the chase.
+    pub new_method: Option<String>,
+    /// The charges that are accounted for, oldest first.
+    pub known_charges: Vec<String>,
+    /// When our last attempt was answered without naming its charge; the next unknown charge up to then is ours.
+    pub nameless_answer_at: Option<Timestamp>,
+    /// When our last charge was sent.
+    pub last_charge_at: Option<Timestamp>,
+    /// The message steps that are done: sent, skipped, or overtaken.
+    pub steps_done: Vec<String>,
+    /// When the last message on the time line was queued.
+    pub last_notice_at: Option<Timestamp>,
+    /// Something happened during an open attempt: look again once it is answered.
+    pub look_again: bool,
+    /// The customer disputed a charge during an open attempt.
+    pub disputed: bool,
+    /// How often in a row the provider was out of reach.
+    pub out_of_reach: u32,
+    /// Charges we made (answered or not), which the ceiling counts.
+    pub charges: u32,
+    /// When the provider itself will charge next.
+    pub provider_next_attempt_at: Option<Timestamp>,
+    /// The card that was declined last, for mails.
+    pub card: Option<CardShown>,
+    /// What was bought.
+    pub description: Option<String>,
+    /// The provider's page where the customer can pay or confirm.
+    pub pay_url: Option<String>,
+    /// Whether money came after the case had ended without.
+    pub late_money: bool,
+    /// Whether money was taken back after the recovery.
+    pub reversed: bool,
+}
+
+/// One invoice being chased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Our name for it.
+    pub id: CaseId,
+    /// The connection it came by.
+    pub connection: String,
+    /// The provider's name for the invoice.
+    pub invoice_id: String,
+    /// The provider's name for the subscription.
+    pub subscription_id: Option<String>,
+    /// The provider's name for the customer.
+    pub customer_id: String,
+    /// What is owed.
+    pub amount_due: Money,
+    /// Where it stands.
+    pub state: State,
+    /// The last decline.
+    pub decline: Decline,
+    /// The campaign it is pinned to.
+    pub campaign: CampaignRef,
+    /// Who may charge.
+    pub collector: Collector,
+    /// The first failed automatic charge, as we learned of it.
+    pub opened_at: Timestamp,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+    /// The customer's IANA time zone.
+    pub zone: String,
+    /// Whom to write to.
+    pub contact: Contact,
+    /// What is planned.
+    pub timers: Timers,
+    /// What a person should see.
+    pub warnings: Vec<Warning>,
+    /// Attempts known, whoever made them.
+    pub attempts: u32,
+    /// Messages queued.
+    pub notifications: u32,
+    /// The case that this one goes back to (a reversal of its recovery).
+    pub reversal_of: Option<CaseId>,
+    /// What it remembers.
+    pub memory: Memory,
+}
+
+/// What happens next to a case, when, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NextAction {
+    /// `charge`, `notify`, `final_action`, `check` (an open attempt), `look` (read the invoice) or `resume`.
+    pub kind: &'static str,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Why, in a few words.
+    pub why: String,
+}
+
+impl Case {
+    /// How the case ended, if it did.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match &self.state {
+            State::Closed { outcome } => Some(*outcome),
+            State::Active
+            | State::Charging { .. }
+            | State::InDoubt { .. }
+            | State::Processing { .. }
+            | State::Paused { .. }
+            | State::NeedsPerson
+            | State::Ending { .. } => None,
+        }
+    }
+
+    /// Where it stands, in one word.
+    pub fn status(&self) -> Status {
+        self.outcome().map_or(Status::Open, Outcome::status)
+    }
+
+    /// The open attempt, if there is one.
+    pub fn open_attempt(&self) -> Option<&OpenAttempt> {
+        match &self.state {
+            State::Charging { attempt } | State::InDoubt { attempt, .. } => Some(attempt),
+            State::Processing { attempt } => attempt.as_ref(),
+            State::Active | State::Paused { .. } | State::NeedsPerson | State::Ending { .. } | State::Closed { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The state as the API names it.
+    pub fn state_word(&self) -> &'static str {
+        match &self.state {
+            State::Active if self.timers.charge_at.is_some() => "scheduled",
+            State::Active => "waiting",
+            State::Charging { .. } => "charging",
+            State::InDoubt { .. } => "in_doubt",
+            State::Processing { .. } => "processing",
+            State::Paused { .. } => "paused",
+            State::NeedsPerson => "needs_person",
+            State::Ending { .. } => "ending",
+            State::Closed { .. } => "closed",
+        }
+    }
+
+    /// What happens next, and when; nothing once the case is closed.
+    pub fn next_action(&self) -> Option<NextAction> {
+        let timers = &self.timers;
+        let look = |why: &str| timers.look_at.map(|at| ("look", at, why.to_owned()));
+        let next = match &self.state {
+            State::Closed { .. } => None,
+            State::Active => self.next_timer(),
+            State::Charging { attempt } => Some((
+                "check",
+                attempt.started_at,
+                "a charge was sent; its answer is awaited".to_owned(),
+            )),
+            State::InDoubt { .. } => look("a charge got no clear answer; the provider is asked again"),
+            State::Processing { .. } => look("the provider is still working on a charge"),
+            State::Paused { until } => Some(("resume", *until, "paused by staff".to_owned())),
+            State::NeedsPerson => look("a person must decide; the invoice is watched meanwhile"),
+            State::Ending { action, .. } => timers
+                .look_at
+                .map(|at| ("final_action", at, format!("final action: {action}"))),
+        };
+        next.map(|(kind, at, why)| NextAction {
+            kind,
+            at: timers.hold_until.map_or(at, |hold| at.max(hold)),
+            why,
+        })
+    }
+
+    fn next_timer(&self) -> Option<(&'static str, Timestamp, String)> {
+        let timers = &self.timers;
+        let charge = timers.charge_at.map(|at| {
+            let why = match timers.charge_trigger {
+                Some(Trigger::CardUpdate) => "a new payment method arrived".to_owned(),
+                Some(Trigger::Staff) => "staff asked for a retry".to_owned(),
+                Some(Trigger::Schedule) | None => {
+                    format!("next retry of the campaign for {}", self.decline.kind)
+                }
+            };
+            ("charge", at, why)
+        });
+        let notice = timers
+            .notice
+            .as_ref()
+            .map(|(step, at)| ("notify", *at, format!("message step {step}")));
+        let last = timers
+            .final_at
+            .map(|at| ("final_action", at, "the campaign ends".to_owned()));
+        let look = timers
+            .look_at
+            .map(|at| ("look", at, "the invoice is read again".to_owned()));
+        // The order breaks ties: a charge that is due goes before a message that would announce it.
+        [look, charge, notice, last]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(_, at, _)| *at)
+    }
+
+    /// Whether the customer brought a payment method that was not declined yet.
+    pub fn fresh_method(&self) -> bool {
+        self.memory
+            .new_method
+            .as_ref()
+            .is_some_and(|method| !self.memory.declined_methods.contains(method))
+    }
+
+    /// Adds a warning once.
+    pub fn warn(&mut self, warning: Warning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Takes a warning back.
+    pub fn unwarn(&mut self, warning: Warning) {
+        self.warnings.retain(|have| *have != warning);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a decision asks for: the new case, the lines of its timeline, and the work to commit with them.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::case::{Case, OpenAttempt, Origin};
+use super::decline::Decline;
+use super::event::SeenAttempt;
+use super::ids::AttemptId;
+use super::message::Message;
+use super::money::Money;
+use super::words::words;
+
+words! {
+    /// What a line of the timeline tells of.
+    EntryKind {
+        /// The case was opened.
+        Opened = "opened",
+        /// A failed attempt that is not ours was seen.
+        AttemptSeen = "attempt_seen",
+        /// The intent to charge was committed.
+        AttemptStarted = "attempt_started",
+        /// A charge of ours was answered, or resolved later.
+        AttemptAnswered = "attempt_answered",
+        /// The rest of the case was planned anew.
+        Planned = "planned",
+        /// A due effect was not carried out, and why.
+        StoodBack = "stood_back",
+        /// The payment method changed.
+        MethodChanged = "method_changed",
+        /// Contact data changed.
+        ContactChanged = "contact_changed",
+        /// The amount owed changed.
+        AmountChanged = "amount_changed",
+        /// A message was queued.
+        NoticeQueued = "notice_queued",
+        /// A message step was passed over.
+        NoticeSkipped = "notice_skipped",
+        /// A message left, failed, or was held back.
+        NoticeEnded = "notice_ended",
+        /// A person should look.
+        Warned = "warned",
+        /// Staff acted.
+        Staff = "staff",
+        /// The final action began.
+        FinalAction = "final_action",
+        /// The case ended.
+        Closed = "closed",
+        /// Money came after the case had ended without.
+        LateRecovery = "late_recovery",
+        /// Money was taken back after the recovery.
+        Reversal = "reversal",
+    }
+}
+
+words! {
+    /// How an attempt stands.
+    AttemptStatus {
+        /// Sent, or about to be; not answered yet.
+        Open = "open",
+        /// It brought the money.
+        Succeeded = "succeeded",
+        /// The issuer or the provider said no.
+        Declined = "declined",
+        /// Certainly nothing was charged.
+        NotSent = "not_sent",
+        /// Nothing was owed any more when it arrived.
+        NotNeeded = "not_needed",
+        /// It got no clear answer, and the provider showed later that no charge was made.
+        NotCharged = "not_charged",
+        /// The answer contradicted the question.
+        Mismatch = "mismatch",
+        /// It could not be resolved in time; a person took over.
+        Unresolved = "unresolved",
+    }
+}
+
+/// One line of a timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What it tells of.
+    pub kind: EntryKind,
+    /// One English sentence without personal data.
+    pub text: String,
+    /// The inputs and results behind it, without personal data.
+    pub data: Value,
+}
+
+/// Work to commit together with the new state of the case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Write the intent to charge, then charge.
+    OpenAttempt {
+        /// The attempt.
+        attempt: OpenAttempt,
+        /// Who wants it.
+        origin: Origin,
+    },
+    /// Send an open attempt again, to the letter and under the same key.
+    Resend {
+        /// The attempt.
+        attempt: OpenAttempt,
+    },
+    /// Record an attempt that somebody else made.
+    RecordAttempt {
+        /// The attempt.
+        seen: SeenAttempt,
+        /// Who made it.
+        origin: Origin,
+    },
+    /// Record how an attempt of ours ended.
+    CloseAttempt {
+        /// The attempt.
+        id: AttemptId,
+        /// How it ended.
+        status: AttemptStatus,
+        /// The charge, where known.
+        charge_id: Option<String>,
+        /// Why it was declined.
+        decline: Option<Decline>,
+    },
+    /// Carry out the final action at the provider.
+    Finish,
+    /// Queue a message.
+    Notify {
+        /// The message.
+        message: Message,
+        /// The step; a case receives each step at most once.
+        step: String,
+    },
+    /// Hold back every message that asks for money and has not left.
+    SupersedeNotices,
+    /// Book money that came after the case had ended without, or was taken back after the recovery.
+    BookLate {
+        /// What was booked: `late_recovery`, `refund` or `dispute`.
+        kind: LateKind,
+        /// How much.
+        amount: Money,
+    },
+    /// Open a linked case for a recovery that was taken back.
+    OpenReversal,
+}
+
+words! {
+    /// Money moved after the case had ended.
+    LateKind {
+        /// Paid after the campaign had ended.
+        LateRecovery = "late_recovery",
+        /// Paid back after the recovery.
+        Refund = "refund",
+        /// Disputed after the recovery.
+        Dispute = "dispute",
+    }
+}
+
+/// What follows from an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The case as it is now.
+    pub case: Case,
+    /// What to add to its timeline.
+    pub entries: Vec<Entry>,
+    /// What to commit with it.
+    pub commands: Vec<Command>,
+}
+
+/// The answer of the decider.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The case changes.
+    Changed(Box<Change>),
+    /// Nothing changes, and why.
+    Ignored(Reason),
+}
+
+words! {
+    /// Why an event changes nothing.
+    Reason {
+        /// The case has ended; its outcome is final.
+        CaseClosed = "case_closed",
+        /// A charge is under way; it is looked at again once it is answered.
+        AttemptOpen = "attempt_open",
+        /// Everything it tells is known.
+        NothingNew = "nothing_new",
+        /// It belongs to another attempt than the open one.
+        OtherAttempt = "other_attempt",
+        /// The final action is under way.
+        FinalActionRunning = "final_action_running",
+        /// The last decline forbids any charge of this payment method.
+        NeverOnThisMethod = "never_on_this_method",
+        /// The provider collects this invoice itself.
+        ProviderCollects = "provider_collects",
+        /// The case is not paused.
+        NotPaused = "not_paused",
+        /// The case waits for a person.
+        NeedsPerson = "needs_person",
+        /// The instant asked for is not in the future.
+        NotInFuture = "not_in_future",
+        /// The ceiling of the card networks forbids a charge now.
+        Ceiling = "ceiling",
+    }
+}
+
+/// The surroundings of a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// The present instant.
+    pub now: Timestamp,
+    /// The campaign version that the case is pinned to.
+    pub campaign: &'a super::campaign::Campaign,
+    /// The id that a new attempt would take.
+    pub fresh_attempt: &'a AttemptId,
+    /// How long the provider's idempotency keys are safe to send again, in seconds (0.8 of their life).
+    pub resend_secs: i64,
+}

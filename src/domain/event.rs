@@ -1,0 +1,204 @@
+//! What can happen to a case.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::case::{Collector, Contact};
+use super::decline::Decline;
+use super::ids::AttemptId;
+use super::money::Money;
+use super::snapshot::{CardShown, Snapshot};
+use super::words::words;
+
+words! {
+    /// Why the provider was asked where the invoice stands.
+    LookCause {
+        /// A webhook hinted at a change. Somebody else may be at work on the case at the same time.
+        Hint = "hint",
+        /// The case was due; the asker holds its lease, so nobody else is at work on it.
+        Due = "due",
+    }
+}
+
+/// The answer to one of our charges, as far as the case is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The invoice is paid by it.
+    Succeeded {
+        /// The charge, where the answer names it.
+        charge_id: Option<String>,
+    },
+    /// The issuer or the provider said no.
+    Declined {
+        /// Why.
+        decline: Decline,
+        /// The charge, where the answer names it.
+        charge_id: Option<String>,
+        /// The payment method that was charged.
+        payment_method: Option<String>,
+        /// The stable name of the card.
+        fingerprint: Option<String>,
+        /// The card as mails may show it.
+        card: Option<CardShown>,
+    },
+    /// It is under way for days.
+    Processing,
+    /// Nothing is owed any more; somebody else was faster.
+    NothingOwed,
+    /// Certainly nothing was charged.
+    NotSent {
+        /// Why.
+        reason: String,
+        /// Whether a person must look.
+        needs_person: bool,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// It cannot be told.
+    Unknown {
+        /// Why.
+        reason: String,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The answer contradicts the question.
+    Mismatch {
+        /// What differs.
+        reason: String,
+    },
+}
+
+/// What staff can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StaffAction {
+    /// Charge now.
+    Retry,
+    /// Do nothing until then.
+    Pause {
+        /// When the case goes on by itself.
+        until: Timestamp,
+    },
+    /// Go on now; skipped steps are not replayed.
+    Resume,
+    /// End the chase, leave the invoice as it is.
+    Stop,
+    /// The money came another way.
+    MarkPaid,
+    /// Give the invoice up, at the provider too.
+    WriteOff,
+    /// Only a remark.
+    Note,
+}
+
+impl StaffAction {
+    /// The action as the API names it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Pause { .. } => "pause",
+            Self::Resume => "resume",
+            Self::Stop => "stop",
+            Self::MarkPaid => "mark-paid",
+            Self::WriteOff => "write-off",
+            Self::Note => "notes",
+        }
+    }
+}
+
+/// What happened to a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The provider was asked where the invoice stands.
+    Looked {
+        /// What it said.
+        snapshot: Box<Snapshot>,
+        /// Why it was asked.
+        cause: LookCause,
+    },
+    /// The provider could not be asked.
+    OutOfReach {
+        /// Why, without secrets.
+        reason: String,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
+        /// Whether it refused our credentials.
+        refused: bool,
+    },
+    /// The provider says there is no such invoice.
+    InvoiceMissing,
+    /// A charge of ours was answered.
+    Answered {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The final action was carried out.
+    Finished,
+    /// The final action was refused for good.
+    FinishRefused {
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// The customer has a new or renewed payment method.
+    MethodChanged {
+        /// The payment method, where the provider names it.
+        payment_method: Option<String>,
+        /// The stable name of the card.
+        fingerprint: Option<String>,
+        /// Whether it is a known one with new data.
+        renewed: bool,
+    },
+    /// The customer's address, name or locale changed.
+    ContactChanged {
+        /// The present contact.
+        contact: Contact,
+        /// The present IANA zone, where known.
+        zone: Option<String>,
+    },
+    /// The customer disputes a charge of the invoice.
+    Disputed,
+    /// Money of the invoice was paid back.
+    Refunded {
+        /// How much in all.
+        amount: Money,
+    },
+    /// A mail to the customer was refused for good.
+    Bounced,
+    /// Staff asks for something.
+    Staff {
+        /// What.
+        action: StaffAction,
+        /// Who: the name of the API key.
+        actor: String,
+        /// The remark given with it.
+        comment: Option<String>,
+    },
+}
+
+/// What is needed to open a case, besides the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The connection.
+    pub connection: String,
+    /// Who may charge.
+    pub collector: Collector,
+    /// The zone where the customer's is unknown.
+    pub default_zone: String,
+}
+
+/// An attempt that somebody else made, or that opened the case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenAttempt {
+    /// The charge, where known.
+    pub charge_id: Option<String>,
+    /// When it was made.
+    pub at: Timestamp,
+    /// The amount.
+    pub amount: Money,
+    /// Why it was declined.
+    pub decline: Decline,
+    /// The payment method.
+    pub payment_method: Option<String>,
+}
