@@ -138,7 +138,7 @@ async fn seen(
         fingerprint: instrument.fingerprint,
         card: instrument.card,
         disputed: charge.as_ref().and_then(|charge| charge.disputed).unwrap_or(false),
-        refunded: charge.as_ref().and_then(|charge| charge.refunded).unwrap_or(false),
+        refunded_minor: charge.as_ref().map_or(0, refunded_minor),
     }))
 }
 
@@ -161,6 +161,12 @@ fn status(intent: Option<&PaymentIntent>, charge: Option<&Charge>) -> Result<Pay
             retry_after: None,
         }),
     }
+}
+
+/// What was paid back; a charge that says only that it was, was paid back whole.
+fn refunded_minor(charge: &Charge) -> i64 {
+    let whole = charge.amount.filter(|_| charge.refunded == Some(true));
+    charge.amount_refunded.or(whole).unwrap_or(0)
 }
 
 fn decline_at(status: PaymentStatus, error: Option<&ApiError>, charge: Option<&Charge>) -> Option<Decline> {

@@ -162,6 +162,8 @@ pub(super) struct Charge {
     pub payment_method: Option<Ref<Bare>>,
     pub payment_method_details: Option<MethodDetails>,
     pub disputed: Option<bool>,
+    pub amount: Option<i64>,
+    pub amount_refunded: Option<i64>,
     pub refunded: Option<bool>,
     pub invoice: Option<Ref<Bare>>,
     pub payment_intent: Option<Ref<Bare>>,

@@ -409,7 +409,7 @@ async fn whatever_is_not_certain_is_unknown() {
             &format!("{{\"id\":\"in_1\",\"x\":\"{}\"}}", "x".repeat(2_000_000)),
         ),
         Reply::json(200, &paid(&json!({ "amount_paid": null }))),
-        Reply::json(200, &paid(&json!({ "amount_paid": 1e400_f64.min(0.5) }))),
+        Reply::json(200, &paid(&json!({ "amount_paid": 0.5 }))),
         Reply::with_headers(204, &[], ""),
         Reply::with_headers(307, &[("Location", "/v1/invoices/in_1/pay")], ""),
         Reply::with_headers(302, &[("Location", "/login")], ""),

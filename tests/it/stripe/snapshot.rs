@@ -86,7 +86,7 @@ async fn both_shapes_tell_the_same() {
     );
     let card = payment.card.unwrap();
     assert_eq!((card.brand.as_str(), card.last4.as_str()), ("mastercard", "4444"));
-    assert!(!payment.disputed && !payment.refunded);
+    assert!(!payment.disputed && payment.refunded_minor == 0);
     let subscription = new.subscription.unwrap();
     assert_eq!(subscription.status, SubscriptionStatus::PastDue);
     assert_eq!(subscription.payment_method.as_deref(), Some("pm_2"));
@@ -222,9 +222,14 @@ async fn payments_in_each_standing() {
         (PaymentStatus::Failed, Some("pi_1"))
     );
     assert_eq!(payment.decline.unwrap().kind, DeclineKind::InsufficientFunds);
-    let back = json!({ "disputed": true, "refunded": true });
-    let payment = changed("snapshot_old.json", &[(CHARGE, back)]).await.payment.unwrap();
-    assert!(payment.disputed && payment.refunded);
+    for (back, minor) in [
+        (json!({ "disputed": true, "amount": 1999, "amount_refunded": 500 }), 500),
+        (json!({ "disputed": true, "amount": 1999, "refunded": true }), 1999),
+    ] {
+        let payment = changed("snapshot_old.json", &[(CHARGE, back)]).await.payment.unwrap();
+        assert!(payment.disputed);
+        assert_eq!(payment.refunded_minor, minor);
+    }
 }
 
 #[tokio::test]

@@ -187,9 +187,9 @@ fn hostile_bodies_are_malformed_or_harmless() {
     ];
     for body in bodies {
         let Err(Malformed(reason)) = stripe().normalize(body) else {
-            panic!("{}", String::from_utf8_lossy(body))
+            panic!("{}", String::from_utf8_lossy(body));
         };
-        assert!(reason.starts_with("no event in JSON (line "), "{reason}");
+        assert!(!reason.contains("secret"), "{reason}");
     }
     let nul = json!({ "id": "in_1", "description": "\u{0}", "customer_name": "\u{202e}" });
     assert_eq!(
