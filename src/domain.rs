@@ -10,5 +10,6 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
+pub mod role;
 pub mod snapshot;
 pub(crate) mod words;
