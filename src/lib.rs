@@ -1,5 +1,7 @@
 //! Recoup: dunning and payment recovery.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod store;
+pub mod telemetry;
