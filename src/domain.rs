@@ -14,6 +14,7 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
+pub mod role;
 pub mod schedule;
 pub mod snapshot;
 pub(crate) mod words;
