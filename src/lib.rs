@@ -5,4 +5,5 @@ pub mod config;
 pub mod domain;
 pub mod mailer;
 pub mod providers;
+pub mod sandbox;
 pub mod telemetry;
