@@ -142,7 +142,7 @@ impl Sandbox {
 
     /// The next instant at which the world does something by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.world(|world| world.next_due())
+        self.shared.state().next_due()
     }
 
     /// How many events wait for the endpoint.

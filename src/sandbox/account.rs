@@ -128,26 +128,13 @@ fn position(zone: &TimeZone, at: Timestamp) -> (Date, u8) {
 
 /// Whether salaries due on the `payday`th come on `day`: a weekend moves them back to the Friday, also across a month's start.
 fn is_payday(day: Date, payday: i8) -> bool {
-    let falls_on = |first: Date| {
-        let nominal = first
-            .with()
-            .day(payday.min(first.days_in_month()))
-            .build()
-            .expect("clamped to the month");
-        let back = match nominal.weekday() {
-            Weekday::Saturday => 1,
-            Weekday::Sunday => 2,
-            _ => 0,
-        };
-        (0..back).fold(nominal, |day, _| day.yesterday().unwrap_or(day))
-    };
-    let near_end = day.day() > 26;
-    falls_on(day.first_of_month()) == day
-        || (near_end
-            && day
-                .last_of_month()
-                .tomorrow()
-                .is_ok_and(|next_month| falls_on(next_month) == day))
+    let is_nominal = |day: Date| day.day() == payday.min(day.days_in_month());
+    let ahead = |day: Date| day.tomorrow().unwrap_or(day);
+    match day.weekday() {
+        Weekday::Saturday | Weekday::Sunday => false,
+        Weekday::Friday => is_nominal(day) || is_nominal(ahead(day)) || is_nominal(ahead(ahead(day))),
+        _ => is_nominal(day),
+    }
 }
 
 /// Scatters a number over all 64 bits (the finalizer of `SplitMix64`).

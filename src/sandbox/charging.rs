@@ -5,7 +5,7 @@ use serde_json::json;
 use super::books::{ChargeEntry, ChargedBy};
 use super::events::Snapshot;
 use super::issuer::{self, Refusal, Session};
-use super::objects::{Card, Charge, Invoice, InvoiceStatus, SubscriptionStatus};
+use super::objects::{Card, Charge, Invoice, InvoiceStatus, Standing, SubscriptionStatus};
 use super::world::{Due, World};
 
 /// What a story wants the next charge to end in, whatever the state of the world.
@@ -100,7 +100,12 @@ impl World {
             bank,
             (invoice.remaining_minor(), self.now, session),
             &mut self.rng,
-        )
+        )?;
+        // A confirmed payment is also the permission for the next ones.
+        if session == Session::On && card.standing == Standing::NeedsAuthentication {
+            card.standing = Standing::Good;
+        }
+        Ok(())
     }
 
     /// Writes the charge into the world and the books.
@@ -222,6 +227,9 @@ impl World {
         invoice.status = InvoiceStatus::Paid;
         invoice.closed_at = Some(now);
         invoice.next_payment_attempt = None;
+        if out_of_band {
+            invoice.intent.status = "canceled";
+        }
         let invoice = invoice.clone();
         if invoice.attempt_count > 1 || invoice.intent.last_error.is_some() || was == InvoiceStatus::Uncollectible {
             let previous =

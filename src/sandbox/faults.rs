@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// One way to fail a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Fault {
     TooMany(u64),
     /// The request is carried out after this wait of real time; a second one with its key meanwhile gets a 409.
     Slow(Duration),
+    /// The connection is cut, and the request is carried out so much later in world time; its key is in use until then.
+    Late(SignedDuration),
 }
 
 #[derive(Clone, Debug)]

@@ -56,7 +56,7 @@ impl Habits {
 }
 
 /// What the issuer holds against a card, apart from its expiry and the money behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// Nothing.
     Good,

@@ -20,11 +20,7 @@ impl World {
     /// A mail arrives now. Whether its reader acts, and when, is decided at once; what the reader does, when the time has come
     /// and from the state of things then. Says whether a customer has this address.
     pub fn mail_arrives(&mut self, email: &str) -> bool {
-        let Some(customer) = self
-            .customers
-            .values()
-            .find(|customer| customer.email.eq_ignore_ascii_case(email))
-        else {
+        let Some(customer) = self.addresses.get(&email.to_lowercase()).map(|id| &self.customers[id]) else {
             return false;
         };
         let (id, habits) = (customer.id.clone(), customer.habits);

@@ -84,7 +84,7 @@ impl World {
 
     fn habits(&mut self) -> Habits {
         Habits {
-            reads: self.rng.random_range(0.10..0.65),
+            reads: self.rng.random_range(0.05..0.45),
             delay_hours: self.rng.random_range(2.0..60.0),
             mends: self.rng.random_range(0.55..0.95),
             cancels: self.rng.random_range(0.05..0.35),
@@ -96,14 +96,14 @@ impl World {
         let salary = self.rng.random_range(1_300..4_200) * unit;
         let paydays = [1, 1, 15, 25, 27, 28, 30, 31];
         let payday = *paydays.choose(&mut self.rng).expect("there are paydays");
-        // What is spent in a month, as a percentage of what comes in: most save, a third run dry, a few have no income at all.
+        // What is spent in a month, as a percentage of what comes in: most save, some run dry, a few have no income at all.
         let (salary, percent) = match self.rng.random_range(0..100) {
-            0..64 => (salary, self.rng.random_range(60..94)),
-            64..97 => (salary, self.rng.random_range(102..150)),
+            0..82 => (salary, self.rng.random_range(60..94)),
+            82..97 => (salary, self.rng.random_range(102..150)),
             _ => (0, 100),
         };
         let means = Means {
-            balance_minor: self.rng.random_range(0..1_600) * unit,
+            balance_minor: self.rng.random_range(if percent < 100 { 1_500..4_000 } else { 0..900 }) * unit,
             salary_minor: salary,
             payday,
             daily_minor: if salary == 0 {
@@ -122,12 +122,12 @@ impl World {
                 .choose(&mut self.rng)
                 .expect("there are kinds"),
             expires,
-            standing: if self.rng.random_bool(0.025) {
+            standing: if self.rng.random_bool(0.045) {
                 Standing::NeedsAuthentication
             } else {
                 Standing::Good
             },
-            moody: if self.rng.random_bool(0.12) {
+            moody: if self.rng.random_bool(0.2) {
                 self.rng.random_range(0.05..0.45)
             } else {
                 0.0
@@ -154,9 +154,9 @@ impl World {
     /// A few cards are lost, stolen or blocked in the coming three months.
     fn misfortune(&mut self, card: &str) {
         let standing = match self.rng.random_range(0..1_000) {
-            0..20 => Standing::Lost,
-            20..28 => Standing::Stolen,
-            28..36 => Standing::Blocked,
+            0..30 => Standing::Lost,
+            30..44 => Standing::Stolen,
+            44..58 => Standing::Blocked,
             _ => return,
         };
         let at: Timestamp = self.now + SignedDuration::from_hours(self.rng.random_range(1..2_160));

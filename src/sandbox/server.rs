@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) world: World,
     pub(super) faults: Faults,
     keys: BTreeMap<String, Saved>,
+    /// Calls that are to be carried out later, the next one first.
+    late: Vec<(Timestamp, Call)>,
 }
 
 /// The first call with a key, and its answer once there is one.
@@ -53,6 +55,7 @@ impl Shared {
             world,
             faults: Faults::default(),
             keys: BTreeMap::new(),
+            late: Vec::new(),
         };
         Self {
             clock,
@@ -63,7 +66,13 @@ impl Shared {
     /// The state, brought up to the clock's now.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.world.advance(self.clock.now());
+        let now = self.clock.now();
+        while state.late.first().is_some_and(|(at, _)| *at <= now) {
+            let (at, call) = state.late.remove(0);
+            state.world.advance(at);
+            state.execute(&call, None);
+        }
+        state.world.advance(now);
         state
     }
 }
@@ -81,6 +90,12 @@ enum Gate {
 }
 
 impl State {
+    /// The next instant at which something happens by itself, a late call included.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let late = self.late.first().map(|(at, _)| *at);
+        self.world.next_due().into_iter().chain(late).min()
+    }
+
     fn gate(&mut self, call: &Call, authorized: bool) -> Gate {
         let now = self.world.now();
         self.faults.counted("requests");
@@ -118,6 +133,11 @@ impl State {
                 },
             );
         }
+        if let Some(Fault::Late(wait)) = fault {
+            self.late.push((now + wait, call.clone()));
+            self.late.sort_by_key(|(at, _)| *at);
+            return Gate::Cut;
+        }
         Gate::Pass(fault)
     }
 
@@ -131,7 +151,8 @@ impl State {
             }
             _ => api::answer(&mut self.world, call),
         };
-        if let Some(saved) = call.key.as_ref().and_then(|key| self.keys.get_mut(key)) {
+        let key = call.key.as_ref().filter(|_| call.method == "POST");
+        if let Some(saved) = key.and_then(|key| self.keys.get_mut(key)) {
             saved.answer = Some(answer.clone());
         }
         answer
@@ -217,14 +238,24 @@ async fn serve(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>
         Gate::TooMany(secs) => return too_many(secs),
         Gate::Pass(fault) => fault,
     };
-    if let Some(Fault::Slow(wait)) = fault {
-        tokio::time::sleep(wait).await;
-    }
-    let answer = shared.state().execute(&call, fault);
+    let answer = match fault {
+        Some(Fault::Slow(wait)) => execute_slowly(shared.clone().into_inner(), call.clone(), wait).await,
+        _ => shared.state().execute(&call, fault),
+    };
     if fault == Some(Fault::CutAnswer) {
         return cut(&request);
     }
     respond(&answer, &call, false)
+}
+
+/// Carries the call out after a wait, also where the caller has hung up meanwhile.
+async fn execute_slowly(shared: Arc<Shared>, call: Call, wait: std::time::Duration) -> Answer {
+    let work = async move {
+        tokio::time::sleep(wait).await;
+        shared.state().execute(&call, None)
+    };
+    let done = actix_web::rt::spawn(work).await;
+    done.unwrap_or_else(|_| Answer::error(500, "api_error", None, "The sandbox is stopping."))
 }
 
 fn respond(answer: &Answer, call: &Call, replayed: bool) -> HttpResponse {

@@ -100,8 +100,8 @@ pub(super) enum Due {
     Updater(String),
     /// The provider itself tries again.
     ProviderRetry(String),
-    /// Something happens to a card: the index says what, in the order of `Standing`.
-    Trouble(String, u8),
+    /// The issuer begins to hold something against a card.
+    Trouble(String, Standing),
 }
 
 /// The sandbox's world. All its randomness comes from the one seed; the same calls give the same world.
@@ -113,6 +113,8 @@ pub struct World {
     pub(super) base_url: String,
     pub(super) agenda: BinaryHeap<Reverse<(Timestamp, u64, Due)>>,
     pub(super) customers: BTreeMap<String, Customer>,
+    /// Mail address in lower case to customer.
+    pub(super) addresses: BTreeMap<String, String>,
     pub(super) accounts: Vec<Account>,
     pub(super) issuers: Vec<Issuer>,
     pub(super) cards: BTreeMap<String, Card>,
@@ -145,6 +147,7 @@ impl World {
             base_url: "http://127.0.0.1".to_owned(),
             agenda: BinaryHeap::new(),
             customers: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             accounts: Vec::new(),
             issuers: (0..16).map(issuer).collect(),
             cards: BTreeMap::new(),
@@ -194,13 +197,7 @@ impl World {
             Due::ProviderRetry(invoice) => self.provider_retry(&invoice),
             Due::Trouble(card, standing) => {
                 if let Some(card) = self.cards.get_mut(&card) {
-                    card.standing = match standing {
-                        1 => Standing::Lost,
-                        2 => Standing::Stolen,
-                        3 => Standing::Blocked,
-                        4 => Standing::NeedsAuthentication,
-                        _ => Standing::Good,
-                    };
+                    card.standing = standing;
                 }
             }
         }
@@ -237,6 +234,7 @@ impl World {
             delinquent: false,
             habits: new.habits,
         };
+        self.addresses.insert(customer.email.to_lowercase(), id.clone());
         self.customers.insert(id.clone(), customer);
         id
     }
@@ -379,7 +377,7 @@ impl World {
 
     /// Lets `standing` come over a card at `at`.
     pub fn plan_trouble(&mut self, card_id: &str, standing: Standing, at: Timestamp) {
-        self.plan(at, Due::Trouble(card_id.to_owned(), standing as u8));
+        self.plan(at, Due::Trouble(card_id.to_owned(), standing));
     }
 
     /// A new id of Stripe's look: the prefix, a digit that counts and letters that scatter.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use recoup::sandbox::{Fault, Shape};
 use serde_json::json;
 
-use super::{Stage, seen};
+use super::{Stage, at, seen};
 
 fn order(stage: &Stage, fault: Fault) {
     stage.sandbox.faults(|faults| faults.next("/pay", fault, 1));
@@ -31,7 +31,7 @@ async fn a_refused_connection_did_nothing() {
     order(&stage, Fault::Refuse);
     assert!(stage.paying(&invoice, "k1").send().await.is_err());
     assert_eq!(stage.sandbox.books().successes(&invoice), 0);
-    assert_eq!(stage.pay(&invoice, "k1").await.1, false);
+    assert_eq!(stage.pay(&invoice, "k1").await.0, 200);
     assert_eq!(stage.sandbox.faults(|faults| faults.count("faults")), 1);
 }
 
@@ -73,6 +73,24 @@ async fn an_outage_lasts_as_long_as_it_was_ordered() {
     assert_eq!(stage.get("/v1/events").await.0, 503);
     stage.pass(1);
     assert_eq!(stage.get("/v1/events").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_late_charge_is_made_after_the_caller_has_given_up() {
+    let stage = Stage::new(Shape::New).await;
+    let invoice = stage.open("do_not_honor");
+    order(&stage, Fault::Late(jiff::SignedDuration::from_mins(90)));
+    assert!(stage.paying(&invoice, "k1").send().await.is_err());
+    assert_eq!(stage.sandbox.next_due(), Some(at("2026-01-10T11:30:00Z")));
+    stage.pass(1);
+    assert_eq!(stage.pay(&invoice, "k1").await.0, 409);
+    stage.pass(1);
+    let (status, replayed, _) = stage.pay(&invoice, "k1").await;
+    assert_eq!((status, replayed), (200, true));
+    assert_eq!(
+        stage.sandbox.books().charges_of(&invoice).last().unwrap().at,
+        at("2026-01-10T11:30:00Z")
+    );
 }
 
 #[tokio::test]

@@ -70,7 +70,6 @@ fn ninety_days_hold_enough_failures_of_every_kind_and_chasing_recovers_most() {
     for entry in &chased_world.books().charges {
         *codes.entry(entry.declined.as_deref().unwrap_or("success")).or_default() += 1;
     }
-    eprintln!("{failed} first failures, {codes:?}");
     assert!(failed >= 300, "{failed} first failures");
     for code in [
         "insufficient_funds",
@@ -89,7 +88,6 @@ fn ninety_days_hold_enough_failures_of_every_kind_and_chasing_recovers_most() {
         recovered_percent(&chased_world),
         recovered_percent(&chased(11, 700, false)),
     );
-    eprintln!("recovered {chased_percent} % chased, {left_percent} % left alone");
     assert!((45..=80).contains(&chased_percent), "{chased_percent} %");
     assert!(left_percent < 5, "{left_percent} % without any chasing");
 }

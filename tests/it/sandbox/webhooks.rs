@@ -47,7 +47,13 @@ impl Endpoint {
 }
 
 async fn take(request: HttpRequest, body: String, endpoint: web::Data<Endpoint>) -> HttpResponse {
-    let signature = request.headers()["Stripe-Signature"].to_str().unwrap().to_owned();
+    let signature = request
+        .headers()
+        .get("Stripe-Signature")
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
     endpoint.posts.lock().unwrap().push((signature, body));
     let status = *endpoint.status.lock().unwrap();
     HttpResponse::build(status.try_into().unwrap()).finish()
