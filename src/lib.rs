@@ -6,6 +6,7 @@ pub mod domain;
 pub mod engine;
 pub mod mailer;
 pub mod providers;
+pub mod sandbox;
 pub mod scheduler;
 pub mod store;
 pub mod telemetry;
