@@ -78,6 +78,7 @@ impl Provider for Stripe {
         Capabilities {
             idempotency_ttl: KEY_LIFETIME,
             call_timeout: client::CALL_TIMEOUT,
+            livemode: self.client.livemode(),
         }
     }
 
