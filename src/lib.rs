@@ -1,4 +1,6 @@
 //! Recoup: dunning and payment recovery.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod telemetry;

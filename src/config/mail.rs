@@ -1,0 +1,72 @@
+//! `[mail]`: how mails leave, and as whom.
+
+use lettre::message::Mailbox;
+use secrecy::SecretString;
+use url::Url;
+
+use super::values::Values;
+
+/// The longest name or contact that is shown in a mail, in characters.
+const SHOWN_CHARS_MAX: usize = 200;
+
+/// How mails leave, and as whom.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// The mail server, in the form that lettre reads; without it, mails are only kept.
+    pub smtp_url: Option<SecretString>,
+    /// The sender; always there when `smtp_url` is.
+    pub from: Option<Mailbox>,
+    /// The company name that customers know.
+    pub brand: String,
+    /// Where customers find help.
+    pub support: Option<String>,
+}
+
+pub(super) fn read(values: &mut Values) -> Option<Mail> {
+    let smtp_url = values.optional("mail.smtp_url", smtp_url);
+    let from = values.optional("mail.from", |text| {
+        text.parse()
+            .map_err(|_| "is not a mail address; write it like Example Ltd <billing@example.com>".to_owned())
+    });
+    let brand = values.required("mail.brand", shown);
+    let support = values.optional("mail.support", shown);
+    if values.is_set("mail.smtp_url") && !values.is_set("mail.from") {
+        values.fault(
+            "mail.from",
+            "is missing while `mail.smtp_url` is set; set it to the sender of all mails",
+        );
+    }
+    Some(Mail {
+        smtp_url,
+        from,
+        brand: brand?,
+        support,
+    })
+}
+
+fn smtp_url(text: &str) -> Result<SecretString, String> {
+    let form = "write smtp://HOST:PORT, smtp://HOST:PORT?tls=required or smtps://HOST:PORT";
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error}); {form}"))?;
+    let tls = |(name, value): (_, _)| name == "tls" && (value == "required" || value == "opportunistic");
+    let fits = match url.scheme() {
+        "smtp" => url.query_pairs().all(tls),
+        "smtps" => url.query().is_none(),
+        _ => false,
+    };
+    if fits && url.has_host() {
+        Ok(text.into())
+    } else {
+        Err(format!("is not the URL of a mail server; {form}"))
+    }
+}
+
+/// Reads a line that customers will see; a line break could break out of a header.
+fn shown(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("holds a line break or another control character; write it on one line".to_owned());
+    }
+    if text.chars().count() > SHOWN_CHARS_MAX {
+        return Err(format!("is longer than {SHOWN_CHARS_MAX} characters; shorten it"));
+    }
+    Ok(text.to_owned())
+}
