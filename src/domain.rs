@@ -10,5 +10,7 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
+pub mod report;
+pub mod role;
 pub mod snapshot;
 pub(crate) mod words;
