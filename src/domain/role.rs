@@ -3,25 +3,27 @@
 use super::words::words;
 
 words! {
-    /// A role. Each includes those before it, but marketing, which sees reports and no cases.
+    /// The role of an API key.
     Role {
-        /// Reads cases.
+        /// Sees cases.
         Viewer = "viewer",
-        /// Reads reports; no personal data.
+        /// Sees reports and aggregates, and no case.
         Marketing = "marketing",
-        /// Acts on cases.
+        /// Sees cases and reports, and acts on cases.
         Billing = "billing",
-        /// Does everything.
+        /// May do everything.
         Admin = "admin",
     }
 }
 
 impl Role {
-    /// Whether a holder of this role may do what `needed` may do.
-    pub fn includes(self, needed: Self) -> bool {
-        match (self, needed) {
-            (Self::Marketing, Self::Viewer) => false,
-            (have, needed) => have >= needed,
+    /// Whether this role may do what `needed` may.
+    pub const fn allows(self, needed: Self) -> bool {
+        match self {
+            Self::Viewer => matches!(needed, Self::Viewer),
+            Self::Marketing => matches!(needed, Self::Marketing),
+            Self::Billing => matches!(needed, Self::Viewer | Self::Marketing | Self::Billing),
+            Self::Admin => true,
         }
     }
 }
@@ -31,11 +33,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_role_includes_those_before_it_but_marketing() {
-        let may = |role: Role| Role::ALL.iter().map(|needed| role.includes(*needed)).collect::<Vec<_>>();
-        assert_eq!(may(Role::Viewer), [true, false, false, false]);
-        assert_eq!(may(Role::Marketing), [false, true, false, false]);
-        assert_eq!(may(Role::Billing), [true, true, true, false]);
-        assert_eq!(may(Role::Admin), [true, true, true, true]);
+    fn marketing_sees_reports_only_and_viewers_none() {
+        let allowed = |role: Role| {
+            let words = Role::ALL.iter().filter(|needed| role.allows(**needed));
+            words.map(|needed| needed.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(allowed(Role::Viewer), "viewer");
+        assert_eq!(allowed(Role::Marketing), "marketing");
+        assert_eq!(allowed(Role::Billing), "viewer marketing billing");
+        assert_eq!(allowed(Role::Admin), "viewer marketing billing admin");
     }
 }

@@ -1,0 +1,44 @@
+//! Cases: seen, explained, and acted on.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::campaign::Campaign;
+use crate::domain::case::Case;
+use crate::http::HttpState;
+use crate::http::error::Problem;
+use crate::http::page;
+use crate::store;
+
+pub(in crate::http) mod act;
+mod explain;
+mod forecast;
+mod get;
+mod list;
+mod timeline;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(list::list)
+        .service(get::get)
+        .service(timeline::timeline)
+        .service(explain::explain)
+        .service(forecast::forecast);
+    act::routes(config);
+}
+
+/// The case of a path.
+pub(in crate::http) async fn find(state: &HttpState, id: String) -> Result<Case, Problem> {
+    let id = page::known(id)?.into();
+    let case = store::cases::find(state.engine.store().conn(), &id).await?;
+    case.ok_or_else(|| Problem::not_found("there is no such case"))
+}
+
+/// The campaign version that a case is pinned to.
+pub(in crate::http) async fn campaign_of(state: &HttpState, case: &Case) -> Result<Campaign, Problem> {
+    let pinned = &case.campaign;
+    let campaign = store::campaigns::get(state.engine.store().conn(), &pinned.name, pinned.version).await?;
+    campaign.ok_or_else(|| {
+        tracing::error!(case_id = %case.id, "the campaign of a case is not in the database");
+        Problem::internal()
+    })
+}
