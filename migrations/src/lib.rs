@@ -1,1 +1,84 @@
-//! Schema.
+//! Schema of Recoup: the same tables, laws and indexes on SQLite and PostgreSQL.
+//!
+//! A migration that was released is frozen. A change is a new migration that works beside the code before it.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+pub use sea_orm_migration::MigratorTrait;
+
+mod m20261121_000001_cases;
+mod m20261121_000002_service;
+
+/// Every migration, in order.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_cases::Migration),
+            Box::new(m20261121_000002_service::Migration),
+        ]
+    }
+}
+
+/// Runs the statements in order. `{int}` is the type of instants and amounts, `{bytes}` that of bytes, `{strict}` ends
+/// a table that must take no value of another type (PostgreSQL never does).
+async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    let [int, bytes, strict] = match manager.get_database_backend() {
+        DbBackend::Sqlite => ["INTEGER", "BLOB", " STRICT"],
+        _ => ["BIGINT", "BYTEA", ""],
+    };
+    for statement in statements {
+        let sql = statement
+            .replace("{int}", int)
+            .replace("{bytes}", bytes)
+            .replace("{strict}", strict);
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Lets a table only grow: the database itself refuses to change or remove what stands there.
+async fn make_append_only(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
+    let statements = match manager.get_database_backend() {
+        DbBackend::Sqlite => ["UPDATE", "DELETE"]
+            .iter()
+            .map(|verb| {
+                format!(
+                    "CREATE TRIGGER {table}_no_{} BEFORE {verb} ON {table} \
+                     BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
+                    verb.to_lowercase()
+                )
+            })
+            .collect(),
+        _ => vec![
+            format!(
+                "CREATE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+            ),
+            format!(
+                "CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} \
+                 FOR EACH STATEMENT EXECUTE FUNCTION {table}_is_append_only()"
+            ),
+        ],
+    };
+    for statement in statements {
+        manager.get_connection().execute_unprepared(&statement).await?;
+    }
+    Ok(())
+}
+
+/// Takes an append-only table away together with its guard.
+async fn drop_append_only(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    connection.execute_unprepared(&format!("DROP TABLE {table}")).await?;
+    if manager.get_database_backend() == DbBackend::Postgres {
+        connection
+            .execute_unprepared(&format!("DROP FUNCTION {table}_is_append_only()"))
+            .await?;
+    }
+    Ok(())
+}

@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, values: &mut Values) {
 
 /// Adds a TOML text; `origin` names a line of it.
 pub(super) fn add(text: &str, origin: &dyn Fn(usize) -> Origin, values: &mut Values) {
-    let line = |at: usize| origin(1 + text[..at].matches('\n').count());
+    let line = |at: usize| origin(1 + text.get(..at).unwrap_or(text).matches('\n').count());
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         // Only the parser's message: its full form would quote the line, and with it perhaps a secret.

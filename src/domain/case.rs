@@ -56,8 +56,8 @@ words! {
         MerchantFault = "merchant_fault",
         /// The customer has no address we could write to.
         NoAddress = "no_address",
-        /// The provider refuses our credentials.
-        CredentialsRefused = "credentials_refused",
+        /// The provider refuses our calls: credentials, rights or the request itself.
+        ProviderRefuses = "provider_refuses",
         /// The provider no longer knows the invoice.
         InvoiceMissing = "invoice_missing",
         /// The provider's answer contradicts what we asked for.
@@ -377,6 +377,14 @@ impl Case {
             .into_iter()
             .flatten()
             .min_by_key(|(_, at, _)| *at)
+    }
+
+    /// Whether the customer brought a payment method that was not declined yet.
+    pub fn fresh_method(&self) -> bool {
+        self.memory
+            .new_method
+            .as_ref()
+            .is_some_and(|method| !self.memory.declined_methods.contains(method))
     }
 
     /// Adds a warning once.

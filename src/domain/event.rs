@@ -160,7 +160,10 @@ pub enum Event {
     /// The customer disputes a charge of the invoice.
     Disputed,
     /// Money of the invoice was paid back.
-    Refunded,
+    Refunded {
+        /// How much in all.
+        amount: Money,
+    },
     /// A mail to the customer was refused for good.
     Bounced,
     /// Staff asks for something.

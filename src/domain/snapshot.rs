@@ -93,8 +93,8 @@ pub struct PaymentSeen {
     pub card: Option<CardShown>,
     /// Whether the customer disputes the charge.
     pub disputed: bool,
-    /// Whether the charge was paid back in full.
-    pub refunded: bool,
+    /// How much of the charge was paid back, in minor units of the invoice's currency.
+    pub refunded_minor: i64,
 }
 
 /// What a mail may say about a card.

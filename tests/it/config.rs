@@ -38,7 +38,8 @@ fn owned(env: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
 }
 
 fn from_env(env: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-    Config::load(None, owned(env))
+    // A file that is empty, so that a recoup.toml left in the tree has no say.
+    File::with("").load(env)
 }
 
 /// The one fault of a configuration by environment alone.

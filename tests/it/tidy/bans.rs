@@ -7,16 +7,8 @@ use super::source::Source;
 /// Who may ask the operating system for time and entropy.
 const EDGES: [&str; 4] = ["clock", "app", "cli", "sandbox"];
 const CLOCKS: [&str; 5] = ["Timestamp", "Zoned", "Utc", "SystemTime", "Instant"];
-/// The entropy of the operating system, in the words of the `rand` family.
-const UNSEEDED: [&str; 7] = [
-    "random",
-    "rng",
-    "thread_rng",
-    "from_os_rng",
-    "from_entropy",
-    "OsRng",
-    "SysRng",
-];
+/// What draws from the operating system's entropy in `rand`; its functions that begin with `random` do so too.
+const UNSEEDED: [&str; 5] = ["rng", "make_rng", "fill", "ThreadRng", "SysRng"];
 
 /// The one function that writes the state of a case, and the one file that calls it.
 const CASE_WRITER: [&str; 2] = ["cases", "save"];
@@ -37,6 +29,11 @@ pub fn check(source: &Source) -> Vec<Breach> {
         breaches.extend(source.texts(&source.code, name, "unfinished"));
     }
     breaches.extend(source.texts(&source.test_code(), "sleep(", "a test sleeps"));
+    breaches.extend(source.words(
+        &source.shipped,
+        "mod tests",
+        "a module of tests goes behind `#[cfg(test)]`",
+    ));
     if !source.path.starts_with("tests/") && !source.path.starts_with("benches/") {
         breaches.extend(source.texts(&source.shipped, ".unwrap()", "unwraps outside a test"));
         breaches.extend(time_and_entropy(source));
@@ -59,9 +56,10 @@ fn time_and_entropy(source: &Source) -> Vec<Breach> {
             .any(|pair| CLOCKS.contains(&pair[0]) && pair[1] == "now");
         let timeout = names[..] == ["tokio", "time", "Instant", "now"];
         let rand = names[0] == "rand";
-        let unseeded =
-            names[1..].iter().any(|name| UNSEEDED.contains(name)) && (rand || names.contains(&"from_os_rng"));
-        (clock && !timeout) || unseeded || (rand && !seeded)
+        let unseeded = names[1..]
+            .iter()
+            .any(|name| UNSEEDED.contains(name) || name.starts_with("random"));
+        (clock && !timeout) || (rand && (unseeded || !seeded))
     });
     banned
         .map(|named| {

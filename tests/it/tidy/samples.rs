@@ -107,7 +107,14 @@ fn time_and_entropy_come_from_the_clock() {
         "fn f() { rand::rng() }",
         &["src/learning/arms.rs:1: takes `rand::rng` outside the clock"],
     );
-    kept("src/learning/arms.rs", "use rand::{Rng, SeedableRng};");
+    for name in ["random_range", "rngs::SysRng", "make_rng"] {
+        let told = format!("src/learning/arms.rs:1: takes `rand::{name}` outside the clock");
+        refused("src/learning/arms.rs", &format!("use rand::{name};"), &[&told]);
+    }
+    kept(
+        "src/learning/arms.rs",
+        "use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};",
+    );
     kept(path, "fn f() { operand::now(); tokio::time::Instant::now(); }");
     kept("src/clock.rs", "fn f() { Timestamp::now() }");
     kept("src/http/edge.rs", "fn f() { Instant::now() }");
@@ -168,6 +175,20 @@ fn code_after_a_test_module_is_still_read() {
         "#[cfg(test)]\nmod tests;\nfn g() { a.unwrap() }",
         &["src/engine.rs:3: unwraps outside a test"],
     );
+}
+
+#[test]
+fn a_file_of_tests_is_known_by_its_name_and_kept_out_of_the_program() {
+    kept("src/domain/report/tests.rs", "use super::*;\nfn f() { g().unwrap() }");
+    kept("src/domain/report/tests/sums.rs", "fn f() { g().unwrap() }");
+    refused(
+        "src/domain/report/tests.rs",
+        "fn f() { sleep(1) }",
+        &["src/domain/report/tests.rs:1: a test sleeps"],
+    );
+    kept("src/domain/report.rs", "#[cfg(test)]\nmod tests;");
+    let told = "src/domain/report.rs:1: a module of tests goes behind `#[cfg(test)]`";
+    refused("src/domain/report.rs", "mod tests;", &[told]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ pub struct Source {
     pub code: String,
     /// Code and comments, without the content of string and character literals.
     pub prose: String,
-    /// Code without the items behind `#[cfg(test)]`.
+    /// Code without the items behind `#[cfg(test)]`; nothing in a file of tests.
     pub shipped: String,
 }
 
@@ -24,7 +24,11 @@ impl Source {
         let classes = classify(text.as_bytes());
         let code = keep(text, &classes, |class| class == Class::Code);
         let prose = keep(text, &classes, |class| class != Class::Literal);
-        let shipped = without_tests(&code);
+        let shipped = if is_test(path) {
+            code.replace(|c| c != '\n', " ")
+        } else {
+            without_tests(&code)
+        };
         Self {
             path: path.to_owned(),
             code,
@@ -33,11 +37,8 @@ impl Source {
         }
     }
 
-    /// The code behind `#[cfg(test)]`; all of it in a file of tests.
+    /// What `shipped` leaves out.
     pub fn test_code(&self) -> String {
-        if self.path.starts_with("tests/") {
-            return self.code.clone();
-        }
         let only = |(code, shipped)| {
             if code == shipped && code != b'\n' {
                 ' '
@@ -53,6 +54,11 @@ impl Source {
         let inside = self.path.strip_prefix("src/")?;
         Some(inside.split('/').next()?.trim_end_matches(".rs"))
     }
+}
+
+/// Whether the whole file is tests: by its name, which another rule ties to `#[cfg(test)]`.
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/") || path.ends_with("/tests.rs") || path.contains("/tests/")
 }
 
 /// The line, counted from 1, of byte `at`.

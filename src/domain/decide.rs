@@ -1,0 +1,292 @@
+//! The decider: an exhaustive match over state and event. It never awaits, asks or draws; it is told.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::calendar::secs_from;
+use super::case::{Case, Collector, State, Trigger, Warning};
+use super::command::{Change, Command, Decision, Entry, EntryKind, LateKind, Moment, Reason};
+use super::event::Event;
+use super::money::Money;
+use super::outcome::{Outcome, StoppedWhy};
+
+mod answer;
+mod close;
+mod look;
+mod method;
+mod open;
+mod plan;
+mod staff;
+mod timers;
+
+pub use open::{NoCase, open, open_reversal};
+
+/// The first wait after the provider was out of reach; it doubles up to the longest.
+const BACKOFF_FIRST_SECS: i64 = 60;
+/// The longest wait between two tries to reach the provider.
+const BACKOFF_LONGEST_SECS: i64 = 3600;
+/// How often a case that waits for a person or for a slow payment is looked at.
+const DAILY_SECS: i64 = 24 * 3600;
+/// After this long an attempt without a clear answer goes to a person.
+const UNRESOLVED_SECS: i64 = 72 * 3600;
+
+/// What follows for `case` from `event`.
+pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
+    let draft = Draft::new(case, *moment);
+    match event {
+        Event::Looked { snapshot, cause } => look::looked(draft, snapshot, *cause),
+        Event::OutOfReach {
+            reason,
+            retry_after,
+            refused,
+        } => out_of_reach(draft, reason, *retry_after, *refused),
+        Event::InvoiceMissing => invoice_missing(draft),
+        Event::Answered { attempt, answer } => answer::answered(draft, attempt, answer),
+        Event::Finished => close::finished(draft, None),
+        Event::FinishRefused { reason } => close::finished(draft, Some(reason)),
+        Event::MethodChanged {
+            payment_method,
+            fingerprint,
+            renewed,
+        } => method::changed(draft, payment_method.as_deref(), fingerprint.as_deref(), *renewed),
+        Event::ContactChanged { contact, zone } => method::contact_changed(draft, contact, zone.as_deref()),
+        Event::Disputed => disputed(draft),
+        Event::Refunded { amount } => refunded(draft, *amount),
+        Event::Bounced => bounced(draft),
+        Event::Staff { action, actor, comment } => staff::act(draft, action, actor, comment.as_deref()),
+    }
+}
+
+/// A case being changed, with what is to be committed along.
+struct Draft<'a> {
+    case: Case,
+    before: &'a Case,
+    entries: Vec<Entry>,
+    commands: Vec<Command>,
+    moment: Moment<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(case: &'a Case, moment: Moment<'a>) -> Self {
+        Self {
+            case: case.clone(),
+            before: case,
+            entries: Vec::new(),
+            commands: Vec::new(),
+            moment,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.moment.now
+    }
+
+    fn in_secs(&self, secs: i64) -> Timestamp {
+        secs_from(self.moment.now, secs)
+    }
+
+    fn say(&mut self, kind: EntryKind, text: impl Into<String>, data: Value) {
+        self.entries.push(Entry {
+            kind,
+            text: text.into(),
+            data,
+        });
+    }
+
+    fn warn(&mut self, warning: Warning, text: impl Into<String>) {
+        if !self.case.warnings.contains(&warning) {
+            self.case.warn(warning);
+            self.say(EntryKind::Warned, text, json!({ "warning": warning }));
+        }
+    }
+
+    /// Plans the rest of the case anew. A payment method that was never tried is charged first.
+    fn replan(&mut self) {
+        let waiting =
+            self.case.timers.charge_at.is_some() && self.case.timers.charge_trigger == Some(Trigger::CardUpdate);
+        let entry = plan::replan(&mut self.case, self.moment.campaign, self.moment.now);
+        self.entries.push(entry);
+        if (waiting || self.case.fresh_method()) && self.case.collector == Collector::Us {
+            self.charge_now(Trigger::CardUpdate);
+        }
+    }
+
+    fn charge_now(&mut self, trigger: Trigger) {
+        plan::charge_now(&mut self.case, trigger, self.moment.now);
+    }
+
+    /// The decision: changed, or nothing new where nothing differs.
+    fn done(self) -> Decision {
+        if self.case == *self.before && self.commands.is_empty() && self.entries.is_empty() {
+            return Decision::Ignored(Reason::NothingNew);
+        }
+        Decision::Changed(Box::new(Change {
+            case: self.case,
+            entries: self.entries,
+            commands: self.commands,
+        }))
+    }
+}
+
+/// The wait before the provider is asked again: what it asks for, else doubling, both within an hour.
+fn backoff_secs(tries: u32, retry_after: Option<Duration>) -> i64 {
+    let asked = retry_after.map(|wait| i64::try_from(wait.as_secs()).unwrap_or(BACKOFF_LONGEST_SECS));
+    let doubled = BACKOFF_FIRST_SECS << tries.saturating_sub(1).min(6);
+    asked.unwrap_or(doubled).clamp(BACKOFF_FIRST_SECS, BACKOFF_LONGEST_SECS)
+}
+
+/// The freshness gate could not be passed: nothing outward is done, nothing is counted as a decline.
+fn out_of_reach(mut draft: Draft<'_>, reason: &str, retry_after: Option<Duration>, refused: bool) -> Decision {
+    let now = draft.now();
+    match &draft.case.state {
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+        State::Charging { attempt } => {
+            draft.case.state = State::InDoubt {
+                attempt: attempt.clone(),
+                asked: 0,
+            };
+            draft.case.timers.look_at = Some(now);
+        }
+        State::InDoubt { attempt, .. } if now >= secs_from(attempt.started_at, UNRESOLVED_SECS) => {
+            let id = attempt.id.clone();
+            return answer::give_up(draft, id);
+        }
+        State::InDoubt { .. }
+        | State::Active
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Ending { .. } => {}
+    }
+    draft.case.memory.out_of_reach = draft.case.memory.out_of_reach.saturating_add(1);
+    let wait = backoff_secs(draft.case.memory.out_of_reach, retry_after);
+    let until = draft.in_secs(if refused { BACKOFF_LONGEST_SECS } else { wait });
+    draft.case.timers.hold_until = Some(until);
+    if draft.case.memory.out_of_reach == 1 {
+        let text = format!("The provider could not be asked; nothing is done before {until}.");
+        draft.say(
+            EntryKind::StoodBack,
+            text,
+            json!({"reason": reason, "hold_until": until}),
+        );
+    }
+    if refused {
+        draft.warn(
+            Warning::ProviderRefuses,
+            "The provider refuses our calls: check the API key and its rights.",
+        );
+    }
+    draft.done()
+}
+
+fn invoice_missing(mut draft: Draft<'_>) -> Decision {
+    match &draft.case.state {
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => {
+            if let Some(attempt) = draft.case.open_attempt() {
+                let id = attempt.id.clone();
+                return answer::give_up(draft, id);
+            }
+        }
+        State::Active | State::Paused { .. } | State::NeedsPerson | State::Ending { .. } => {}
+    }
+    draft.case.state = State::NeedsPerson;
+    draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+    draft.warn(
+        Warning::InvoiceMissing,
+        "The provider no longer knows the invoice; a person must decide.",
+    );
+    draft.done()
+}
+
+fn disputed(mut draft: Draft<'_>) -> Decision {
+    match &draft.case.state {
+        State::Active | State::Paused { .. } | State::NeedsPerson | State::Ending { .. } => {
+            close::close(
+                &mut draft,
+                Outcome::Stopped {
+                    why: StoppedWhy::Disputed,
+                },
+            );
+        }
+        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => {
+            draft.case.memory.disputed = true;
+            draft.case.memory.look_again = true;
+        }
+        State::Closed {
+            outcome: Outcome::Recovered { .. },
+        } if !draft.case.memory.reversed => {
+            let amount = draft.case.amount_due;
+            draft.case.memory.reversed = true;
+            draft.say(
+                EntryKind::Reversal,
+                "The customer disputes the payment.",
+                json!({"kind": LateKind::Dispute}),
+            );
+            draft.commands.push(Command::BookLate {
+                kind: LateKind::Dispute,
+                amount,
+            });
+            draft.commands.push(Command::OpenReversal);
+        }
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+    }
+    draft.done()
+}
+
+fn refunded(mut draft: Draft<'_>, amount: Money) -> Decision {
+    match &draft.case.state {
+        State::Active | State::Paused { .. } => {
+            draft.case.state = State::NeedsPerson;
+            draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+            draft.warn(
+                Warning::RefundSeen,
+                "Money of this invoice was paid back; a person must decide.",
+            );
+        }
+        State::NeedsPerson | State::Ending { .. } => {
+            draft.warn(Warning::RefundSeen, "Money of this invoice was paid back.");
+        }
+        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => {
+            draft.warn(Warning::RefundSeen, "Money of this invoice was paid back.");
+            draft.case.memory.look_again = true;
+        }
+        State::Closed {
+            outcome: Outcome::Recovered { .. },
+        } if !draft.case.memory.reversed => {
+            draft.case.memory.reversed = true;
+            draft.say(
+                EntryKind::Reversal,
+                "Money was paid back to the customer.",
+                json!({"amount": amount}),
+            );
+            draft.commands.push(Command::BookLate {
+                kind: LateKind::Refund,
+                amount,
+            });
+        }
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+    }
+    draft.done()
+}
+
+fn bounced(mut draft: Draft<'_>) -> Decision {
+    match &draft.case.state {
+        State::Closed { .. } => Decision::Ignored(Reason::CaseClosed),
+        State::Active
+        | State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Ending { .. } => {
+            draft.warn(
+                Warning::MailBounced,
+                "The customer's address refuses our mail; no more is sent to it.",
+            );
+            draft.done()
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Closing a case: exactly one outcome, final.
+
+use serde_json::json;
+
+use super::Draft;
+use crate::domain::campaign::FinalAction;
+use crate::domain::case::{Case, State, Timers, Warning};
+use crate::domain::command::{Command, Decision, EntryKind, Reason};
+use crate::domain::decline::Disposition;
+use crate::domain::message::Message;
+use crate::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
+use crate::domain::snapshot::{CancelReason, InvoiceStatus, Snapshot, SubscriptionSeen, SubscriptionStatus};
+
+/// Closes the case: what was queued and asks for money is held back, the last message is queued.
+pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
+    let now = draft.now();
+    draft.case.state = State::Closed { outcome };
+    draft.case.closed_at = Some(now);
+    draft.case.timers = Timers::default();
+    draft.commands.push(Command::SupersedeNotices);
+    let text = match outcome {
+        Outcome::Recovered { by } => format!("Recovered: paid by {by}."),
+        Outcome::Exhausted { reason, then } => format!("Exhausted: {reason}; {then}."),
+        Outcome::Stopped { why } => format!("Stopped: {why}."),
+    };
+    draft.say(EntryKind::Closed, text, json!({ "outcome": outcome }));
+    let last_word = match outcome {
+        Outcome::Recovered { .. } => Some(Message::PaymentReceived),
+        Outcome::Exhausted {
+            then: ExhaustedThen::Cancelled,
+            ..
+        } => Some(Message::SubscriptionEnded),
+        Outcome::Exhausted { .. } | Outcome::Stopped { .. } => None,
+    };
+    if let Some(message) = last_word {
+        notify(draft, message, message.as_str());
+    }
+}
+
+/// Queues a message, or says why not.
+pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
+    draft.case.memory.steps_done.push(step.to_owned());
+    let reason = if draft.case.contact.email.is_none() {
+        if message.is_dunning() {
+            draft.warn(
+                Warning::NoAddress,
+                "The customer has no e-mail address at the provider.",
+            );
+        }
+        Some("no_address")
+    } else if draft.case.warnings.contains(&Warning::MailBounced) {
+        Some("mail_bounced")
+    } else {
+        None
+    };
+    let data = json!({"message": message, "step": step, "reason": reason});
+    if reason.is_some() {
+        draft.say(
+            EntryKind::NoticeSkipped,
+            format!("The message {message} was not sent."),
+            data,
+        );
+    } else {
+        draft.case.notifications = draft.case.notifications.saturating_add(1);
+        draft.say(
+            EntryKind::NoticeQueued,
+            format!("The message {message} was queued."),
+            data,
+        );
+        draft.commands.push(Command::Notify {
+            message,
+            step: step.to_owned(),
+        });
+    }
+}
+
+/// The outcome that a snapshot forces on a case that is not in the middle of a charge, besides being paid.
+pub fn forced(case: &Case, snapshot: &Snapshot) -> Option<Outcome> {
+    let stopped = |why| Some(Outcome::Stopped { why });
+    match snapshot.status {
+        InvoiceStatus::Void | InvoiceStatus::Draft => return stopped(StoppedWhy::Voided),
+        InvoiceStatus::Uncollectible => return stopped(StoppedWhy::WrittenOff),
+        InvoiceStatus::Paid | InvoiceStatus::Open => {}
+    }
+    if snapshot.payment.as_ref().is_some_and(|payment| payment.disputed) {
+        return stopped(StoppedWhy::Disputed);
+    }
+    if snapshot.amount_remaining.amount_minor <= 0 {
+        return stopped(StoppedWhy::Voided);
+    }
+    snapshot
+        .subscription
+        .as_ref()
+        .and_then(|subscription| subscription_end(case, subscription))
+}
+
+fn subscription_end(case: &Case, subscription: &SubscriptionSeen) -> Option<Outcome> {
+    let ended = match subscription.status {
+        SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired => true,
+        // Who asks for the end during the chase has left; what was asked for before it began is no news.
+        SubscriptionStatus::Trialing
+        | SubscriptionStatus::Active
+        | SubscriptionStatus::Incomplete
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Unpaid
+        | SubscriptionStatus::Paused => {
+            subscription.cancel_at_period_end && subscription.canceled_at.is_none_or(|at| at >= case.opened_at)
+        }
+    };
+    ended.then(|| match subscription.cancel_reason {
+        Some(CancelReason::PaymentFailed) => Outcome::Exhausted {
+            reason: exhausted_reason(case),
+            then: ExhaustedThen::Cancelled,
+        },
+        Some(CancelReason::PaymentDisputed) => Outcome::Stopped {
+            why: StoppedWhy::Disputed,
+        },
+        Some(CancelReason::Requested) | None => Outcome::Stopped {
+            why: StoppedWhy::CustomerCancelled,
+        },
+    })
+}
+
+/// Whose doing it was that an invoice is paid, where no attempt of ours is open.
+pub fn paid_by(case: &Case, snapshot: &Snapshot) -> RecoveredBy {
+    if snapshot.paid_out_of_band {
+        return RecoveredBy::OutOfBand;
+    }
+    let planned = case.memory.provider_next_attempt_at;
+    let by_provider = match (planned, snapshot.paid_at) {
+        (Some(planned), Some(paid)) => paid >= planned,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if by_provider {
+        RecoveredBy::ProviderRetry
+    } else {
+        RecoveredBy::Customer
+    }
+}
+
+/// Why a campaign that ends now ended without money.
+pub fn exhausted_reason(case: &Case) -> ExhaustedReason {
+    match case.decline.disposition {
+        Disposition::Never => ExhaustedReason::TerminalDecline,
+        Disposition::Retry | Disposition::FixData | Disposition::CustomerAction | Disposition::Merchant => {
+            ExhaustedReason::AttemptsSpent
+        }
+    }
+}
+
+/// Begins the end of the campaign: the final action at the provider, or the outcome at once where there is none.
+pub fn end_campaign(draft: &mut Draft<'_>, snapshot: &Snapshot) {
+    let wanted = draft.moment.campaign.ending.action;
+    let has_subscription = snapshot.subscription_id.is_some();
+    let action = match (wanted, draft.case.decline.disposition) {
+        // Nobody loses a subscription for a fault of ours.
+        (_, Disposition::Merchant) => FinalAction::LeaveOpen,
+        (FinalAction::Cancel | FinalAction::Pause, _) if !has_subscription => FinalAction::LeaveOpen,
+        (action, _) => action,
+    };
+    let unpaid = snapshot
+        .subscription
+        .as_ref()
+        .is_some_and(|seen| seen.status == SubscriptionStatus::Unpaid);
+    let then = match action {
+        FinalAction::Cancel => ExhaustedThen::Cancelled,
+        FinalAction::Pause => ExhaustedThen::Paused,
+        FinalAction::MarkUncollectible => ExhaustedThen::Uncollectible,
+        FinalAction::LeaveOpen if unpaid => ExhaustedThen::Unpaid,
+        FinalAction::LeaveOpen => ExhaustedThen::LeftOpen,
+    };
+    let outcome = Outcome::Exhausted {
+        reason: exhausted_reason(&draft.case),
+        then,
+    };
+    begin(draft, action, outcome);
+}
+
+/// Begins a final action whose success closes the case with `outcome`.
+pub fn begin(draft: &mut Draft<'_>, action: FinalAction, outcome: Outcome) {
+    match action {
+        FinalAction::LeaveOpen => close(draft, outcome),
+        FinalAction::Cancel | FinalAction::Pause | FinalAction::MarkUncollectible => {
+            let text = format!("The final action is carried out: {action}.");
+            draft.say(
+                EntryKind::FinalAction,
+                text,
+                json!({"action": action, "outcome": outcome}),
+            );
+            draft.case.state = State::Ending {
+                action,
+                outcome,
+                sent: 1,
+            };
+            draft.case.timers = Timers {
+                look_at: Some(draft.now()),
+                ..Timers::default()
+            };
+            draft.commands.push(Command::SupersedeNotices);
+            draft.commands.push(Command::Finish);
+        }
+    }
+}
+
+/// The final action was carried out, or refused for good.
+pub fn finished(mut draft: Draft<'_>, refused: Option<&str>) -> Decision {
+    let outcome = match &draft.case.state {
+        State::Ending { outcome, .. } => *outcome,
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+        State::Active
+        | State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson => return Decision::Ignored(Reason::NothingNew),
+    };
+    let outcome = match (refused, outcome) {
+        (None, outcome) => outcome,
+        (Some(reason), outcome) => {
+            draft.warn(
+                Warning::FinalActionRefused,
+                "The provider refused the final action; a person must carry it out.",
+            );
+            draft.say(
+                EntryKind::FinalAction,
+                "The provider refused the final action.",
+                json!({ "reason": reason }),
+            );
+            match outcome {
+                Outcome::Exhausted { reason, .. } => Outcome::Exhausted {
+                    reason,
+                    then: ExhaustedThen::LeftOpen,
+                },
+                Outcome::Recovered { .. } | Outcome::Stopped { .. } => outcome,
+            }
+        }
+    };
+    close(&mut draft, outcome);
+    draft.done()
+}

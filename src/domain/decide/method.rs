@@ -1,0 +1,108 @@
+//! A new payment method or a new address.
+
+use serde_json::json;
+
+use super::Draft;
+use crate::domain::case::{Contact, State, Trigger, Warning};
+use crate::domain::command::{Decision, EntryKind, Reason};
+
+/// The customer has a new or renewed payment method.
+pub fn changed(mut draft: Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) -> Decision {
+    match &draft.case.state {
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+        State::Ending { .. } => return Decision::Ignored(Reason::FinalActionRunning),
+        State::Active
+        | State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson => take(&mut draft, method, fingerprint, renewed),
+    }
+    draft.done()
+}
+
+/// Takes the method in, and plans one immediate charge of it where nothing forbids that.
+pub fn take(draft: &mut Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) {
+    let memory = &draft.case.memory;
+    if let Some(method) = method {
+        let known = memory.new_method.as_deref() == Some(method) || memory.declined_methods.iter().any(|m| m == method);
+        if known && !renewed {
+            return;
+        }
+    } else if !renewed {
+        return;
+    }
+    if fingerprint.is_some_and(|card| memory.barred_fingerprints.iter().any(|barred| barred == card)) {
+        let text = "A payment method was added, but it is the card that must not be charged again.";
+        draft.say(
+            EntryKind::MethodChanged,
+            text,
+            json!({"payment_method": method, "barred": true}),
+        );
+        draft.case.memory.declined_methods.extend(method.map(str::to_owned));
+        return;
+    }
+    let memory = &mut draft.case.memory;
+    if renewed {
+        memory
+            .declined_methods
+            .retain(|declined| Some(declined.as_str()) != method);
+    }
+    memory.new_method = method.map(str::to_owned).or_else(|| memory.new_method.take());
+    let text = if renewed {
+        "A payment method got new data."
+    } else {
+        "The customer has a new payment method."
+    };
+    draft.say(
+        EntryKind::MethodChanged,
+        text,
+        json!({"payment_method": method, "renewed": renewed}),
+    );
+    if super::open::provider_collects(&draft.case) {
+        return;
+    }
+    match draft.case.state {
+        State::Active => draft.charge_now(Trigger::CardUpdate),
+        // Remembered: charged once the open attempt is answered, or the case goes on.
+        State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Ending { .. }
+        | State::Closed { .. } => {}
+    }
+}
+
+/// Contact data changed.
+pub fn contact_changed(mut draft: Draft<'_>, contact: &Contact, zone: Option<&str>) -> Decision {
+    match &draft.case.state {
+        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+        State::Active
+        | State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Ending { .. } => {}
+    }
+    let new_zone = zone.filter(|zone| *zone != draft.case.zone);
+    if draft.case.contact == *contact && new_zone.is_none() {
+        return Decision::Ignored(Reason::NothingNew);
+    }
+    if draft.case.contact.email != contact.email {
+        draft.case.unwarn(Warning::MailBounced);
+        draft.case.unwarn(Warning::NoAddress);
+    }
+    draft.case.contact = contact.clone();
+    if let Some(zone) = new_zone {
+        zone.clone_into(&mut draft.case.zone);
+    }
+    draft.say(
+        EntryKind::ContactChanged,
+        "The customer's contact data changed.",
+        json!({}),
+    );
+    draft.done()
+}

@@ -1,0 +1,247 @@
+//! Opening a case from what the provider says of an invoice.
+
+use serde_json::json;
+
+use super::plan::take_decline;
+use super::timers;
+use super::{Draft, look};
+use crate::domain::calendar::{secs_from, zone};
+use crate::domain::case::{CampaignRef, Case, Collector, Contact, Memory, Origin, State, Timers};
+use crate::domain::command::{Change, Command, EntryKind, Moment};
+use crate::domain::decline::{Decline, DeclineKind, Disposition};
+use crate::domain::event::{Opening, SeenAttempt};
+use crate::domain::ids::CaseId;
+use crate::domain::outcome::{Outcome, StoppedWhy};
+use crate::domain::schedule::final_at;
+use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
+use crate::domain::words::words;
+
+/// A failure told of later than this is dated by its arrival: longer than any provider re-sends a webhook.
+const LATE_NEWS_SECS: i64 = 3 * 24 * 3600;
+
+words! {
+    /// Why an invoice gets no case.
+    NoCase {
+        /// It is paid.
+        Paid = "paid",
+        /// It is a draft, void or given up.
+        NotOwed = "not_owed",
+        /// It is sent to the customer, not charged automatically.
+        NotAutomatic = "not_automatic",
+        /// Nothing remains to be paid.
+        NothingDue = "nothing_due",
+        /// No charge of it failed.
+        NoFailure = "no_failure",
+        /// It is the first of its subscription and the customer is still on-session.
+        FirstPayment = "first_payment",
+        /// Its subscription has ended.
+        SubscriptionEnded = "subscription_ended",
+        /// The customer disputes its charge.
+        Disputed = "disputed",
+    }
+}
+
+/// Opens a case for an invoice whose automatic charge failed, or says why it gets none.
+pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<'_>) -> Result<Change, NoCase> {
+    refuse(snapshot)?;
+    let case = new_case(id, opening, snapshot, moment);
+    let mut draft = Draft::new(&case, *moment);
+    let decline = draft.case.decline.clone();
+    let payment = snapshot.payment.as_ref();
+    let seen = SeenAttempt {
+        charge_id: payment.and_then(|payment| payment.charge_id.clone()),
+        at: draft.case.opened_at,
+        amount: snapshot.amount_remaining,
+        decline: decline.clone(),
+        payment_method: draft.case.memory.declined_methods.first().cloned(),
+    };
+    draft.say(
+        EntryKind::Opened,
+        format!(
+            "The charge of {} {} failed: {}.",
+            seen.amount.amount_minor, seen.amount.currency, decline.kind
+        ),
+        json!({"invoice": snapshot.invoice_id, "decline": decline, "campaign": draft.case.campaign}),
+    );
+    draft.commands.push(Command::RecordAttempt {
+        seen,
+        origin: Origin::Provider,
+    });
+    take_decline(&mut draft.case, &decline, moment.now);
+    look::absorb_facts(&mut draft, snapshot);
+    timers::watch_provider_retries(&mut draft, snapshot);
+    if payment.is_some_and(|payment| payment.status == PaymentStatus::Processing) {
+        look::wait_for_processing(&mut draft, None);
+    } else {
+        draft.replan();
+    }
+    Ok(Change {
+        case: draft.case,
+        entries: draft.entries,
+        commands: draft.commands,
+    })
+}
+
+fn refuse(snapshot: &Snapshot) -> Result<(), NoCase> {
+    match snapshot.status {
+        InvoiceStatus::Paid => return Err(NoCase::Paid),
+        InvoiceStatus::Draft | InvoiceStatus::Void | InvoiceStatus::Uncollectible => return Err(NoCase::NotOwed),
+        InvoiceStatus::Open => {}
+    }
+    if !snapshot.automatic {
+        return Err(NoCase::NotAutomatic);
+    }
+    if snapshot.amount_remaining.amount_minor <= 0 {
+        return Err(NoCase::NothingDue);
+    }
+    if snapshot.payment.as_ref().is_some_and(|payment| payment.disputed) {
+        return Err(NoCase::Disputed);
+    }
+    let failed = snapshot.payment.as_ref().is_some_and(|payment| {
+        payment.decline.is_some() || matches!(payment.status, PaymentStatus::Failed | PaymentStatus::RequiresAction)
+    });
+    if !failed && !snapshot.attempted {
+        return Err(NoCase::NoFailure);
+    }
+    match snapshot.subscription.as_ref().map(|subscription| subscription.status) {
+        Some(SubscriptionStatus::Incomplete) => Err(NoCase::FirstPayment),
+        Some(SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired) => Err(NoCase::SubscriptionEnded),
+        Some(
+            SubscriptionStatus::Active
+            | SubscriptionStatus::Trialing
+            | SubscriptionStatus::PastDue
+            | SubscriptionStatus::Unpaid
+            | SubscriptionStatus::Paused,
+        )
+        | None => Ok(()),
+    }
+}
+
+/// The decline that a snapshot tells of. Where the provider gives none, the issuer gave no reason.
+pub(super) fn decline_of(snapshot: &Snapshot) -> Decline {
+    let payment = snapshot.payment.as_ref();
+    let known = payment.and_then(|payment| payment.decline.clone());
+    let confirm = payment.is_some_and(|payment| payment.status == PaymentStatus::RequiresAction);
+    known.unwrap_or(Decline {
+        kind: if confirm {
+            DeclineKind::AuthenticationRequired
+        } else {
+            DeclineKind::DoNotHonor
+        },
+        disposition: if confirm {
+            Disposition::CustomerAction
+        } else {
+            Disposition::Retry
+        },
+        provider_code: None,
+        network_code: None,
+        advice_code: None,
+    })
+}
+
+fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<'_>) -> Case {
+    let payment = snapshot.payment.as_ref();
+    let opened_at = payment
+        .and_then(|payment| payment.charged_at)
+        .filter(|at| *at <= moment.now && *at >= secs_from(moment.now, -LATE_NEWS_SECS))
+        .unwrap_or(moment.now);
+    let zone_name = snapshot.customer.zone.as_ref().unwrap_or(&opening.default_zone);
+    // A name that this binary's zone data does not know reads as UTC from here on, visibly.
+    let zone_name = zone(zone_name).iana_name().unwrap_or("UTC").to_owned();
+    let decline = decline_of(snapshot);
+    let declined = payment
+        .and_then(|payment| payment.payment_method.clone())
+        .or_else(|| look::default_method(snapshot));
+    let barred = payment.and_then(|payment| payment.fingerprint.clone());
+    Case {
+        id,
+        connection: opening.connection.clone(),
+        invoice_id: snapshot.invoice_id.clone(),
+        subscription_id: snapshot.subscription_id.clone(),
+        customer_id: snapshot.customer_id.clone(),
+        amount_due: snapshot.amount_remaining,
+        state: State::Active,
+        campaign: CampaignRef {
+            name: moment.campaign.name.clone(),
+            version: moment.campaign.version,
+        },
+        collector: opening.collector,
+        opened_at,
+        closed_at: None,
+        timers: Timers {
+            final_at: Some(final_at(opened_at, moment.campaign, &zone_name)),
+            ..Timers::default()
+        },
+        zone: zone_name,
+        contact: Contact::default(),
+        warnings: Vec::new(),
+        attempts: 1,
+        notifications: 0,
+        reversal_of: None,
+        memory: Memory {
+            disposition_since: opened_at,
+            kind_since: opened_at,
+            declined_methods: declined.into_iter().collect(),
+            barred_fingerprints: barred
+                .filter(|_| decline.disposition == Disposition::Never)
+                .into_iter()
+                .collect(),
+            new_method: None,
+            known_charges: payment
+                .and_then(|payment| payment.charge_id.clone())
+                .into_iter()
+                .collect(),
+            nameless_answer_at: None,
+            last_charge_at: None,
+            steps_done: Vec::new(),
+            last_notice_at: None,
+            look_again: false,
+            disputed: false,
+            out_of_reach: 0,
+            charges: 0,
+            provider_next_attempt_at: None,
+            card: payment.and_then(|payment| payment.card.clone()),
+            description: snapshot.description.clone(),
+            pay_url: snapshot.pay_url.clone(),
+            late_money: false,
+            reversed: false,
+        },
+        decline,
+    }
+}
+
+/// The linked case of a recovery that the customer disputes: it is born closed, because a disputed charge is not chased.
+pub fn open_reversal(id: CaseId, recovered: &Case, moment: &Moment<'_>) -> Change {
+    let mut case = recovered.clone();
+    case.id = id;
+    case.reversal_of = Some(recovered.id.clone());
+    case.opened_at = moment.now;
+    case.state = State::Active;
+    case.attempts = 0;
+    case.notifications = 0;
+    let mut draft = Draft::new(&case, *moment);
+    draft.say(
+        EntryKind::Opened,
+        format!("The recovery of {} was taken back by a dispute.", recovered.id),
+        json!({"reversal_of": recovered.id}),
+    );
+    super::close::close(
+        &mut draft,
+        Outcome::Stopped {
+            why: StoppedWhy::Disputed,
+        },
+    );
+    Change {
+        case: draft.case,
+        entries: draft.entries,
+        commands: Vec::new(),
+    }
+}
+
+/// Whether the collector of a case is the provider.
+pub(super) fn provider_collects(case: &Case) -> bool {
+    match case.collector {
+        Collector::Us => false,
+        Collector::Provider => true,
+    }
+}

@@ -1,0 +1,97 @@
+//! Planning: the timers that follow from where a case stands.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::domain::campaign::Campaign;
+use crate::domain::case::{Case, Collector, Trigger, Warning};
+use crate::domain::ceiling::{Verdict, ceiling};
+use crate::domain::command::{Entry, EntryKind};
+use crate::domain::decline::{Decline, Disposition};
+use crate::domain::schedule::{charges_after, next_notice};
+
+/// Takes a decline in as the case's present one; what counts from the first of its kind starts anew where it differs.
+pub fn take_decline(case: &mut Case, decline: &Decline, now: Timestamp) {
+    if case.decline.disposition != decline.disposition {
+        case.memory.disposition_since = now;
+    }
+    if case.decline.kind != decline.kind {
+        case.memory.kind_since = now;
+    }
+    case.decline = decline.clone();
+    if decline.disposition == Disposition::Merchant {
+        case.warn(Warning::MerchantFault);
+    } else {
+        case.unwarn(Warning::MerchantFault);
+    }
+}
+
+/// Plans the next charge by the ladder, and the next message; says so in an entry.
+pub fn replan(case: &mut Case, campaign: &Campaign, now: Timestamp) -> Entry {
+    let charges = if case.collector == Collector::Us {
+        charges_after(case, campaign, now)
+    } else {
+        Vec::new()
+    };
+    case.timers.charge_at = charges.first().copied();
+    case.timers.charge_trigger = charges.first().map(|_| Trigger::Schedule);
+    plan_notice(case, campaign, now);
+    planned(case, campaign, now, &charges)
+}
+
+/// Plans the next message only.
+pub fn plan_notice(case: &mut Case, campaign: &Campaign, now: Timestamp) {
+    case.timers.notice = next_notice(case, campaign, now).map(|(step, at, overtaken)| {
+        case.memory.steps_done.extend(overtaken);
+        (step, at)
+    });
+}
+
+/// The decision and its inputs, for the timeline and for `explain`.
+fn planned(case: &Case, campaign: &Campaign, now: Timestamp, charges: &[Timestamp]) -> Entry {
+    let verdict = match ceiling(case, false, case.timers.charge_at.unwrap_or(now)) {
+        Verdict::Allowed => json!({"verdict": "allowed"}),
+        Verdict::NotBefore(at, rule) => json!({"verdict": "not_before", "at": at, "rule": rule}),
+        Verdict::Never(rule) => json!({"verdict": "never", "rule": rule}),
+    };
+    let text = match (case.timers.charge_at, case.collector) {
+        (Some(at), _) => format!(
+            "After a decline for {} the next charge is planned for {at}.",
+            case.decline.kind
+        ),
+        (None, Collector::Provider) => "The provider collects this invoice itself; we only write.".to_owned(),
+        (None, Collector::Us) => match case.decline.disposition {
+            Disposition::Retry => "No charge of the campaign remains; the case waits for the customer or its end.",
+            Disposition::FixData => "No charge is planned: the payment data must change first.",
+            Disposition::CustomerAction => "No charge is planned: the customer must confirm the payment.",
+            Disposition::Never => "No charge is planned: this payment method must not be charged again.",
+            Disposition::Merchant => "No charge is planned: the fault is ours and a person must look.",
+        }
+        .to_owned(),
+    };
+    let data = json!({
+        "campaign": case.campaign,
+        "kind": case.decline.kind,
+        "disposition": case.decline.disposition,
+        "arm": "campaign",
+        "propensity": "1",
+        "seed": null,
+        "ceiling": verdict,
+        "charges": charges,
+        "notice": case.timers.notice,
+        "final_at": case.timers.final_at,
+        "final_action": campaign.ending.action,
+    });
+    Entry {
+        kind: EntryKind::Planned,
+        text,
+        data,
+    }
+}
+
+/// Plans one charge right now, for a new payment method or because staff asked; the planned one becomes one with it.
+pub fn charge_now(case: &mut Case, trigger: Trigger, now: Timestamp) {
+    case.timers.charge_at = Some(now);
+    case.timers.charge_trigger = Some(trigger);
+    case.timers.hold_until = None;
+}

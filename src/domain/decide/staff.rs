@@ -1,0 +1,125 @@
+//! What staff asks for. The ceiling stands above it.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Draft;
+use super::close::{begin, close};
+use crate::domain::campaign::FinalAction;
+use crate::domain::case::{State, Trigger};
+use crate::domain::ceiling::{Verdict, ceiling};
+use crate::domain::command::{Decision, EntryKind, Reason};
+use crate::domain::event::StaffAction;
+use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
+use crate::domain::schedule::step_at;
+
+/// Carries out a staff action, or refuses it with the reason.
+pub fn act(mut draft: Draft<'_>, action: &StaffAction, actor: &str, comment: Option<&str>) -> Decision {
+    if let Err(reason) = allowed(&draft, action) {
+        return Decision::Ignored(reason);
+    }
+    let text = format!("{actor}: {}.", action.as_str());
+    draft.say(
+        EntryKind::Staff,
+        text,
+        json!({"action": action.as_str(), "actor": actor, "comment": comment}),
+    );
+    match action {
+        StaffAction::Note => {}
+        StaffAction::Retry => {
+            draft.case.state = State::Active;
+            draft.case.timers.look_at = None;
+            draft.charge_now(Trigger::Staff);
+        }
+        StaffAction::Pause { until } => {
+            draft.case.state = State::Paused { until: *until };
+            draft.case.timers.look_at = None;
+        }
+        StaffAction::Resume => resume(&mut draft, actor),
+        StaffAction::Stop => close(&mut draft, Outcome::Stopped { why: StoppedWhy::Staff }),
+        StaffAction::MarkPaid => close(
+            &mut draft,
+            Outcome::Recovered {
+                by: RecoveredBy::OutOfBand,
+            },
+        ),
+        StaffAction::WriteOff => {
+            let outcome = Outcome::Stopped {
+                why: StoppedWhy::WrittenOff,
+            };
+            begin(&mut draft, FinalAction::MarkUncollectible, outcome);
+        }
+    }
+    draft.done()
+}
+
+fn allowed(draft: &Draft<'_>, action: &StaffAction) -> Result<(), Reason> {
+    if *action == StaffAction::Note {
+        return Ok(());
+    }
+    match &draft.case.state {
+        State::Closed { .. } => return Err(Reason::CaseClosed),
+        State::Ending { .. } => return Err(Reason::FinalActionRunning),
+        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => return Err(Reason::AttemptOpen),
+        State::Active | State::Paused { .. } | State::NeedsPerson => {}
+    }
+    match action {
+        StaffAction::Retry => retry_allowed(draft),
+        StaffAction::Pause { until } if *until <= draft.now() => Err(Reason::NotInFuture),
+        StaffAction::Pause { .. } if draft.case.state == State::NeedsPerson => Err(Reason::NeedsPerson),
+        StaffAction::Resume => match draft.case.state {
+            State::Paused { .. } | State::NeedsPerson => Ok(()),
+            State::Active
+            | State::Charging { .. }
+            | State::InDoubt { .. }
+            | State::Processing { .. }
+            | State::Ending { .. }
+            | State::Closed { .. } => Err(Reason::NotPaused),
+        },
+        StaffAction::Pause { .. }
+        | StaffAction::Stop
+        | StaffAction::MarkPaid
+        | StaffAction::WriteOff
+        | StaffAction::Note => Ok(()),
+    }
+}
+
+fn retry_allowed(draft: &Draft<'_>) -> Result<(), Reason> {
+    if super::open::provider_collects(&draft.case) || draft.case.memory.provider_next_attempt_at.is_some() {
+        return Err(Reason::ProviderCollects);
+    }
+    match ceiling(&draft.case, draft.case.fresh_method(), draft.now()) {
+        Verdict::Allowed => Ok(()),
+        Verdict::NotBefore(..) => Err(Reason::Ceiling),
+        Verdict::Never(_) => Err(Reason::NeverOnThisMethod),
+    }
+}
+
+/// Goes on after a pause: what would have happened meanwhile is not replayed.
+pub fn resume(draft: &mut Draft<'_>, actor: &str) {
+    let now: Timestamp = draft.now();
+    draft.case.state = State::Active;
+    draft.case.timers.look_at = None;
+    let campaign = draft.moment.campaign;
+    let overdue: Vec<String> = campaign
+        .messages
+        .iter()
+        .filter(|step| step.dispositions.contains(&draft.case.decline.disposition))
+        .filter(|step| !draft.case.memory.steps_done.contains(&step.key))
+        .filter(|step| step_at(&draft.case, campaign, step) <= now)
+        .map(|step| step.key.clone())
+        .collect();
+    if !overdue.is_empty() {
+        draft.say(
+            EntryKind::NoticeSkipped,
+            "Messages that fell into the pause are not sent.",
+            json!({"steps": overdue}),
+        );
+    }
+    draft.case.memory.steps_done.extend(overdue);
+    if actor == "clock" {
+        draft.say(EntryKind::Planned, "The pause is over.", json!({}));
+    }
+    draft.replan();
+    super::answer::settle(draft);
+}

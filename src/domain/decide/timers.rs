@@ -1,0 +1,150 @@
+//! What is due now on an active case whose invoice was just read.
+
+use serde_json::json;
+
+use super::close::{end_campaign, notify};
+use super::plan::plan_notice;
+use super::{DAILY_SECS, Draft};
+use crate::domain::calendar::secs_from;
+use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
+use crate::domain::ceiling::{Verdict, ceiling};
+use crate::domain::command::{Command, EntryKind};
+use crate::domain::snapshot::Snapshot;
+
+/// How long after the provider's own planned attempt its result is looked for.
+const AFTER_PROVIDER_SECS: i64 = 3600;
+
+/// Remembers, shows and forgets that the provider plans retries of its own.
+pub fn watch_provider_retries(draft: &mut Draft<'_>, snapshot: &Snapshot) {
+    // A plan more than a day old was not carried out and says nothing of the future.
+    let planned = snapshot
+        .provider_next_attempt_at
+        .filter(|at| *at >= draft.in_secs(-DAILY_SECS));
+    draft.case.memory.provider_next_attempt_at = planned;
+    if super::open::provider_collects(&draft.case) {
+        return;
+    }
+    if let Some(at) = planned {
+        let text = format!(
+            "The provider plans its own charge for {at}; we do not charge while it does. Switch its retries off."
+        );
+        draft.warn(Warning::ProviderRetriesOn, text);
+    } else {
+        draft.case.unwarn(Warning::ProviderRetriesOn);
+    }
+}
+
+/// Does what is due: a charge goes before the end, the end before a message.
+pub fn run(draft: &mut Draft<'_>, snapshot: &Snapshot) {
+    let now = draft.now();
+    if draft.case.timers.charge_at.is_some_and(|at| at <= now) {
+        charge(draft, snapshot);
+        if !matches!(draft.case.state, State::Active) {
+            return;
+        }
+    }
+    if draft.case.timers.final_at.is_some_and(|at| at <= now) {
+        end_campaign(draft, snapshot);
+        return;
+    }
+    plan_notice(&mut draft.case, draft.moment.campaign, now);
+    notice(draft);
+}
+
+fn notice(draft: &mut Draft<'_>) {
+    let now = draft.now();
+    let Some((key, _)) = draft.case.timers.notice.clone().filter(|(_, at)| *at <= now) else {
+        return;
+    };
+    let message = draft
+        .moment
+        .campaign
+        .messages
+        .iter()
+        .find(|step| step.key == key)
+        .map(|step| step.message);
+    if let Some(message) = message {
+        notify(draft, message, &key);
+        draft.case.memory.last_notice_at = Some(now);
+    }
+    plan_notice(&mut draft.case, draft.moment.campaign, now);
+}
+
+/// The charge that is due: made, put off, or given up.
+fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
+    let now = draft.now();
+    let trigger = draft.case.timers.charge_trigger.unwrap_or(Trigger::Schedule);
+    let planned_by_provider = draft.case.memory.provider_next_attempt_at;
+    if let Some(at) = planned_by_provider {
+        let until = secs_from(at.max(now), AFTER_PROVIDER_SECS);
+        return put_off(draft, until, "the provider plans its own charge");
+    }
+    if snapshot
+        .subscription
+        .as_ref()
+        .is_some_and(|subscription| subscription.collection_paused)
+    {
+        let until = draft.in_secs(DAILY_SECS);
+        return put_off(draft, until, "collection of the subscription is paused at the provider");
+    }
+    let fresh = trigger == Trigger::CardUpdate || draft.case.fresh_method();
+    match ceiling(&draft.case, fresh, now) {
+        Verdict::Allowed => open_attempt(draft, snapshot, trigger),
+        Verdict::NotBefore(until, rule) => put_off(draft, until, rule.as_str()),
+        Verdict::Never(rule) => {
+            draft.case.timers.charge_at = None;
+            draft.case.timers.charge_trigger = None;
+            let text = format!("The planned charge was given up: {rule}.");
+            draft.say(EntryKind::StoodBack, text, json!({ "rule": rule }));
+        }
+    }
+}
+
+fn put_off(draft: &mut Draft<'_>, until: jiff::Timestamp, why: &str) {
+    draft.case.timers.charge_at = Some(until);
+    let text = format!("The planned charge was put off to {until}: {why}.");
+    draft.say(EntryKind::StoodBack, text, json!({"why": why, "until": until}));
+}
+
+fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
+    let default = super::look::default_method(snapshot);
+    let memory = &draft.case.memory;
+    // The provider would charge its default. Where that is a method declined before, the newer one is named instead.
+    let stale = default
+        .as_ref()
+        .is_none_or(|method| memory.declined_methods.contains(method));
+    let payment_method = memory
+        .new_method
+        .clone()
+        .filter(|new| stale && default.as_ref() != Some(new));
+    let attempt = OpenAttempt {
+        id: draft.moment.fresh_attempt.clone(),
+        started_at: draft.now(),
+        amount: draft.case.amount_due,
+        payment_method,
+        trigger,
+    };
+    draft.case.state = State::Charging {
+        attempt: attempt.clone(),
+    };
+    draft.case.timers.charge_at = None;
+    draft.case.timers.charge_trigger = None;
+    draft.case.attempts = draft.case.attempts.saturating_add(1);
+    draft.case.memory.charges = draft.case.memory.charges.saturating_add(1);
+    draft.case.memory.last_charge_at = Some(draft.now());
+    draft.say(
+        EntryKind::AttemptStarted,
+        format!(
+            "A charge of {} {} is made ({trigger}).",
+            attempt.amount.amount_minor, attempt.amount.currency
+        ),
+        json!({"attempt": attempt.id, "amount": attempt.amount, "trigger": trigger,
+               "payment_method": attempt.payment_method}),
+    );
+    let origin = if trigger == Trigger::Staff {
+        Origin::Staff
+    } else {
+        Origin::Us
+    };
+    draft.commands.push(Command::OpenAttempt { attempt, origin });
+}

@@ -1,0 +1,121 @@
+//! Why a case stands where it stands, in one sentence and the facts behind it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::campaign::Campaign;
+use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
+use super::ceiling::{Verdict, ceiling};
+use super::decline::{Decline, Disposition};
+use super::outcome::Outcome;
+
+/// One rule that was consulted and what it said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RuleSaid {
+    /// The rule.
+    pub rule: String,
+    /// What it said.
+    pub said: String,
+}
+
+/// Why, and when next.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Explanation {
+    /// One English sentence.
+    pub sentence: String,
+    /// What happens next, when, and why.
+    pub next_action: Option<NextAction>,
+    /// The last decline.
+    pub decline: Decline,
+    /// The campaign version.
+    pub campaign: CampaignRef,
+    /// The rules consulted now, in their order.
+    pub rules: Vec<RuleSaid>,
+    /// What a person should see.
+    pub warnings: Vec<Warning>,
+    /// The inputs of the last stored plan, as they were stored.
+    pub plan: Option<serde_json::Value>,
+}
+
+/// Explains a case at `now`. `plan` is the data of the last `planned` line of its timeline.
+pub fn explain(case: &Case, campaign: &Campaign, plan: Option<serde_json::Value>, now: Timestamp) -> Explanation {
+    let next_action = case.next_action();
+    Explanation {
+        sentence: sentence(case, next_action.as_ref()),
+        decline: case.decline.clone(),
+        campaign: case.campaign.clone(),
+        rules: rules(case, campaign, now),
+        warnings: case.warnings.clone(),
+        plan,
+        next_action,
+    }
+}
+
+fn sentence(case: &Case, next: Option<&NextAction>) -> String {
+    let decline = &case.decline;
+    let code = decline.provider_code.as_deref().unwrap_or("no code given");
+    let because = format!("The last charge was declined for {} ({code})", decline.kind);
+    match (case.outcome(), next) {
+        (Some(Outcome::Recovered { by }), _) => format!("The invoice was paid by {by}, so nothing more happens."),
+        (Some(Outcome::Exhausted { reason, then }), _) => {
+            format!("The campaign ended without money ({reason}); the final action left it {then}.")
+        }
+        (Some(Outcome::Stopped { why }), _) => format!("The chase was stopped ({why}), so nothing more happens."),
+        (None, Some(next)) => {
+            format!(
+                "{because}; next comes {} at {} because {}.",
+                next.kind, next.at, next.why
+            )
+        }
+        (None, None) => format!("{because}; nothing is planned and a person must decide."),
+    }
+}
+
+fn rules(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<RuleSaid> {
+    let mut rules = Vec::new();
+    let mut say = |rule: &str, said: String| {
+        let rule = rule.to_owned();
+        rules.push(RuleSaid { rule, said });
+    };
+    say(
+        "collector",
+        match case.collector {
+            Collector::Us => "we may charge".to_owned(),
+            Collector::Provider => "the provider charges by its own schedule; we only write".to_owned(),
+        },
+    );
+    if let Some(at) = case.memory.provider_next_attempt_at {
+        say(
+            "provider_retries",
+            format!("the provider plans its own charge for {at}; we do not charge meanwhile"),
+        );
+    }
+    say(
+        "disposition",
+        match case.decline.disposition {
+            Disposition::Retry => "time may heal it: the ladder of the campaign holds",
+            Disposition::FixData => "the payment data must change first",
+            Disposition::CustomerAction => "only the customer can make it succeed",
+            Disposition::Never => "this instrument must not be charged again",
+            Disposition::Merchant => "the fault is ours",
+        }
+        .to_owned(),
+    );
+    let at = case.timers.charge_at.unwrap_or(now);
+    say(
+        "ceiling",
+        match ceiling(case, case.fresh_method(), at) {
+            Verdict::Allowed => format!("a charge at {at} is allowed"),
+            Verdict::NotBefore(until, rule) => format!("no charge before {until} ({rule})"),
+            Verdict::Never(rule) => format!("no charge at all ({rule})"),
+        },
+    );
+    say(
+        "campaign",
+        format!(
+            "{} version {}: ends {} days after opening with {}",
+            campaign.name, campaign.version, campaign.ending.after_days, campaign.ending.action
+        ),
+    );
+    rules
+}

@@ -1,0 +1,96 @@
+//! The instants of a case's remaining charges and messages, by its campaign.
+
+use jiff::Timestamp;
+
+use super::calendar::{days_from, hours_from, secs_from, zone};
+use super::campaign::{Campaign, MessageStep, When};
+use super::case::Case;
+use super::ceiling::{Verdict, ceiling};
+
+/// Two charges of the day ladder keep at least this distance, so that a charge for a new card and the planned one
+/// become one.
+const CHARGE_GAP_SECS: i64 = 12 * 3600;
+/// Two messages of the time line keep at least this distance.
+const NOTICE_GAP_SECS: i64 = 20 * 3600;
+
+/// Every charge the ladder still holds after `after`, in order of time; the ceiling is asked for each.
+pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp) -> Vec<Timestamp> {
+    let Some(ladder) = campaign.ladder(case.decline.kind) else {
+        return Vec::new();
+    };
+    let tz = zone(&case.zone);
+    let by_days = ladder
+        .days
+        .iter()
+        .map(|day| days_from(case.opened_at, i32::from(*day), ladder.at, &tz));
+    let by_hours = ladder
+        .hours
+        .iter()
+        .map(|hours| hours_from(case.memory.kind_since, *hours));
+    let gap_end = case.memory.last_charge_at.filter(|_| !ladder.days.is_empty());
+    let earliest = gap_end.map_or(after, |last| after.max(secs_from(last, CHARGE_GAP_SECS)));
+    let mut charges: Vec<Timestamp> = by_days
+        .chain(by_hours)
+        .filter(|at| *at > earliest)
+        .filter_map(|at| match ceiling(case, false, at) {
+            Verdict::Allowed => Some(at),
+            Verdict::NotBefore(until, _) => Some(until),
+            Verdict::Never(_) => None,
+        })
+        .collect();
+    charges.dedup();
+    charges
+}
+
+/// When the campaign ends for a case.
+pub fn final_at(opened_at: Timestamp, campaign: &Campaign, zone_name: &str) -> Timestamp {
+    days_from(
+        opened_at,
+        i32::from(campaign.ending.after_days),
+        campaign.ending.at,
+        &zone(zone_name),
+    )
+}
+
+/// When a message step is due for a case, not regarding other messages.
+pub fn step_at(case: &Case, campaign: &Campaign, step: &MessageStep) -> Timestamp {
+    let tz = zone(&case.zone);
+    match step.when {
+        When::AfterHours(hours) => hours_from(case.memory.disposition_since, hours),
+        When::AfterDays { days, at } => days_from(case.memory.disposition_since, i32::from(days), at, &tz),
+        When::BeforeFinal { days, at } => {
+            let end = case
+                .timers
+                .final_at
+                .unwrap_or_else(|| final_at(case.opened_at, campaign, &case.zone));
+            days_from(end, -i32::from(days), at, &tz)
+        }
+    }
+}
+
+/// The messages that remain for the present disposition, in order of time.
+pub fn notices_left<'a>(case: &Case, campaign: &'a Campaign) -> Vec<(&'a MessageStep, Timestamp)> {
+    let mut left: Vec<_> = campaign
+        .messages
+        .iter()
+        .filter(|step| step.dispositions.contains(&case.decline.disposition))
+        .filter(|step| !case.memory.steps_done.contains(&step.key))
+        .map(|step| (step, step_at(case, campaign, step)))
+        .collect();
+    left.sort_by_key(|(_, at)| *at);
+    left
+}
+
+/// The next message: its step and instant, and the steps it overtakes because all of them are overdue at `now`.
+pub fn next_notice(case: &Case, campaign: &Campaign, now: Timestamp) -> Option<(String, Timestamp, Vec<String>)> {
+    let left = notices_left(case, campaign);
+    let overdue = left.iter().filter(|(_, at)| *at <= now).count();
+    let chosen = overdue.saturating_sub(1);
+    let (step, at) = left.get(chosen)?;
+    let overtaken = left[..chosen].iter().map(|(step, _)| step.key.clone()).collect();
+    let at = case
+        .memory
+        .last_notice_at
+        .map_or(*at, |last| (*at).max(secs_from(last, NOTICE_GAP_SECS)));
+    Some((step.key.clone(), at, overtaken))
+}

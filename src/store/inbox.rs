@@ -1,0 +1,278 @@
+//! The inbox: every event a provider sent, durable before it is acknowledged, once per connection and event id.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
+
+use super::entity::inbox::{ActiveModel, Column, Entity, Model};
+use super::lease::Queue;
+use super::row::Row;
+use super::{Store, StoreError, Tx};
+use crate::domain::ids::InboxId;
+use crate::domain::words::words;
+
+words! {
+    /// How an event stands.
+    InboxStatus {
+        /// Waits to be worked on.
+        Pending = "pending",
+        /// Worked on.
+        Processed = "processed",
+        /// Nothing to do, and why.
+        Ignored = "ignored",
+        /// Given up after many tries; a person can have it run again.
+        Dead = "dead",
+    }
+}
+
+/// An event as it arrives.
+#[derive(Clone)]
+pub struct NewInbox {
+    /// The id of its row.
+    pub id: InboxId,
+    /// The connection it came by.
+    pub connection: String,
+    /// The provider's name for it.
+    pub event_id: String,
+    /// The provider's word for its kind.
+    pub kind: String,
+    /// Its bytes, as they were signed.
+    pub body: Vec<u8>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// `Pending`, or `Ignored` where its kind says that there is nothing to do.
+    pub status: InboxStatus,
+    /// Why it is ignored.
+    pub reason: Option<String>,
+}
+
+/// Whether an event is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is, and it is durable.
+    Accepted,
+    /// It was here before.
+    Duplicate,
+}
+
+/// One event.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The id of its row.
+    pub id: InboxId,
+    /// The connection it came by.
+    pub connection: String,
+    /// The provider's name for it.
+    pub event_id: String,
+    /// The provider's word for its kind.
+    pub kind: String,
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// How it stands.
+    pub status: InboxStatus,
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// When it is due.
+    pub next_at: Timestamp,
+    /// Why it stands as it does.
+    pub reason: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for InboxRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxRow")
+            .field("id", &self.id)
+            .field("event_id", &self.event_id)
+            .field("kind", &self.kind)
+            .field("status", &self.status)
+            .field("tries", &self.tries)
+            .field("next_at", &self.next_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes an event in, once.
+pub async fn insert(store: &Store, event: &NewInbox) -> Result<Received, StoreError> {
+    let received_at = event.received_at.as_millisecond();
+    let row = ActiveModel {
+        id: Set(event.id.to_string()),
+        connection: Set(event.connection.clone()),
+        event_id: Set(event.event_id.clone()),
+        kind: Set(event.kind.clone()),
+        body: Set(event.body.clone()),
+        received_at: Set(received_at),
+        status: Set(event.status.to_string()),
+        tries: Set(0),
+        next_at: Set(received_at),
+        reason: Set(event.reason.clone()),
+        ended_at: Set((event.status != InboxStatus::Pending).then_some(received_at)),
+        ..ActiveModel::default()
+    };
+    let once = OnConflict::columns([Column::Connection, Column::EventId])
+        .do_nothing()
+        .to_owned();
+    let written = Entity::insert(row)
+        .on_conflict(once)
+        .exec_without_returning(store.conn())
+        .await?;
+    Ok(if written == 0 {
+        Received::Duplicate
+    } else {
+        Received::Accepted
+    })
+}
+
+/// Claims at most `limit` pending events that are due at `now`, longest due first.
+pub async fn claim(
+    store: &Store,
+    now: Timestamp,
+    limit: u64,
+    lease_secs: u32,
+    owner: &str,
+) -> Result<Vec<InboxRow>, StoreError> {
+    let mut claimed = Vec::new();
+    for row in DUE.claim(store, now, limit, lease_secs, owner).await? {
+        claimed.push(decode(Model::from_query_result(&row, "")?)?);
+    }
+    claimed.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
+    Ok(claimed)
+}
+
+/// Writes how a pending event ended and says whether it was pending until now.
+pub async fn end<C: ConnectionTrait>(
+    conn: &C,
+    id: &InboxId,
+    status: InboxStatus,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let row = ActiveModel {
+        status: Set(status.to_string()),
+        reason: Set(reason.map(str::to_owned)),
+        ended_at: Set(Some(now.as_millisecond())),
+        lease_owner: Set(None),
+        lease_until: Set(None),
+        ..ActiveModel::default()
+    };
+    let done = Entity::update_many()
+        .set(row)
+        .filter(Column::Id.eq(id.as_str()))
+        .filter(Column::Status.eq(InboxStatus::Pending.as_str()))
+        .exec(conn)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Puts a pending event off until `next_at`, and counts the try.
+pub async fn defer<C: ConnectionTrait>(
+    conn: &C,
+    id: &InboxId,
+    next_at: Timestamp,
+    reason: &str,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE inbox SET next_at = $2, reason = $3, tries = tries + 1, lease_owner = NULL, lease_until = NULL \
+               WHERE id = $1 AND status = 'pending'";
+    let values = [id.as_str().into(), next_at.as_millisecond().into(), reason.into()];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
+}
+
+/// Lets a dead event run again from the first try on; says whether it was dead.
+pub async fn rerun(tx: &Tx, id: &InboxId, now: Timestamp) -> Result<bool, StoreError> {
+    let row = ActiveModel {
+        status: Set(InboxStatus::Pending.to_string()),
+        tries: Set(0),
+        next_at: Set(now.as_millisecond()),
+        reason: Set(None),
+        ended_at: Set(None),
+        ..ActiveModel::default()
+    };
+    let done = Entity::update_many()
+        .set(row)
+        .filter(Column::Id.eq(id.as_str()))
+        .filter(Column::Status.eq(InboxStatus::Dead.as_str()))
+        .exec(tx.conn())
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Events, newest first: at most `limit` after `cursor`, of one status where one is named.
+pub async fn list<C: ConnectionTrait>(
+    conn: &C,
+    status: Option<InboxStatus>,
+    cursor: Option<&InboxId>,
+    limit: u64,
+) -> Result<Vec<InboxRow>, StoreError> {
+    let mut query = Entity::find();
+    if let Some(status) = status {
+        query = query.filter(Column::Status.eq(status.as_str()));
+    }
+    if let Some(cursor) = cursor {
+        query = query.filter(Column::Id.lt(cursor.as_str()));
+    }
+    let rows = query.order_by_desc(Column::Id).limit(limit).all(conn).await?;
+    rows.into_iter().map(decode).collect()
+}
+
+/// How many events stand how; a status without an event is left out.
+pub async fn counts<C: ConnectionTrait>(conn: &C) -> Result<Vec<(InboxStatus, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> = Entity::find()
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "events")
+        .group_by(Column::Status)
+        .order_by_asc(Column::Status)
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let row = Row {
+        table: "inbox",
+        id: "count",
+    };
+    rows.into_iter()
+        .map(|(status, count)| Ok((row.word("status", &status)?, row.count("count", count)?)))
+        .collect()
+}
+
+/// The event of that row id.
+pub async fn find<C: ConnectionTrait>(conn: &C, id: &InboxId) -> Result<Option<InboxRow>, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(conn).await?;
+    row.map(decode).transpose()
+}
+
+const DUE: Queue = Queue {
+    table: "inbox",
+    due: "status = 'pending' AND next_at <= $1",
+    order: "next_at, id",
+    also_set: "",
+    returning: "*",
+};
+
+fn decode(model: Model) -> Result<InboxRow, StoreError> {
+    let row = Row {
+        table: "inbox",
+        id: &model.id,
+    };
+    Ok(InboxRow {
+        connection: model.connection,
+        event_id: model.event_id,
+        kind: model.kind,
+        body: model.body,
+        received_at: row.instant("received_at", model.received_at)?,
+        status: row.word("status", &model.status)?,
+        tries: row.count("tries", model.tries)?,
+        next_at: row.instant("next_at", model.next_at)?,
+        reason: model.reason,
+        ended_at: row.maybe_instant("ended_at", model.ended_at)?,
+        id: InboxId::from(model.id.clone()),
+    })
+}

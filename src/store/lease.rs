@@ -1,0 +1,72 @@
+//! Claiming rows of a queue by lease: who holds the lease works on the row, and whoever dies loses it with time.
+//!
+//! Leases run by the database's time, so that replicas whose clocks differ agree, and so that the test clock cannot end
+//! one. A row is claimed by its status, never by its position.
+
+use sea_orm::QueryResult;
+
+use super::{Dialect, Store, StoreError};
+
+/// One queue. Its parts are SQL and constants of this crate; `$1` stands for the present instant.
+pub(super) struct Queue {
+    /// The table.
+    pub(super) table: &'static str,
+    /// Which rows are due, leases aside.
+    pub(super) due: &'static str,
+    /// Which of them come first.
+    pub(super) order: &'static str,
+    /// What else to set, with a leading comma.
+    pub(super) also_set: &'static str,
+    /// What to read of the claimed rows.
+    pub(super) returning: &'static str,
+}
+
+impl Queue {
+    /// One statement that takes the lease of at most `$2` due rows for `$3`, until `$4` milliseconds from now.
+    fn claim_sql(&self, dialect: Dialect) -> String {
+        let Self {
+            table,
+            due,
+            order,
+            also_set,
+            returning,
+        } = self;
+        let now = dialect.now_ms();
+        let free = format!("(lease_until IS NULL OR lease_until <= {now})");
+        let take = format!("UPDATE {table} SET lease_owner = $3, lease_until = {now} + $4{also_set}");
+        let first = format!("SELECT id FROM {table} WHERE {due} AND {free} ORDER BY {order} LIMIT $2");
+        match dialect {
+            // SQLite has one writer at a time and takes the statement as a whole.
+            Dialect::Sqlite => format!("{take} WHERE id IN ({first}) RETURNING {returning}"),
+            // A plain `IN (SELECT ... LIMIT)` may be evaluated more than once; the array is not.
+            Dialect::Postgres => format!(
+                "WITH first AS ({first} FOR UPDATE SKIP LOCKED) \
+                 {take} WHERE id = ANY(ARRAY(SELECT id FROM first)) RETURNING {returning}"
+            ),
+        }
+    }
+
+    /// Claims at most `limit` due rows for `owner`, in no particular order.
+    pub(super) async fn claim(
+        &self,
+        store: &Store,
+        now: jiff::Timestamp,
+        limit: u64,
+        lease_secs: u32,
+        owner: &str,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [
+            now.as_millisecond().into(),
+            limit.into(),
+            owner.into(),
+            lease_millis(lease_secs).into(),
+        ];
+        store.query(&self.claim_sql(store.dialect), values).await
+    }
+}
+
+/// The length of a lease in milliseconds.
+pub(super) fn lease_millis(lease_secs: u32) -> i64 {
+    i64::from(lease_secs) * 1000
+}

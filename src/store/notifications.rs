@@ -1,0 +1,347 @@
+//! The outbox of mails: queued with the change of the case, claimed by lease, committed as `sending` before any byte leaves.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
+
+use super::entity::notifications::{ActiveModel, Column, Entity, Model};
+use super::lease::Queue;
+use super::row::Row;
+use super::{Dialect, Store, StoreError, Tx};
+use crate::domain::case::Case;
+use crate::domain::ids::{CaseId, NotificationId};
+use crate::domain::message::Message;
+use crate::domain::words::words;
+
+words! {
+    /// How a notification stands.
+    NotificationStatus {
+        /// Waits for its turn.
+        Pending = "pending",
+        /// Committed to leave; from here on it may have left.
+        Sending = "sending",
+        /// The mail server took it.
+        Sent = "sent",
+        /// Kept here to be read, since no mail server is set up.
+        Kept = "kept",
+        /// It was refused for good.
+        Failed = "failed",
+        /// It cannot be told whether it left; it is not sent again.
+        Unknown = "unknown",
+        /// It was overtaken by events and held back.
+        Superseded = "superseded",
+        /// It was held back for another reason.
+        Suppressed = "suppressed",
+    }
+}
+
+/// One message to one recipient for one step.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NotificationRow {
+    /// Its id.
+    pub id: NotificationId,
+    /// The case.
+    pub case_id: CaseId,
+    /// The connection of the case.
+    pub connection: String,
+    /// The message.
+    pub message: Message,
+    /// The step of the campaign.
+    pub step: String,
+    /// How it stands.
+    pub status: NotificationStatus,
+    /// Where it went, once it was rendered.
+    pub recipient: Option<String>,
+    /// The locale it was rendered in.
+    pub locale: Option<String>,
+    /// The rendered subject.
+    pub subject: Option<String>,
+    /// The rendered text.
+    pub body_text: Option<String>,
+    /// The rendered HTML.
+    pub body_html: Option<String>,
+    /// When it was queued.
+    pub queued_at: Timestamp,
+    /// When it is due.
+    pub next_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// Why it stands as it does.
+    pub reason: Option<String>,
+}
+
+impl fmt::Debug for NotificationRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotificationRow")
+            .field("id", &self.id)
+            .field("case_id", &self.case_id)
+            .field("step", &self.step)
+            .field("status", &self.status)
+            .field("next_at", &self.next_at)
+            .field("tries", &self.tries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message as it leaves.
+#[derive(Clone, Copy)]
+pub struct Rendered<'a> {
+    /// The address.
+    pub recipient: &'a str,
+    /// The locale.
+    pub locale: &'a str,
+    /// The subject.
+    pub subject: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// The HTML.
+    pub html: &'a str,
+}
+
+/// Queues a message, due at once. Says false where the case has had this step.
+pub async fn queue(
+    tx: &Tx,
+    id: &NotificationId,
+    case: &Case,
+    message: Message,
+    step: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let row = ActiveModel {
+        id: Set(id.to_string()),
+        connection: Set(case.connection.clone()),
+        case_id: Set(case.id.to_string()),
+        message: Set(message.to_string()),
+        step: Set(step.to_owned()),
+        status: Set(NotificationStatus::Pending.to_string()),
+        queued_at: Set(now.as_millisecond()),
+        next_at: Set(now.as_millisecond()),
+        tries: Set(0),
+        ..ActiveModel::default()
+    };
+    let written = Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(written == 1)
+}
+
+/// Holds back every message of the case that asks for money and has not begun to leave; says how many.
+pub async fn supersede_dunning(tx: &Tx, case: &CaseId, now: Timestamp, reason: &str) -> Result<u64, StoreError> {
+    let dunning = Message::ALL.iter().filter(|message| message.is_dunning());
+    let done = Entity::update_many()
+        .set(ended(NotificationStatus::Superseded, Some(reason), now))
+        .filter(Column::CaseId.eq(case.as_str()))
+        .filter(Column::Status.eq(NotificationStatus::Pending.as_str()))
+        .filter(Column::Message.is_in(dunning.map(|message| message.as_str())))
+        .exec(tx.conn())
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// Claims at most `limit` pending messages that are due at `now`, longest due first. They stay `pending`.
+pub async fn claim_due(
+    store: &Store,
+    now: Timestamp,
+    limit: u64,
+    lease_secs: u32,
+    owner: &str,
+) -> Result<Vec<NotificationRow>, StoreError> {
+    let mut claimed = Vec::new();
+    for row in DUE.claim(store, now, limit, lease_secs, owner).await? {
+        claimed.push(decode(Model::from_query_result(&row, "")?)?);
+    }
+    claimed.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
+    Ok(claimed)
+}
+
+/// Commits that a claimed message leaves now, with its words. Says false where it is no longer pending or its lease has
+/// ended; then not one byte may leave.
+pub async fn start<C: ConnectionTrait>(
+    conn: &C,
+    id: &NotificationId,
+    rendered: Rendered<'_>,
+) -> Result<bool, StoreError> {
+    let backend = conn.get_database_backend();
+    let now = Dialect::of(backend).now_ms();
+    let sql = format!(
+        "UPDATE notifications SET status = 'sending', recipient = $2, locale = $3, subject = $4, body_text = $5, \
+         body_html = $6 WHERE id = $1 AND status = 'pending' AND lease_until > {now}"
+    );
+    let Rendered {
+        recipient,
+        locale,
+        subject,
+        text,
+        html,
+    } = rendered;
+    let values = [id.as_str(), recipient, locale, subject, text, html].map(Into::into);
+    let done = conn
+        .execute_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes how a message ended and says whether that was news. A late true answer also settles an `unknown` one.
+pub async fn end<C: ConnectionTrait>(
+    conn: &C,
+    id: &NotificationId,
+    status: NotificationStatus,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let unsettled = [
+        NotificationStatus::Pending,
+        NotificationStatus::Sending,
+        NotificationStatus::Unknown,
+    ];
+    let done = Entity::update_many()
+        .set(ended(status, reason, now))
+        .filter(Column::Id.eq(id.as_str()))
+        .filter(Column::Status.is_in(unsettled.map(NotificationStatus::as_str)))
+        .exec(conn)
+        .await?;
+    Ok(done.rows_affected == 1)
+}
+
+/// Puts a message that certainly did not leave back in the queue until `next_at`, and counts the try.
+pub async fn retry<C: ConnectionTrait>(
+    conn: &C,
+    id: &NotificationId,
+    next_at: Timestamp,
+    reason: &str,
+) -> Result<bool, StoreError> {
+    back(conn, id, NotificationStatus::Sending, next_at, reason, 1).await
+}
+
+/// Puts a pending message back in the queue until `next_at`; nothing was tried.
+pub async fn put_back<C: ConnectionTrait>(
+    conn: &C,
+    id: &NotificationId,
+    next_at: Timestamp,
+    reason: &str,
+) -> Result<bool, StoreError> {
+    back(conn, id, NotificationStatus::Pending, next_at, reason, 0).await
+}
+
+/// Marks `unknown` what was left in `sending` by somebody whose lease has ended, and names it.
+pub async fn rescue(store: &Store, now: Timestamp) -> Result<Vec<NotificationId>, StoreError> {
+    let sql = format!(
+        "UPDATE notifications SET status = 'unknown', reason = 'the sender went away', ended_at = $1, \
+         lease_owner = NULL, lease_until = NULL WHERE status = 'sending' AND lease_until <= {} RETURNING id",
+        store.dialect.now_ms()
+    );
+    let mut rescued = Vec::new();
+    for row in store.query(&sql, [now.as_millisecond().into()]).await? {
+        rescued.push(NotificationId::from(row.try_get_by_index::<String>(0)?));
+    }
+    rescued.sort();
+    Ok(rescued)
+}
+
+/// The message of that id.
+pub async fn find<C: ConnectionTrait>(conn: &C, id: &NotificationId) -> Result<Option<NotificationRow>, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(conn).await?;
+    row.map(decode).transpose()
+}
+
+/// The messages of a case, oldest first.
+pub async fn by_case<C: ConnectionTrait>(conn: &C, case: &CaseId) -> Result<Vec<NotificationRow>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::CaseId.eq(case.as_str()))
+        .order_by_asc(Column::QueuedAt)
+        .order_by_asc(Column::Id)
+        .all(conn)
+        .await?;
+    rows.into_iter().map(decode).collect()
+}
+
+/// Messages, newest first: at most `limit` after `cursor`, of one case where one is named.
+pub async fn list<C: ConnectionTrait>(
+    conn: &C,
+    case: Option<&CaseId>,
+    cursor: Option<&NotificationId>,
+    limit: u64,
+) -> Result<Vec<NotificationRow>, StoreError> {
+    let mut query = Entity::find();
+    if let Some(case) = case {
+        query = query.filter(Column::CaseId.eq(case.as_str()));
+    }
+    if let Some(cursor) = cursor {
+        query = query.filter(Column::Id.lt(cursor.as_str()));
+    }
+    let rows = query.order_by_desc(Column::Id).limit(limit).all(conn).await?;
+    rows.into_iter().map(decode).collect()
+}
+
+const DUE: Queue = Queue {
+    table: "notifications",
+    due: "status = 'pending' AND next_at <= $1",
+    order: "next_at, id",
+    also_set: "",
+    returning: "*",
+};
+
+async fn back<C: ConnectionTrait>(
+    conn: &C,
+    id: &NotificationId,
+    from: NotificationStatus,
+    next_at: Timestamp,
+    reason: &str,
+    tries: i64,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE notifications SET status = 'pending', next_at = $3, reason = $4, tries = tries + $5, \
+               lease_owner = NULL, lease_until = NULL WHERE id = $1 AND status = $2";
+    let values = [
+        id.as_str().into(),
+        from.as_str().into(),
+        next_at.as_millisecond().into(),
+        reason.into(),
+        tries.into(),
+    ];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
+}
+
+fn ended(status: NotificationStatus, reason: Option<&str>, now: Timestamp) -> ActiveModel {
+    ActiveModel {
+        status: Set(status.to_string()),
+        reason: Set(reason.map(str::to_owned)),
+        ended_at: Set(Some(now.as_millisecond())),
+        lease_owner: Set(None),
+        lease_until: Set(None),
+        ..ActiveModel::default()
+    }
+}
+
+fn decode(model: Model) -> Result<NotificationRow, StoreError> {
+    let row = Row {
+        table: "notifications",
+        id: &model.id,
+    };
+    Ok(NotificationRow {
+        case_id: CaseId::from(model.case_id),
+        connection: model.connection,
+        message: row.word("message", &model.message)?,
+        step: model.step,
+        status: row.word("status", &model.status)?,
+        recipient: model.recipient,
+        locale: model.locale,
+        subject: model.subject,
+        body_text: model.body_text,
+        body_html: model.body_html,
+        queued_at: row.instant("queued_at", model.queued_at)?,
+        next_at: row.instant("next_at", model.next_at)?,
+        ended_at: row.maybe_instant("ended_at", model.ended_at)?,
+        tries: row.count("tries", model.tries)?,
+        reason: model.reason,
+        id: NotificationId::from(model.id.clone()),
+    })
+}
