@@ -3,5 +3,9 @@
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod engine;
+pub mod http;
+pub mod mailer;
+pub mod providers;
 pub mod store;
 pub mod telemetry;

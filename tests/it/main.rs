@@ -5,5 +5,7 @@
 )]
 
 mod config;
+mod mail;
 mod readme;
+mod support;
 mod tidy;
