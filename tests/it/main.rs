@@ -7,5 +7,6 @@
 mod config;
 mod mail;
 mod readme;
+mod stripe;
 mod support;
 mod tidy;
