@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::HttpState;
 use super::auth::Caller;
 use super::error::{PROBLEM_JSON, Problem};
+use crate::domain::ids::KeyId;
 use crate::store::idempotency as kept;
 
 /// The longest key.
@@ -19,7 +20,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A key with all that tells one request from another.
 pub(super) struct Key {
-    key_id: String,
+    key_id: KeyId,
     text: String,
     route: String,
     request_hash: [u8; 32],
@@ -52,7 +53,7 @@ impl Key {
             ));
         };
         Ok(Some(Self {
-            key_id: caller.key_id.clone(),
+            key_id: caller.key_id.clone().into(),
             text: text.to_owned(),
             route: path.to_owned(),
             request_hash: Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize().into(),

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::domain::ids::InboxId;
 use crate::engine::Connection;
 use crate::providers::signature::BadSignature;
-use crate::store::inbox::{self, InboxStatus, Inserted, NewInbox};
+use crate::store::inbox::{self, InboxStatus, NewInbox};
 use crate::telemetry::metric;
 
 /// The most bytes of an event.
@@ -68,8 +68,8 @@ async fn receive(
     let inserted = stored.map_err(|_| Problem::database_away()).and_then(|stored| stored.map_err(Problem::from));
     let inserted = inserted.inspect_err(|_| count("unavailable"))?;
     let status = match inserted {
-        Inserted::Accepted => "accepted",
-        Inserted::Duplicate => "duplicate",
+        inbox::Received::Accepted => "accepted",
+        inbox::Received::Duplicate => "duplicate",
     };
     count(if malformed { "malformed" } else { status });
     state.engine.nudge();

@@ -2,7 +2,6 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::campaign::Campaign;
 use crate::domain::case::Case;
 use crate::http::HttpState;
 use crate::http::error::Problem;
@@ -31,14 +30,4 @@ pub(in crate::http) async fn find(state: &HttpState, id: String) -> Result<Case,
     let id = page::known(id)?.into();
     let case = store::cases::find(state.engine.store().conn(), &id).await?;
     case.ok_or_else(|| Problem::not_found("there is no such case"))
-}
-
-/// The campaign version that a case is pinned to.
-pub(in crate::http) async fn campaign_of(state: &HttpState, case: &Case) -> Result<Campaign, Problem> {
-    let pinned = &case.campaign;
-    let campaign = store::campaigns::get(state.engine.store().conn(), &pinned.name, pinned.version).await?;
-    campaign.ok_or_else(|| {
-        tracing::error!(case_id = %case.id, "the campaign of a case is not in the database");
-        Problem::internal()
-    })
 }

@@ -60,7 +60,6 @@ pub struct NotificationJson {
     /// The step of the campaign.
     pub step: String,
     /// Where it stands.
-    #[schema(value_type = String, example = "sent")]
     pub status: NotificationStatus,
     /// Whom it goes to; masked for viewers. Null until it is rendered.
     pub recipient: Option<String>,
@@ -101,7 +100,7 @@ impl NotificationJson {
             body_text: row.body_text.clone().filter(|_| full),
             body_html: row.body_html.clone().filter(|_| full),
             queued_at: Instant(row.queued_at),
-            next_at: row.next_at.map(Instant),
+            next_at: row.ended_at.is_none().then_some(Instant(row.next_at)),
             ended_at: row.ended_at.map(Instant),
             tries: row.tries,
             reason: row.reason.clone(),
@@ -124,7 +123,6 @@ pub struct InboxJson {
     /// When it was received.
     pub received_at: Instant,
     /// Where it stands: `pending`, `processed`, `ignored` or `dead`.
-    #[schema(value_type = String, example = "dead")]
     pub status: InboxStatus,
     /// How often it was tried.
     pub tries: u32,
@@ -146,7 +144,7 @@ impl From<&InboxRow> for InboxJson {
             received_at: Instant(row.received_at),
             status: row.status,
             tries: row.tries,
-            next_at: row.next_at.map(Instant),
+            next_at: row.ended_at.is_none().then_some(Instant(row.next_at)),
             reason: row.reason.clone(),
             ended_at: row.ended_at.map(Instant),
         }

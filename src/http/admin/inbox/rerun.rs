@@ -11,7 +11,8 @@ use crate::http::body::JsonBody;
 use crate::http::error::Problem;
 use crate::http::page;
 use crate::http::wire::history::InboxJson;
-use crate::store::{audit, inbox};
+use crate::store::audit::{self, AuditRow};
+use crate::store::inbox;
 
 use super::super::NoBody;
 
@@ -30,8 +31,15 @@ pub(super) async fn rerun(
     let tx = store.begin().await?;
     let revived = inbox::rerun(&tx, &id, now).await?;
     if revived {
-        let audit_id = AuditId::new(now.as_millisecond(), clock::entropy());
-        audit::append(&tx, audit_id, now, &caller.name, "inbox.rerun", id.as_str(), None).await?;
+        let entry = AuditRow {
+            id: AuditId::new(now.as_millisecond(), clock::entropy()),
+            at: now,
+            actor: caller.name.clone(),
+            action: "inbox.rerun".to_owned(),
+            object: id.to_string(),
+            comment: None,
+        };
+        audit::append(&tx, &entry).await?;
     }
     tx.commit().await?;
     let row = inbox::find(store.conn(), &id).await?;

@@ -17,6 +17,7 @@ use crate::http::idempotency::KeepInstead;
 use crate::http::keys::{self, Entropy};
 use crate::http::page;
 use crate::store;
+use crate::store::audit::AuditRow;
 
 /// Which key to make.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -60,8 +61,15 @@ pub(super) async fn create(
     let (row, text) = keys::mint(&name, role, now, entropy);
     let tx = state.engine.store().begin().await?;
     store::keys::insert(tx.conn(), &row).await?;
-    let audit_id = AuditId::new(now.as_millisecond(), clock::entropy());
-    store::audit::append(&tx, audit_id, now, &caller.name, "keys.create", row.id.as_str(), None).await?;
+    let entry = AuditRow {
+            id: AuditId::new(now.as_millisecond(), clock::entropy()),
+            at: now,
+            actor: caller.name.clone(),
+            action: "keys.create".to_owned(),
+            object: row.id.to_string(),
+            comment: None,
+        };
+        store::audit::append(&tx, &entry).await?;
     tx.commit().await?;
     let without = CreatedKey {
         about: KeyJson::from(&row),

@@ -12,6 +12,7 @@ use crate::http::body::JsonBody;
 use crate::http::error::Problem;
 use crate::http::page;
 use crate::store;
+use crate::store::audit::AuditRow;
 
 /// Revokes an API key. Revoking it again changes nothing.
 #[utoipa::path(tag = "keys", request_body = inline(Option<NoBody>), responses((status = 200, description = "The key, revoked.", body = KeyJson)))]
@@ -26,8 +27,15 @@ pub(super) async fn revoke(
     let now = state.engine.clock().now();
     let tx = state.engine.store().begin().await?;
     if store::keys::revoke(tx.conn(), &id, now).await? {
-        let audit_id = AuditId::new(now.as_millisecond(), clock::entropy());
-        store::audit::append(&tx, audit_id, now, &caller.name, "keys.revoke", id.as_str(), None).await?;
+        let entry = AuditRow {
+            id: AuditId::new(now.as_millisecond(), clock::entropy()),
+            at: now,
+            actor: caller.name.clone(),
+            action: "keys.revoke".to_owned(),
+            object: id.to_string(),
+            comment: None,
+        };
+        store::audit::append(&tx, &entry).await?;
     }
     tx.commit().await?;
     let row = store::keys::find(state.engine.store().conn(), &id).await?;
