@@ -71,8 +71,6 @@ pub struct HttpState {
     pub demo: bool,
     /// Who is logged in at the dashboard.
     pub(crate) sessions: dashboard::session::Sessions,
-    /// The templates of the dashboard.
-    pub(crate) pages: dashboard::Pages,
     /// The routes with their methods, and the document about them.
     pub(crate) routes: openapi::Routes,
 }
@@ -88,7 +86,6 @@ impl HttpState {
             bootstrap: options.bootstrap_key.as_ref().map(keys::digest_of),
             demo: options.demo,
             sessions: dashboard::session::Sessions::default(),
-            pages: dashboard::Pages::new(),
             routes: openapi::Routes::new(),
         }
     }

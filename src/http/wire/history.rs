@@ -67,9 +67,9 @@ pub struct NotificationJson {
     pub locale: Option<String>,
     /// The rendered subject.
     pub subject: Option<String>,
-    /// The rendered text; null for viewers, because it greets by name.
+    /// The rendered text.
     pub body_text: Option<String>,
-    /// The rendered HTML; null for viewers, because it greets by name.
+    /// The rendered HTML.
     pub body_html: Option<String>,
     /// When it was queued.
     pub queued_at: Instant,
@@ -86,7 +86,6 @@ pub struct NotificationJson {
 impl NotificationJson {
     /// The message as a holder of `role` may see it.
     pub fn of(row: &NotificationRow, role: Role) -> Self {
-        let full = role.allows(Role::Billing);
         Self {
             id: row.id.to_string(),
             case_id: row.case_id.to_string(),
@@ -97,8 +96,8 @@ impl NotificationJson {
             recipient: row.recipient.as_deref().map(|address| shown_address(address, role)),
             locale: row.locale.clone(),
             subject: row.subject.clone(),
-            body_text: row.body_text.clone().filter(|_| full),
-            body_html: row.body_html.clone().filter(|_| full),
+            body_text: row.body_text.clone(),
+            body_html: row.body_html.clone(),
             queued_at: Instant(row.queued_at),
             next_at: row.ended_at.is_none().then_some(Instant(row.next_at)),
             ended_at: row.ended_at.map(Instant),
