@@ -7,5 +7,7 @@ pub mod engine;
 pub mod http;
 pub mod mailer;
 pub mod providers;
+pub mod sandbox;
+pub mod scheduler;
 pub mod store;
 pub mod telemetry;

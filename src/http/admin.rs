@@ -5,7 +5,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 mod audit;
 mod campaigns;
-mod cases;
+pub(super) mod cases;
 mod inbox;
 mod keys;
 mod notifications;

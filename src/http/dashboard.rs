@@ -5,7 +5,6 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, ResponseError, get, web};
 use minijinja::{Value, context};
 
-use super::HttpState;
 use super::auth::Caller;
 use super::error::Problem;
 use crate::domain::role::Role;

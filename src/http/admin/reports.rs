@@ -10,7 +10,7 @@ use crate::http::error::Problem;
 use crate::store::reports;
 
 mod table;
-pub(super) mod recovery;
+pub(in crate::http) mod recovery;
 
 /// What the report needs to know of the cases opened from `from` on and before `to`.
 pub(in crate::http) async fn facts(

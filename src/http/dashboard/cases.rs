@@ -12,7 +12,7 @@ use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::page::{Window, is_plain};
 use crate::http::wire::case::CaseJson;
-use crate::store::cases::{self, CaseFilter};
+use crate::store::cases::{CaseFilter, list};
 
 /// What the form above the list says; an empty field filters nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -48,7 +48,7 @@ pub(super) async fn cases(
         cursor: window.after.clone().map(Into::into),
         limit: window.rows(),
     };
-    let rows = cases::list(state.engine.store().conn(), &filter).await?;
+    let rows = list(state.engine.store().conn(), &filter).await?;
     let page = window.page(rows, |case| case.id.as_str(), |case| CaseJson::of(case, visitor.role));
     let context = context! {
         section => "cases",

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::domain::case::Case;
 use crate::domain::command::EntryKind;
-use crate::domain::explain::{self, Explanation};
+use crate::domain::explain::Explanation;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::store::timeline;
@@ -21,7 +21,7 @@ pub(super) async fn explain(state: web::Data<HttpState>, id: web::Path<String>) 
     let campaign = state.engine.campaign(&case.campaign).await?;
     let plan = last_plan(&state, &case).await?;
     let now = state.engine.clock().now();
-    Ok(HttpResponse::Ok().json(explain::explain(&case, &campaign, plan, now)))
+    Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, now)))
 }
 
 /// The inputs of the last plan that the timeline keeps.

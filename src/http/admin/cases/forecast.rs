@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, get, web};
 
-use crate::domain::forecast::{self, ForecastStep};
+use crate::domain::forecast::ForecastStep;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page::Page;
@@ -13,7 +13,7 @@ use crate::http::page::Page;
 pub(super) async fn forecast(state: web::Data<HttpState>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let case = super::find(&state, id.into_inner()).await?;
     let campaign = state.engine.campaign(&case.campaign).await?;
-    let data = forecast::forecast(&case, &campaign, state.engine.clock().now());
+    let data = crate::domain::forecast::forecast(&case, &campaign, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(Page {
         data,
         next_cursor: None,

@@ -6,7 +6,7 @@ use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page::{ListQuery, Page, Window};
 use crate::http::wire::history::TimelineJson;
-use crate::store::timeline;
+use crate::store::timeline::by_case;
 
 /// Tells what happened to a case, oldest first.
 #[utoipa::path(tag = "cases", params(ListQuery), responses((status = 200, description = "A page of its timeline.", body = Page<TimelineJson>)))]
@@ -20,6 +20,6 @@ pub(super) async fn timeline(
     let case = super::find(&state, id.into_inner()).await?;
     let after = window.after.clone().map(Into::into);
     let conn = state.engine.store().conn();
-    let rows = timeline::by_case(conn, &case.id, window.rows(), after.as_ref()).await?;
+    let rows = by_case(conn, &case.id, window.rows(), after.as_ref()).await?;
     Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), TimelineJson::from)))
 }
