@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod http;
 pub mod mailer;
 pub mod providers;
 pub mod sandbox;
