@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub idempotency_ttl: Duration,
     /// The total timeout of one call.
     pub call_timeout: Duration,
+    /// Whether the account moves real money, where the credentials tell.
+    pub livemode: Option<bool>,
 }
 
 /// What a webhook event says, in the provider-neutral form: a hint at what to read again.

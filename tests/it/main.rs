@@ -5,5 +5,8 @@
 )]
 
 mod config;
+mod mail;
 mod readme;
+mod stripe;
+mod support;
 mod tidy;

@@ -1,0 +1,212 @@
+//! F5: the composition root. The only place that names concrete types: it builds the adapters, wires the floors, and
+//! shuts them down in order.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::clock::Mode;
+use crate::domain::campaign::Campaign;
+use crate::engine::{Brand, Connection, Engine, Parts};
+use crate::http::{self, HttpState};
+use crate::mailer::{Mailer, Templates};
+use crate::providers::stripe::{Stripe, StripeSettings};
+use crate::scheduler::Doorbell;
+use crate::store::{Store, campaigns};
+use crate::telemetry::metric;
+
+/// The most database connections of one process.
+const CONNECTIONS_MAX: u32 = 16;
+/// How often the metrics are swept.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Which part of the work a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Serve and work.
+    All,
+    /// Serve: take webhooks in, answer the API and the dashboard.
+    Web,
+    /// Work: charge, write, finish. Health and metrics are served, too.
+    Worker,
+}
+
+/// A running process.
+pub struct App {
+    /// The engine inside it.
+    pub engine: Engine,
+    /// Where it listens.
+    pub address: SocketAddr,
+    draining: Arc<AtomicBool>,
+    server: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    stop: watch::Sender<bool>,
+    worker: Option<JoinHandle<()>>,
+    doorbell: Option<Doorbell>,
+    upkeep: JoinHandle<()>,
+}
+
+/// What a caller may set besides the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Setting {
+    /// The clock, where it is not to come from the configuration.
+    pub clock: Option<Clock>,
+    /// Whether the dashboard opens without a key for readers on this machine.
+    pub demo: bool,
+}
+
+/// Connects to the database and brings its schema up to date, unless the configuration says otherwise.
+pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let store = Store::connect(config.database.url.expose_secret(), CONNECTIONS_MAX)
+        .await
+        .context("database.url: the database cannot be opened")?;
+    if config.database.migrate {
+        store.migrate().await.context("the schema cannot be brought up to date")?;
+    }
+    Ok(store)
+}
+
+/// Builds the engine from the configuration.
+pub async fn build_engine(config: &Config, clock: Option<Clock>) -> anyhow::Result<Engine> {
+    // Another part of the process may have chosen the same provider before; both are the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let clock = clock.unwrap_or_else(|| match config.clock.mode {
+        Mode::System => Clock::System,
+        Mode::Test => Clock::test(config.clock.start.unwrap_or_else(|| Clock::System.now())),
+    });
+    let store = open_store(config).await?;
+    for campaign in load_campaigns(config.campaigns.dir.as_deref())? {
+        campaigns::put(&store, &campaign, clock.now())
+            .await
+            .with_context(|| format!("campaign {} version {}", campaign.name, campaign.version))?;
+    }
+    let from = config.mail.from.as_ref().map(ToString::to_string);
+    let engine = Engine::new(Parts {
+        store,
+        clock,
+        connections: connections(config)?,
+        mailer: Mailer::new(config.mail.smtp_url.as_ref(), from.as_deref())?,
+        templates: Templates::new()?,
+        brand: Brand { company: config.mail.brand.clone(), support: config.mail.support.clone() },
+    });
+    engine.restore_test_clock().await?;
+    Ok(engine)
+}
+
+fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
+    let Some(stripe) = &config.stripe else { return Ok(Vec::new()) };
+    let provider = Stripe::new(StripeSettings {
+        api_base: stripe.api_base.clone(),
+        api_key: stripe.api_key.clone(),
+        webhook_secrets: stripe.webhook_secrets.clone(),
+    })?;
+    Ok(vec![Connection {
+        name: "stripe".to_owned(),
+        provider: Arc::new(provider),
+        collector: stripe.collector,
+        default_zone: stripe.timezone.iana_name().unwrap_or("UTC").to_owned(),
+        default_locale: stripe.locale.clone(),
+    }])
+}
+
+/// The campaigns of a folder, or the embedded one. Every fault of every file is told at once.
+pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
+    let Some(dir) = dir else { return Ok(vec![Campaign::embedded()]) };
+    let mut found = Vec::new();
+    let mut faults = Vec::new();
+    let entries = std::fs::read_dir(dir).with_context(|| format!("campaigns.dir: {} cannot be read", dir.display()))?;
+    let mut paths: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        match Campaign::parse(&text) {
+            Ok(campaign) => found.push(campaign),
+            Err(error) => faults.push(format!("{}: {error}", path.display())),
+        }
+    }
+    if faults.is_empty() && !found.iter().any(|campaign| campaign.name == "default") {
+        faults.push(format!("{}: no campaign is named `default`, which new cases take", dir.display()));
+    }
+    anyhow::ensure!(faults.is_empty(), "campaigns.dir: {}", faults.join("\n"));
+    Ok(found)
+}
+
+impl App {
+    /// Starts a process: binds, then serves and works according to its role.
+    pub async fn start(config: &Config, role: Role, setting: Setting) -> anyhow::Result<Self> {
+        let engine = build_engine(config, setting.clock).await?;
+        let listener = TcpListener::bind(config.http.listen)
+            .with_context(|| format!("http.listen: {} cannot be bound", config.http.listen))?;
+        let address = listener.local_addr()?;
+        let draining = Arc::new(AtomicBool::new(false));
+        let recorder = metric::recorder();
+        let options = http::Options {
+            public_url: config.http.public_url.clone(),
+            bootstrap_key: config.admin.bootstrap_key.clone(),
+            demo: setting.demo,
+        };
+        let state = HttpState::new(engine.clone(), recorder.clone(), Arc::clone(&draining), &options);
+        let server = http::serve(listener, Arc::new(state), None)?;
+        let (stop, stopped) = watch::channel(false);
+        let works = role != Role::Web;
+        let upkeep = tokio::spawn(async move {
+            let mut turn = tokio::time::interval(UPKEEP);
+            loop {
+                turn.tick().await;
+                recorder.run_upkeep();
+            }
+        });
+        Ok(Self {
+            address,
+            draining,
+            server: server.handle(),
+            serving: tokio::spawn(server),
+            doorbell: if works { Some(Doorbell::start(&engine).await?) } else { None },
+            worker: works.then(|| tokio::spawn(work(engine.clone(), stopped))),
+            stop,
+            engine,
+            upkeep,
+        })
+    }
+
+    /// Stops in order: not ready any more, no new work, what is in flight ends, then the server and the database.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.draining.store(true, Ordering::SeqCst);
+        let _ = self.stop.send(true);
+        if let Some(doorbell) = self.doorbell {
+            doorbell.stop().await?;
+        }
+        if let Some(worker) = self.worker {
+            worker.await?;
+        }
+        self.server.stop(true).await;
+        self.serving.await??;
+        self.upkeep.abort();
+        self.engine.store().clone().close().await?;
+        Ok(())
+    }
+}
+
+/// Ticks whenever somebody rings, until told to stop; a tick that has begun is finished.
+async fn work(engine: Engine, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = engine.rung() => {}
+            _ = stopped.changed() => return,
+        }
+        if let Err(error) = engine.tick().await {
+            tracing::error!(%error, "a tick failed; the next ring tries again");
+        }
+    }
+}

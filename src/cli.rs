@@ -1,0 +1,103 @@
+//! F5: the commands, one file each.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::config::log::Format;
+use crate::telemetry::{self, Form};
+
+mod check;
+mod healthcheck;
+mod keys;
+mod migrate;
+mod openapi;
+mod serve;
+
+/// Self-hosted dunning and payment recovery.
+#[derive(Debug, Parser)]
+#[command(name = "recoup", version, about)]
+struct Arguments {
+    /// The configuration file; without it `recoup.toml` is read where it is there.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Migrate, serve and work until SIGTERM.
+    Serve(serve::Arguments),
+    /// Bring the schema up to date.
+    Migrate,
+    /// Check configuration, campaigns and templates; exit 1 and a list on a fault.
+    Check,
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Manage API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Ask a running service whether it is well; exit 1 where it is not.
+    Healthcheck(healthcheck::Arguments),
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.command {
+        Command::Openapi => openapi::run(),
+        Command::Healthcheck(given) => in_runtime(healthcheck::run(given)),
+        Command::Check => match configured(&arguments) {
+            Ok(config) => check::run(&config),
+            Err(error) => Err(error),
+        },
+        Command::Serve(_) | Command::Migrate | Command::Keys(_) => with_config(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("recoup: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = configured(arguments)?;
+    start_logging(&config)?;
+    in_runtime(async {
+        match &arguments.command {
+            Command::Serve(given) => serve::run(&config, given).await,
+            Command::Migrate => migrate::run(&config).await,
+            Command::Keys(command) => keys::run(&config, command).await,
+            Command::Check | Command::Openapi | Command::Healthcheck(_) => Ok(()),
+        }
+    })
+}
+
+fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Reads the configuration. A variable that is not text cannot be ours and is passed over.
+fn configured(arguments: &Arguments) -> anyhow::Result<Config> {
+    let text = |value: OsString| value.into_string().ok();
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?)));
+    Ok(Config::load(arguments.config.as_deref(), variables)?)
+}
+
+fn start_logging(config: &Config) -> anyhow::Result<()> {
+    let terminal = std::io::stderr().is_terminal();
+    let form = match config.log.form(terminal) {
+        Format::Text => Form::Text { colours: terminal },
+        Format::Json => Form::Json,
+    };
+    let filter = std::env::var("RUST_LOG").ok();
+    telemetry::start(form, filter.as_deref())?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The one place that writes case state: one transaction, under the row lock, together with all that follows.
+
+use super::{Connection, Inner};
+use crate::clock::entropy;
+use crate::domain::case::Case;
+use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
+use crate::domain::decide::{NoCase, decide, open, open_reversal};
+use crate::domain::event::{Event, Opening, StaffAction};
+use crate::domain::ids::{AttemptId, AuditId, CaseId, NotificationId, TimelineId};
+use crate::domain::snapshot::Snapshot;
+use crate::store::cases::Inserted;
+use crate::store::notifications::NotificationStatus;
+use crate::store::{StoreError, Tx, attempts, audit, cases, late, notifications, timeline};
+
+/// Who acted, where nobody of the staff did.
+pub const ENGINE: &str = "recoup";
+
+/// What became of an event.
+#[derive(Debug)]
+pub enum Handled {
+    /// The case changed, and this was committed.
+    Changed(Box<Change>),
+    /// Nothing changes, and why.
+    Ignored(Reason),
+    /// There is no such case.
+    Gone,
+}
+
+/// What became of an invoice that may get a case.
+#[derive(Debug)]
+pub enum Opened {
+    /// It has one now.
+    New,
+    /// It had one already, opened by somebody else in the meantime.
+    Exists,
+    /// It gets none, and why.
+    None(NoCase),
+}
+
+/// Brings one event to one case.
+pub async fn handle(inner: &Inner, id: &CaseId, event: &Event, actor: &str) -> Result<Handled, StoreError> {
+    let Some(seen) = cases::find(inner.store.conn(), id).await? else { return Ok(Handled::Gone) };
+    let campaign = inner.campaign(&seen.campaign).await?;
+    let resend_secs = inner.connections.get(&seen.connection).map_or(0, resend_secs);
+    let now = inner.now();
+    let fresh_attempt = AttemptId::new(inner.now_ms(), entropy());
+    let tx = inner.store.begin().await?;
+    let Some(case) = cases::lock(&tx, id).await? else { return Ok(Handled::Gone) };
+    let moment = Moment { now, campaign: &campaign, fresh_attempt: &fresh_attempt, resend_secs };
+    let change = match decide(&case, event, &moment) {
+        Decision::Changed(change) => change,
+        Decision::Ignored(reason) => return Ok(Handled::Ignored(reason)),
+    };
+    cases::save(&tx, &change.case, now).await?;
+    record(inner, &tx, &change, &moment, actor).await?;
+    if let Event::Staff { action, comment, .. } = event {
+        audited(inner, &tx, id, action, actor, comment.as_deref()).await?;
+    }
+    tx.commit().await?;
+    log(&change);
+    Ok(Handled::Changed(change))
+}
+
+/// Opens a case for an invoice whose charge failed, unless it has one or needs none.
+pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
+    let campaign = inner.campaign_for_new_cases().await?;
+    let now = inner.now();
+    let fresh_attempt = AttemptId::new(inner.now_ms(), entropy());
+    let moment = Moment {
+        now,
+        campaign: &campaign,
+        fresh_attempt: &fresh_attempt,
+        resend_secs: resend_secs(connection),
+    };
+    let opening = Opening {
+        connection: connection.name.clone(),
+        collector: connection.collector,
+        default_zone: connection.default_zone.clone(),
+    };
+    let id = CaseId::new(inner.now_ms(), entropy());
+    let change = match open(id, &opening, snapshot, &moment) {
+        Ok(change) => change,
+        Err(reason) => return Ok(Opened::None(reason)),
+    };
+    let tx = inner.store.begin().await?;
+    match cases::insert(&tx, &change.case, now).await? {
+        Inserted::Exists => return Ok(Opened::Exists),
+        Inserted::New => {}
+    }
+    record(inner, &tx, &change, &moment, ENGINE).await?;
+    tx.commit().await?;
+    log(&change);
+    Ok(Opened::New)
+}
+
+/// Writes how a notification ended, with its line in the timeline.
+pub async fn end_notice(
+    inner: &Inner,
+    case: &CaseId,
+    id: &NotificationId,
+    status: NotificationStatus,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    let now = inner.now();
+    let tx = inner.store.begin().await?;
+    notifications::end(tx.conn(), id, status, reason, now).await?;
+    let entry = Entry {
+        kind: EntryKind::NoticeEnded,
+        text: format!("The message ended: {status}."),
+        data: serde_json::json!({"notification": id, "status": status, "reason": reason}),
+    };
+    timeline::append(&tx, case, &[(TimelineId::new(inner.now_ms(), entropy()), entry)], now, ENGINE).await?;
+    tx.commit().await?;
+    tracing::info!(case = %case, notification = %id, status = status.as_str(), reason, "message ended");
+    Ok(())
+}
+
+/// How long an idempotency key is sent again: 0.8 of its life at the provider.
+fn resend_secs(connection: &Connection) -> i64 {
+    let ttl = connection.provider.capabilities().idempotency_ttl.as_secs();
+    i64::try_from(ttl / 5 * 4).unwrap_or(i64::MAX)
+}
+
+async fn record(
+    inner: &Inner,
+    tx: &Tx,
+    change: &Change,
+    moment: &Moment<'_>,
+    actor: &str,
+) -> Result<(), StoreError> {
+    let case = &change.case;
+    append(inner, tx, case, &change.entries, actor).await?;
+    for command in &change.commands {
+        match command {
+            Command::OpenAttempt { attempt, origin } => attempts::open(tx, case, attempt, *origin).await?,
+            Command::RecordAttempt { seen, origin } => {
+                let id = AttemptId::new(inner.now_ms(), entropy());
+                attempts::record(tx, id, case, seen, *origin).await?;
+            }
+            Command::CloseAttempt { id, status, charge_id, decline } => {
+                attempts::close(tx, id, *status, charge_id.as_deref(), decline.as_ref(), moment.now).await?;
+            }
+            Command::Notify { message, step } => {
+                let id = NotificationId::new(inner.now_ms(), entropy());
+                notifications::queue(tx, id, case, *message, step, moment.now).await?;
+            }
+            Command::SupersedeNotices => {
+                notifications::supersede_dunning(tx, &case.id, moment.now, "case_closed").await?;
+            }
+            Command::BookLate { kind, amount } => late::book(tx, case, *kind, *amount, moment.now).await?,
+            Command::OpenReversal => {
+                let id = CaseId::new(inner.now_ms(), entropy());
+                let reversal = open_reversal(id, case, moment);
+                cases::insert(tx, &reversal.case, moment.now).await?;
+                append(inner, tx, &reversal.case, &reversal.entries, actor).await?;
+            }
+            // These are carried out by the worker that holds the lease, after the commit.
+            Command::Resend { .. } | Command::Finish => {}
+        }
+    }
+    Ok(())
+}
+
+async fn append(inner: &Inner, tx: &Tx, case: &Case, entries: &[Entry], actor: &str) -> Result<(), StoreError> {
+    let mut lines = Vec::with_capacity(entries.len());
+    // Ids of one instant are drawn from one source and rise, so that the lines keep their order.
+    let base = entropy() >> 64;
+    for (number, entry) in entries.iter().enumerate() {
+        let id = TimelineId::new(inner.now_ms(), (base << 16) + number as u128);
+        lines.push((id, entry.clone()));
+    }
+    timeline::append(tx, &case.id, &lines, inner.now(), actor).await
+}
+
+async fn audited(
+    inner: &Inner,
+    tx: &Tx,
+    id: &CaseId,
+    action: &StaffAction,
+    actor: &str,
+    comment: Option<&str>,
+) -> Result<(), StoreError> {
+    let audit_id = AuditId::new(inner.now_ms(), entropy());
+    audit::append(tx, audit_id, inner.now(), actor, action.as_str(), id.as_str(), comment).await
+}
+
+fn log(change: &Change) {
+    let case = &change.case;
+    for entry in &change.entries {
+        tracing::info!(case = %case.id, state = case.state_word(), kind = entry.kind.as_str(), "{}", entry.text);
+    }
+}

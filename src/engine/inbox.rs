@@ -1,0 +1,224 @@
+//! Events that were made durable: each ends `processed`, `ignored` with a reason, or `dead`.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::{FutureExt, StreamExt};
+
+use super::handle::{ENGINE, Handled, Opened, handle, open_case};
+use super::steps::read;
+use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
+use crate::domain::calendar::secs_from;
+use crate::domain::case::Contact;
+use crate::domain::command::Reason;
+use crate::domain::event::{Event, LookCause};
+use crate::domain::ids::CaseId;
+use crate::domain::money::Money;
+use crate::providers::{Hint, NormalizedEvent, PaymentHint, ReadError};
+use crate::store::inbox::{InboxRow, InboxStatus};
+use crate::store::{StoreError, cases, inbox};
+
+/// After so many tries an event that we cannot handle is dead: visible, and re-runnable.
+const TRIES_MAX: u32 = 10;
+/// After so many tries an event is dead even if only the provider was out of reach (more than a week at one an hour).
+const TRIES_MAX_OUT_OF_REACH: u32 = 200;
+
+/// How one event ended.
+enum End {
+    Processed,
+    Ignored(String),
+    Dead(String),
+    /// Tried again later: why, and whether only the provider was out of reach.
+    Later(String, bool),
+}
+
+/// Claims pending events and works on them; answers how many there were.
+pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
+    let rows = inbox::claim(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
+    let count = rows.len() as u64;
+    futures_util::stream::iter(rows).for_each_concurrent(AT_ONCE, |row| one(inner, row)).await;
+    Ok(count)
+}
+
+async fn one(inner: &Inner, row: InboxRow) {
+    let end = match AssertUnwindSafe(process(inner, &row)).catch_unwind().await {
+        Ok(Ok(end)) => end,
+        Ok(Err(error)) => End::Later(error.to_string(), error.is_transient()),
+        Err(_) => End::Later("handling it panicked".to_owned(), false),
+    };
+    if let Err(error) = record(inner, &row, end).await {
+        tracing::error!(inbox = %row.id, %error, "the end of an event could not be written; its lease runs out");
+    }
+}
+
+async fn record(inner: &Inner, row: &InboxRow, end: End) -> Result<(), StoreError> {
+    let conn = inner.store.conn();
+    let now = inner.now();
+    let (status, reason) = match end {
+        End::Processed => (InboxStatus::Processed, None),
+        End::Ignored(reason) => (InboxStatus::Ignored, Some(reason)),
+        End::Dead(reason) => (InboxStatus::Dead, Some(reason)),
+        End::Later(reason, out_of_reach) => {
+            let limit = if out_of_reach { TRIES_MAX_OUT_OF_REACH } else { TRIES_MAX };
+            if row.tries.saturating_add(1) < limit {
+                let wait = (60_i64 << row.tries.min(6)).min(3600);
+                return inbox::defer(conn, &row.id, secs_from(now, wait), &reason).await;
+            }
+            (InboxStatus::Dead, Some(reason))
+        }
+    };
+    tracing::info!(inbox = %row.id, kind = row.kind, status = status.as_str(), reason, "event ended");
+    inbox::end(conn, &row.id, status, reason.as_deref(), now).await
+}
+
+async fn process(inner: &Inner, row: &InboxRow) -> Result<End, StoreError> {
+    let Some(connection) = inner.connections.get(&row.connection) else {
+        return Ok(End::Dead("its connection is not configured".to_owned()));
+    };
+    let event = match connection.provider.normalize(&row.body) {
+        Ok(event) => event,
+        Err(error) => return Ok(End::Dead(error.to_string())),
+    };
+    let ours = connection.provider.capabilities().livemode;
+    if let (Some(ours), Some(theirs)) = (ours, event.livemode)
+        && ours != theirs
+    {
+        return Ok(End::Ignored("livemode_mismatch".to_owned()));
+    }
+    match act(inner, connection, &event).await {
+        Ok(end) => Ok(end),
+        Err(Stop::Store(error)) => Err(error),
+        Err(Stop::Read(ReadError::NotFound)) => Ok(End::Ignored("unknown_to_provider".to_owned())),
+        Err(Stop::Read(error)) => Ok(End::Later(error.to_string(), true)),
+    }
+}
+
+/// Why an event could not be handled now.
+enum Stop {
+    Store(StoreError),
+    Read(ReadError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) -> Result<End, Stop> {
+    match &event.hint {
+        Hint::Invoice { invoice_id, failure } => look(inner, connection, invoice_id, *failure).await,
+        Hint::Payment { invoice_id, payment_id, charge_id, what } => {
+            let invoice = match invoice_id {
+                Some(invoice) => Some(invoice.clone()),
+                None => connection.provider.invoice_of(payment_id.as_deref(), charge_id.as_deref()).await?,
+            };
+            match invoice {
+                Some(invoice) => payment(inner, connection, &invoice, *what).await,
+                None => Ok(End::Ignored("no_invoice".to_owned())),
+            }
+        }
+        Hint::Subscription { subscription_id } => {
+            let ids =
+                cases::open_by_subscription(inner.store.conn(), &connection.name, subscription_id).await?;
+            look_at_each(inner, connection, ids).await
+        }
+        Hint::PaymentMethod { customer_id, payment_method, fingerprint, renewed } => {
+            let changed = Event::MethodChanged {
+                payment_method: payment_method.clone(),
+                fingerprint: fingerprint.clone(),
+                renewed: *renewed,
+            };
+            let mut ends = Vec::new();
+            for id in cases::open_by_customer(inner.store.conn(), &connection.name, customer_id).await? {
+                ends.push(handle(inner, &id, &changed, ENGINE).await?);
+            }
+            Ok(together(&ends))
+        }
+        Hint::Customer { customer_id } => contact(inner, connection, customer_id).await,
+        Hint::Unhandled => Ok(End::Ignored("type_not_handled".to_owned())),
+    }
+}
+
+/// Reads an invoice again and brings what it says to its case, or opens one.
+async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure: bool) -> Result<End, Stop> {
+    let known = cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice_id).await?;
+    if known.is_none() && !failure {
+        return Ok(End::Ignored("no_case".to_owned()));
+    }
+    let snapshot = read(connection, invoice_id).await?;
+    let known = match known {
+        Some(id) => Some(id),
+        None => match open_case(inner, connection, &snapshot).await? {
+            Opened::New => return Ok(End::Processed),
+            Opened::None(reason) => return Ok(End::Ignored(reason.to_string())),
+            Opened::Exists => cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice_id).await?,
+        },
+    };
+    let Some(id) = known else { return Ok(End::Later("its case is being opened".to_owned(), true)) };
+    let event = Event::Looked { snapshot: Box::new(snapshot), cause: LookCause::Hint };
+    let handled = handle(inner, &id, &event, ENGINE).await?;
+    Ok(together(&[handled]))
+}
+
+async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) -> Result<End, Stop> {
+    let mut ends = Vec::new();
+    for id in ids {
+        let Some(case) = cases::find(inner.store.conn(), &id).await? else { continue };
+        let snapshot = read(connection, &case.invoice_id).await?;
+        let event = Event::Looked { snapshot: Box::new(snapshot), cause: LookCause::Hint };
+        ends.push(handle(inner, &id, &event, ENGINE).await?);
+    }
+    Ok(together(&ends))
+}
+
+async fn payment(inner: &Inner, connection: &Connection, invoice: &str, what: PaymentHint) -> Result<End, Stop> {
+    if what == PaymentHint::Failed {
+        return look(inner, connection, invoice, true).await;
+    }
+    let Some(id) = cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice).await? else {
+        return Ok(End::Ignored("no_case".to_owned()));
+    };
+    let event = match what {
+        PaymentHint::Disputed => Event::Disputed,
+        PaymentHint::Refunded | PaymentHint::Failed => {
+            let snapshot = read(connection, invoice).await?;
+            let refunded = snapshot.payment.as_ref().map_or(0, |payment| payment.refunded_minor);
+            if refunded <= 0 {
+                return Ok(End::Ignored(Reason::NothingNew.to_string()));
+            }
+            Event::Refunded { amount: Money::new(refunded, snapshot.amount_paid.currency) }
+        }
+    };
+    let handled = handle(inner, &id, &event, ENGINE).await?;
+    Ok(together(&[handled]))
+}
+
+async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> Result<End, Stop> {
+    let mut ends = Vec::new();
+    for id in cases::open_by_customer(inner.store.conn(), &connection.name, customer_id).await? {
+        let Some(case) = cases::find(inner.store.conn(), &id).await? else { continue };
+        let customer = read(connection, &case.invoice_id).await?.customer;
+        let contact = Contact { email: customer.email, name: customer.name, locale: customer.locale };
+        ends.push(handle(inner, &id, &Event::ContactChanged { contact, zone: customer.zone }, ENGINE).await?);
+    }
+    Ok(together(&ends))
+}
+
+/// An event that concerns several cases is processed where it changed one of them.
+fn together(ends: &[Handled]) -> End {
+    let mut reason = "no_case".to_owned();
+    for end in ends {
+        match end {
+            Handled::Changed(_) => return End::Processed,
+            Handled::Ignored(why) => reason = why.to_string(),
+            Handled::Gone => {}
+        }
+    }
+    End::Ignored(reason)
+}

@@ -1,0 +1,188 @@
+//! Messages: the gate once more, then one recipient, then the truth about what became of it.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::{FutureExt, StreamExt};
+
+use super::handle::{ENGINE, end_notice, handle};
+use super::steps::read;
+use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
+use crate::domain::calendar::secs_from;
+use crate::domain::case::{Case, State};
+use crate::domain::event::{Event, LookCause};
+use crate::domain::message::Message;
+use crate::domain::outcome::{Outcome, Status};
+use crate::domain::snapshot::InvoiceStatus;
+use crate::mailer::{Card, Email, Locale, MailContext, SendOutcome};
+use crate::store::notifications::{NotificationRow, NotificationStatus, RenderedMail};
+use crate::store::{StoreError, cases, notifications};
+
+/// The waits between tries of a message that the mail server put off.
+const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
+/// How long a message waits where the invoice cannot be read, or a charge is under way.
+const PUT_BACK_SECS: i64 = 600;
+
+/// What the gate says of a message.
+enum Gate {
+    Send(Box<Case>),
+    Supersede(&'static str),
+    Later(&'static str),
+}
+
+/// Claims due messages and works on them; answers how many there were.
+pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
+    for id in notifications::rescue(&inner.store, inner.now()).await? {
+        tracing::warn!(notification = %id, "a message was being sent when its worker died; it is not sent again");
+    }
+    let rows = notifications::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
+    let count = rows.len() as u64;
+    futures_util::stream::iter(rows).for_each_concurrent(AT_ONCE, |row| one(inner, row)).await;
+    Ok(count)
+}
+
+async fn one(inner: &Inner, row: NotificationRow) {
+    match AssertUnwindSafe(deliver(inner, &row)).catch_unwind().await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(notification = %row.id, %error, "a message waits for its lease to run out"),
+        Err(_) => tracing::error!(notification = %row.id, "working on the message panicked"),
+    }
+}
+
+async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
+    let Some(connection) = inner.connections.get(&row.connection) else {
+        return end_notice(inner, &row.case_id, &row.id, NotificationStatus::Failed, Some("no_connection")).await;
+    };
+    match gate(inner, connection, row).await? {
+        Gate::Send(case) => send(inner, connection, row, &case).await,
+        Gate::Supersede(why) => {
+            end_notice(inner, &row.case_id, &row.id, NotificationStatus::Superseded, Some(why)).await
+        }
+        Gate::Later(why) => {
+            let at = secs_from(inner.now(), PUT_BACK_SECS);
+            notifications::put_back(inner.store.conn(), &row.id, at, why).await
+        }
+    }
+}
+
+/// Reads the obligation again before a message that asks for money leaves.
+async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> Result<Gate, StoreError> {
+    let Some(case) = cases::find(inner.store.conn(), &row.case_id).await? else {
+        return Ok(Gate::Supersede("no_case"));
+    };
+    if !row.message.is_dunning() {
+        return Ok(match case.outcome() {
+            Some(Outcome::Recovered { .. }) => Gate::Send(Box::new(case)),
+            Some(Outcome::Exhausted { .. } | Outcome::Stopped { .. }) | None => Gate::Supersede("not_recovered"),
+        });
+    }
+    let snapshot = match read(connection, &case.invoice_id).await {
+        Ok(snapshot) => snapshot,
+        Err(_) => return Ok(Gate::Later("the invoice could not be read")),
+    };
+    let paid = snapshot.status == InvoiceStatus::Paid;
+    let event = Event::Looked { snapshot: Box::new(snapshot), cause: LookCause::Hint };
+    handle(inner, &case.id, &event, ENGINE).await?;
+    if paid {
+        return Ok(Gate::Supersede("paid"));
+    }
+    let Some(case) = cases::find(inner.store.conn(), &row.case_id).await? else {
+        return Ok(Gate::Supersede("no_case"));
+    };
+    let last_word = row.message == Message::SubscriptionEnded;
+    Ok(match &case.state {
+        State::Active | State::NeedsPerson if !last_word => Gate::Send(Box::new(case)),
+        State::Closed { .. } if last_word && case.status() == Status::Exhausted => Gate::Send(Box::new(case)),
+        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => Gate::Later("a charge is open"),
+        State::Paused { .. } => Gate::Later("paused"),
+        State::Active | State::NeedsPerson | State::Ending { .. } | State::Closed { .. } => {
+            Gate::Supersede("case_closed")
+        }
+    })
+}
+
+async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> Result<(), StoreError> {
+    let Some(to) = case.contact.email.clone() else {
+        return end_notice(inner, &case.id, &row.id, NotificationStatus::Suppressed, Some("no_address")).await;
+    };
+    let context = context(inner, connection, row, case).await;
+    let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
+    let rendered = match inner.templates.render(row.message, locale, &context) {
+        Ok(rendered) => rendered,
+        Err(error) => {
+            tracing::error!(notification = %row.id, %error, "a message could not be rendered");
+            return end_notice(inner, &case.id, &row.id, NotificationStatus::Failed, Some("not_rendered")).await;
+        }
+    };
+    let mail = RenderedMail {
+        recipient: to.clone(),
+        locale: rendered.locale.to_owned(),
+        subject: rendered.subject.clone(),
+        body_text: rendered.text.clone(),
+        body_html: rendered.html.clone(),
+    };
+    if !notifications::start(inner.store.conn(), &row.id, &mail).await? {
+        return Ok(());
+    }
+    let email = Email {
+        id: row.id.clone(),
+        to,
+        to_name: case.contact.name.clone(),
+        subject: rendered.subject,
+        text: rendered.text,
+        html: rendered.html,
+    };
+    let outcome = inner.mailer.send(&email, inner.now()).await;
+    record(inner, row, case, outcome).await
+}
+
+async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: SendOutcome) -> Result<(), StoreError> {
+    let (status, reason) = match outcome {
+        SendOutcome::Sent => (NotificationStatus::Sent, None),
+        SendOutcome::Kept => (NotificationStatus::Kept, None),
+        SendOutcome::Unknown(reason) => (NotificationStatus::Unknown, Some(reason)),
+        SendOutcome::Permanent(reason) => {
+            handle(inner, &case.id, &Event::Bounced, ENGINE).await?;
+            (NotificationStatus::Failed, Some(reason))
+        }
+        SendOutcome::Transient(reason) => match RETRY_SECS.get(row.tries as usize) {
+            Some(wait) => {
+                let at = secs_from(inner.now(), *wait);
+                return notifications::retry(inner.store.conn(), &row.id, at, &reason).await;
+            }
+            None => (NotificationStatus::Failed, Some(reason)),
+        },
+    };
+    end_notice(inner, &case.id, &row.id, status, reason.as_deref()).await
+}
+
+async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {
+    let memory = &case.memory;
+    let portal = match row.message {
+        // The provider's own page for payment data; where it has none, the page of the invoice serves as well.
+        Message::UpdatePaymentMethod => {
+            let key = format!("{}-link", row.id);
+            connection.provider.update_link(&case.customer_id, &key).await.ok().flatten()
+        }
+        Message::PaymentFailed
+        | Message::ConfirmPayment
+        | Message::Reminder
+        | Message::FinalNotice
+        | Message::SubscriptionEnded
+        | Message::PaymentReceived => None,
+    };
+    MailContext {
+        customer_name: case.contact.name.clone(),
+        company_name: inner.brand.company.clone(),
+        support_contact: inner.brand.support.clone(),
+        amount: case.amount_due,
+        plan: memory.description.clone(),
+        decline_kind: Some(case.decline.kind),
+        card: memory.card.as_ref().map(|card| Card { brand: card.brand.clone(), last4: card.last4.clone() }),
+        next_retry_at: case.timers.charge_at,
+        ends_at: case.timers.final_at.or(case.closed_at.filter(|_| case.status() == Status::Exhausted)),
+        paid_at: case.closed_at.filter(|_| case.status() == Status::Recovered),
+        action_url: portal.or_else(|| memory.pay_url.clone()),
+        attempts: case.attempts,
+        time_zone: Some(case.zone.clone()),
+    }
+}

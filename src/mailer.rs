@@ -1,0 +1,127 @@
+//! F2: one message to one recipient, rendered from typed contexts and handed to a relay or kept in the database.
+//!
+//! There is no retry in here and no state beyond idle connections: the engine decides what an outcome means.
+
+mod compose;
+pub mod context;
+pub mod locale;
+pub mod render;
+mod samples;
+mod smtp;
+mod text;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lettre::message::Mailbox;
+use secrecy::SecretString;
+
+use crate::domain::ids::NotificationId;
+
+pub use context::MailContext;
+pub use locale::Locale;
+pub use render::{Rendered, Templates};
+pub use smtp::Relay;
+
+/// The sender of mails that are only kept, where none is configured.
+const KEPT_FROM: &str = "Billing <billing@localhost>";
+
+/// Where mails go; a closed set.
+pub enum Transport {
+    /// To a relay, over SMTP.
+    Smtp(Box<Relay>),
+    /// Nowhere: the notification row is the mail, and the dashboard shows it.
+    Kept,
+}
+
+/// The way out for mails: a transport and the sender's mailbox.
+pub struct Mailer {
+    transport: Transport,
+    from: Mailbox,
+}
+
+/// The mail settings cannot be used. The text names the key and never holds the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailerError {
+    /// `mail.smtp_url` cannot be used, with the reason.
+    #[error("mail.smtp_url: {0}")]
+    SmtpUrl(&'static str),
+    /// `mail.from` is no mailbox.
+    #[error("mail.from is not a mailbox: expected `billing@example.com` or `Billing <billing@example.com>`")]
+    From,
+    /// `mail.smtp_url` is set and `mail.from` is not.
+    #[error("mail.from is missing: it is needed as soon as mail.smtp_url is set")]
+    MissingFrom,
+}
+
+/// One message to one recipient.
+pub struct Email {
+    /// The notification it belongs to; the Message-ID is derived from it.
+    pub id: NotificationId,
+    /// The recipient's address.
+    pub to: String,
+    /// The recipient's name, as the provider gave it: nothing about it is trusted.
+    pub to_name: Option<String>,
+    /// The subject.
+    pub subject: String,
+    /// The body as plain text.
+    pub text: String,
+    /// The body as HTML.
+    pub html: String,
+}
+
+/// How a send ended. Reasons name the step and the reply code, never an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The relay took responsibility for the message.
+    Sent,
+    /// Nothing was to be sent: the mail stays in the database.
+    Kept,
+    /// Certainly not sent, and worth another try later. A relay that refuses us ourselves (at the greeting, the login
+    /// or the sender) belongs here too, whatever the code: it says nothing about the recipient.
+    Transient(String),
+    /// Certainly not sent, and the same message will be refused again: the recipient, the address or the content.
+    Permanent(String),
+    /// The message was handed over and no answer came: it may have been sent, so it must not be sent again.
+    Unknown(String),
+}
+
+impl Mailer {
+    /// A mailer from the settings `mail.smtp_url` and `mail.from`. Without a relay mails are kept.
+    ///
+    /// The URL is `smtp://HOST:PORT` (no TLS), `smtp://USER:PASSWORD@HOST:PORT?tls=required` (STARTTLS, and no mail
+    /// without it) or `smtps://USER:PASSWORD@HOST:PORT` (TLS from the first byte). Fails where a setting is unusable.
+    pub fn new(smtp_url: Option<&SecretString>, from: Option<&str>) -> Result<Self, MailerError> {
+        let transport = match smtp_url {
+            Some(url) => Transport::Smtp(Box::new(Relay::from_url(url)?)),
+            None => Transport::Kept,
+        };
+        let from = match (from, &transport) {
+            (Some(from), _) => compose::sender(from)?,
+            (None, Transport::Smtp(_)) => return Err(MailerError::MissingFrom),
+            (None, Transport::Kept) => compose::sender(KEPT_FROM)?,
+        };
+        Ok(Self { transport, from })
+    }
+
+    /// The same mailer with another limit for one whole send; the default is 20 seconds.
+    #[must_use]
+    pub fn with_send_timeout(mut self, limit: Duration) -> Self {
+        if let Transport::Smtp(relay) = &mut self.transport {
+            relay.set_send_timeout(limit);
+        }
+        self
+    }
+
+    /// Hands `mail` over once, dated `now`. It never panics and ends within the send timeout.
+    pub async fn send(&self, mail: &Email, now: Timestamp) -> SendOutcome {
+        let message = match compose::compose(mail, &self.from, now) {
+            Ok(message) => message,
+            Err(reason) => return SendOutcome::Permanent(reason.to_owned()),
+        };
+        match &self.transport {
+            Transport::Smtp(relay) => relay.deliver(message.envelope(), &message.formatted(), now).await,
+            Transport::Kept => SendOutcome::Kept,
+        }
+    }
+}

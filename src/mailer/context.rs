@@ -1,0 +1,153 @@
+//! What a message is about: typed facts, and the words made of them for one language.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::locale::Locale;
+use super::text::{TEXT_CHARS_MAX, one_line};
+use crate::domain::decline::DeclineKind;
+use crate::domain::message::Message;
+use crate::domain::money::Money;
+
+/// The longest link that is shown, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
+
+/// The facts of one message. Texts are taken as they came from outside: rendering cleans and escapes them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailContext {
+    /// The customer's name; without it the greeting is a general one.
+    pub customer_name: Option<String>,
+    /// The name the customer knows the seller by.
+    pub company_name: String,
+    /// Where the customer finds help: an email address, a web address or a telephone number.
+    pub support_contact: Option<String>,
+    /// What is due, or was received.
+    pub amount: Money,
+    /// The plan or another short description of what is paid for.
+    pub plan: Option<String>,
+    /// Why the last charge was declined.
+    pub decline_kind: Option<DeclineKind>,
+    /// The card that was charged.
+    pub card: Option<Card>,
+    /// When the charge is tried again.
+    pub next_retry_at: Option<Timestamp>,
+    /// When the subscription ends, or ended, for want of payment.
+    pub ends_at: Option<Timestamp>,
+    /// When the payment arrived.
+    pub paid_at: Option<Timestamp>,
+    /// Where the customer pays, confirms or changes the payment method. Anything but http and https falls away.
+    pub action_url: Option<String>,
+    /// How many charges were tried so far.
+    pub attempts: u32,
+    /// The customer's IANA time zone for dates; UTC where it is missing or unknown.
+    pub time_zone: Option<String>,
+}
+
+/// A card as the customer knows it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The brand, such as `visa`.
+    pub brand: String,
+    /// The last four digits.
+    pub last4: String,
+}
+
+/// The variables of the templates; `email-templates/README.md` describes each.
+#[derive(Serialize)]
+pub(super) struct View {
+    locale: &'static str,
+    message: &'static str,
+    dunning: bool,
+    company: String,
+    customer_name: Option<String>,
+    support: Option<String>,
+    support_url: Option<String>,
+    amount: String,
+    plan: Option<String>,
+    reason: Option<&'static str>,
+    card: Option<Card>,
+    next_retry_on: Option<String>,
+    ends_on: Option<String>,
+    paid_on: Option<String>,
+    action_url: Option<String>,
+    attempts: u32,
+}
+
+impl MailContext {
+    /// The variables for one message in one language; nothing where the company has no name to sign with.
+    pub(super) fn view(&self, message: Message, locale: &Locale) -> Option<View> {
+        let zone = self
+            .time_zone
+            .as_deref()
+            .and_then(|name| TimeZone::get(name).ok())
+            .unwrap_or(TimeZone::UTC);
+        let day = |at: Option<Timestamp>| at.map(|at| locale.date(at, &zone));
+        let is_over = matches!(message, Message::SubscriptionEnded | Message::PaymentReceived);
+        let support = self.support_contact.as_deref().and_then(clean);
+        Some(View {
+            locale: locale.tag(),
+            message: message.as_str(),
+            dunning: message.is_dunning(),
+            company: clean(&self.company_name)?,
+            customer_name: self.customer_name.as_deref().and_then(clean),
+            support_url: support.as_deref().and_then(support_url),
+            support,
+            amount: locale.money(self.amount),
+            plan: self.plan.as_deref().and_then(clean),
+            reason: self.decline_kind.map(|kind| locale.reason(kind)),
+            card: self.card.as_ref().and_then(Card::shown),
+            next_retry_on: day(self.next_retry_at).filter(|_| !is_over),
+            ends_on: day(self.ends_at).filter(|_| message != Message::PaymentReceived),
+            paid_on: day(self.paid_at).filter(|_| message == Message::PaymentReceived),
+            action_url: self.action_url.as_deref().and_then(web_url),
+            attempts: self.attempts,
+        })
+    }
+}
+
+impl Card {
+    /// The card with its brand as printed on it; nothing where the last digits are not digits.
+    fn shown(&self) -> Option<Self> {
+        let is_last4 = self.last4.len() == 4 && self.last4.bytes().all(|byte| byte.is_ascii_digit());
+        let brand = match self.brand.to_ascii_lowercase().as_str() {
+            "visa" => "Visa".to_owned(),
+            "mastercard" => "Mastercard".to_owned(),
+            "amex" | "american_express" => "American Express".to_owned(),
+            "discover" => "Discover".to_owned(),
+            "diners" => "Diners Club".to_owned(),
+            "jcb" => "JCB".to_owned(),
+            "unionpay" => "UnionPay".to_owned(),
+            _ => clean(&self.brand)?,
+        };
+        is_last4.then(|| Self {
+            brand,
+            last4: self.last4.clone(),
+        })
+    }
+}
+
+fn clean(text: &str) -> Option<String> {
+    one_line(text, TEXT_CHARS_MAX)
+}
+
+/// A link that is safe to click: http or https with a host, without a user name that could pose as one.
+fn web_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty();
+    let link = String::from(url);
+    (is_web && link.len() <= URL_BYTES_MAX).then_some(link)
+}
+
+/// The link behind a support contact that is an email or a web address; a telephone number has none.
+fn support_url(contact: &str) -> Option<String> {
+    let is_address = contact.parse::<lettre::Address>().is_ok() && contact.is_ascii() && !contact.contains(['?', '"']);
+    if is_address {
+        Some(format!("mailto:{contact}"))
+    } else {
+        web_url(contact)
+    }
+}

@@ -1,0 +1,87 @@
+//! Sample contexts, from which previews and the test of all templates are made.
+
+use super::context::{Card, MailContext};
+use crate::domain::decline::DeclineKind;
+use crate::domain::message::Message;
+use crate::domain::money::Money;
+
+impl MailContext {
+    /// Contexts that show `message` in all its forms: all facts known, each optional fact missing in turn, a second
+    /// try in another currency, and nothing known but the amount and the company.
+    pub fn samples(message: Message) -> Vec<Self> {
+        let full = full(message);
+        let mut samples = vec![full.clone()];
+        for forget in FORGETS {
+            let mut sample = full.clone();
+            forget(&mut sample);
+            samples.push(sample);
+        }
+        for (amount_minor, currency) in [(2_980, "JPY"), (12_500, "KWD")] {
+            let mut sample = full.clone();
+            sample.amount = money(amount_minor, currency);
+            sample.attempts = 3;
+            samples.push(sample);
+        }
+        let mut bare = full;
+        for forget in FORGETS {
+            forget(&mut bare);
+        }
+        samples.push(bare);
+        samples
+    }
+}
+
+/// Each forgets one fact that may be missing.
+const FORGETS: [fn(&mut MailContext); 10] = [
+    |sample| sample.customer_name = None,
+    |sample| sample.support_contact = None,
+    |sample| sample.plan = None,
+    |sample| sample.decline_kind = None,
+    |sample| sample.card = None,
+    |sample| sample.next_retry_at = None,
+    |sample| sample.ends_at = None,
+    |sample| sample.paid_at = None,
+    |sample| sample.action_url = None,
+    |sample| sample.time_zone = None,
+];
+
+fn full(message: Message) -> MailContext {
+    MailContext {
+        customer_name: Some("Marlene Okafor".to_owned()),
+        company_name: "Larkspur".to_owned(),
+        support_contact: Some("help@larkspur.example".to_owned()),
+        amount: money(123_456, "EUR"),
+        plan: Some("Larkspur Studio".to_owned()),
+        decline_kind: Some(decline_kind(message)),
+        card: Some(Card {
+            brand: "visa".to_owned(),
+            last4: "4242".to_owned(),
+        }),
+        next_retry_at: Some(instant("2026-09-18T08:00:00Z")),
+        ends_at: Some(instant("2026-09-29T22:30:00Z")),
+        paid_at: Some(instant("2026-09-18T08:00:04Z")),
+        action_url: Some("https://pay.larkspur.example/i/acct_1/in_1?s=mail&v=2".to_owned()),
+        attempts: 1,
+        time_zone: Some("Europe/Berlin".to_owned()),
+    }
+}
+
+fn decline_kind(message: Message) -> DeclineKind {
+    match message {
+        Message::PaymentFailed | Message::Reminder => DeclineKind::InsufficientFunds,
+        Message::UpdatePaymentMethod | Message::FinalNotice => DeclineKind::Expired,
+        Message::ConfirmPayment => DeclineKind::AuthenticationRequired,
+        Message::SubscriptionEnded | Message::PaymentReceived => DeclineKind::DoNotHonor,
+    }
+}
+
+fn money(amount_minor: i64, currency: &str) -> Money {
+    Money::new(
+        amount_minor,
+        currency.parse().expect("a sample's currency is three letters"),
+    )
+}
+
+fn instant(text: &str) -> jiff::Timestamp {
+    text.parse().expect("a sample's instant is written in RFC 3339")
+}

@@ -1,0 +1,120 @@
+//! Stripe, in the shapes before and since API version 2025-03-31.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::signature::{self, BadSignature};
+use super::{
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError,
+};
+use crate::domain::campaign::FinalAction;
+use crate::domain::snapshot::Snapshot;
+
+mod charge;
+mod client;
+pub mod declines;
+mod finish;
+mod payment;
+mod read;
+mod webhook;
+mod wire;
+
+pub use client::Misconfigured;
+
+/// Stripe prunes keys after 24 hours at the earliest.
+const KEY_LIFETIME: Duration = Duration::from_hours(24);
+
+/// What opens an account at Stripe.
+#[derive(Clone, Debug)]
+pub struct StripeSettings {
+    /// The base address, `https://api.stripe.com` in production.
+    pub api_base: Url,
+    /// The secret or restricted API key.
+    pub api_key: SecretString,
+    /// The secrets of the webhook endpoint, newest first; more than one while they are rotated.
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+/// One account at Stripe.
+pub struct Stripe {
+    client: client::Client,
+    webhook_secrets: Vec<SecretString>,
+}
+
+impl Stripe {
+    /// Opens the account; nothing is called yet. Fails on an unusable base, key or secret, and where HTTPS cannot be set
+    /// up.
+    pub fn new(settings: StripeSettings) -> Result<Self, Misconfigured> {
+        if settings
+            .webhook_secrets
+            .iter()
+            .any(|secret| secret.expose_secret().is_empty())
+        {
+            return Err(Misconfigured::Secret);
+        }
+        Ok(Self {
+            client: client::Client::new(settings.api_base, settings.api_key, client::CALL_TIMEOUT)?,
+            webhook_secrets: settings.webhook_secrets,
+        })
+    }
+}
+
+impl fmt::Debug for Stripe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stripe")
+            .field("api_base", &self.client.base().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Provider for Stripe {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            idempotency_ttl: KEY_LIFETIME,
+            call_timeout: client::CALL_TIMEOUT,
+        }
+    }
+
+    fn verify(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), BadSignature> {
+        signature::verify(signature, body, &self.webhook_secrets, now)
+    }
+
+    fn normalize(&self, body: &[u8]) -> Result<NormalizedEvent, Malformed> {
+        webhook::normalize(body)
+    }
+
+    async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError> {
+        // It takes several calls in a row; together they get the time of one, for they all fall into one lease.
+        let read = read::snapshot(&self.client, invoice_id);
+        tokio::time::timeout(client::CALL_TIMEOUT, read)
+            .await
+            .unwrap_or_else(|_| {
+                Err(ReadError::Unavailable {
+                    reason: "timed out".to_owned(),
+                    retry_after: None,
+                })
+            })
+    }
+
+    async fn invoice_of(&self, payment_id: Option<&str>, charge_id: Option<&str>) -> Result<Option<String>, ReadError> {
+        payment::invoice_of(&self.client, payment_id, charge_id).await
+    }
+
+    async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {
+        charge::charge(&self.client, request).await
+    }
+
+    async fn finish(&self, action: FinalAction, snapshot: &Snapshot, key: &str) -> ActionOutcome {
+        finish::finish(&self.client, action, snapshot, key).await
+    }
+
+    async fn update_link(&self, customer_id: &str, key: &str) -> Result<Option<String>, ReadError> {
+        finish::update_link(&self.client, customer_id, key).await
+    }
+}

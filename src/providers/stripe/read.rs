@@ -1,0 +1,156 @@
+//! One invoice with its payment, subscription and customer, read at one instant.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::client::Client;
+use super::payment;
+use super::wire::{Customer, Invoice, Subscription, id_of};
+use crate::domain::money::{Currency, Money};
+use crate::domain::snapshot::{
+    CancelReason, CustomerSeen, InvoiceStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
+};
+use crate::providers::ReadError;
+
+/// Reads the invoice, then all that hangs on it at once.
+pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapshot, ReadError> {
+    let mut invoice: Invoice = client.read(&["invoices", invoice_id], &[]).await?;
+    if invoice.id.as_deref() != Some(invoice_id) {
+        return Err(unreadable("the answer is about another invoice"));
+    }
+    let status = invoice_status(&invoice)?;
+    let currency: Currency = invoice
+        .currency
+        .as_deref()
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(|| unreadable("the invoice's currency is missing or unknown"))?;
+    let customer_id = id_of(invoice.customer.as_ref()).ok_or_else(|| unreadable("the invoice names no customer"))?;
+    let subscription_id = invoice.subscription_id();
+    let (payments, customer, subscription) = tokio::try_join!(
+        payment::of_invoice(client, invoice_id, &mut invoice),
+        customer(client, &customer_id),
+        subscription(client, subscription_id.as_deref()),
+    )?;
+    let paid = invoice.amount_paid.unwrap_or(0);
+    let remaining = invoice
+        .amount_remaining
+        .or_else(|| Some(invoice.amount_due?.saturating_sub(paid)))
+        .ok_or_else(|| unreadable("the invoice says no amount"))?;
+    let paid_at = invoice
+        .status_transitions
+        .as_ref()
+        .and_then(|transitions| instant(transitions.paid_at));
+    Ok(Snapshot {
+        invoice_id: invoice_id.to_owned(),
+        customer_id,
+        subscription_id,
+        status,
+        amount_remaining: Money::new(remaining, currency),
+        amount_paid: Money::new(paid, currency),
+        paid_at,
+        paid_out_of_band: invoice.paid_out_of_band.unwrap_or(payments.settled_elsewhere),
+        automatic: invoice.collection_method.as_deref() != Some("send_invoice"),
+        attempted: invoice.attempted.unwrap_or(invoice.attempt_count.unwrap_or(0) > 0),
+        provider_next_attempt_at: instant(invoice.next_payment_attempt),
+        pay_url: filled(invoice.hosted_invoice_url.take()),
+        description: description(&mut invoice),
+        payment: payments.newest,
+        subscription,
+        customer: CustomerSeen {
+            email: customer.email.or(filled(invoice.customer_email)),
+            name: customer.name.or(filled(invoice.customer_name)),
+            ..customer
+        },
+    })
+}
+
+fn invoice_status(invoice: &Invoice) -> Result<InvoiceStatus, ReadError> {
+    match invoice.status.as_deref() {
+        Some("draft") => Ok(InvoiceStatus::Draft),
+        Some("open") => Ok(InvoiceStatus::Open),
+        Some("paid") => Ok(InvoiceStatus::Paid),
+        Some("void") => Ok(InvoiceStatus::Void),
+        Some("uncollectible") => Ok(InvoiceStatus::Uncollectible),
+        _ => Err(unreadable("the invoice's status is missing or unknown")),
+    }
+}
+
+async fn subscription(client: &Client, id: Option<&str>) -> Result<Option<SubscriptionSeen>, ReadError> {
+    let Some(id) = id else { return Ok(None) };
+    let Some(found) = client
+        .read_optional::<Subscription>(&["subscriptions", id], &[])
+        .await?
+    else {
+        return Ok(None);
+    };
+    let status = match found.status.as_deref() {
+        Some("trialing") => SubscriptionStatus::Trialing,
+        Some("active") => SubscriptionStatus::Active,
+        Some("incomplete") => SubscriptionStatus::Incomplete,
+        Some("incomplete_expired") => SubscriptionStatus::IncompleteExpired,
+        Some("past_due") => SubscriptionStatus::PastDue,
+        Some("unpaid") => SubscriptionStatus::Unpaid,
+        Some("canceled") => SubscriptionStatus::Canceled,
+        Some("paused") => SubscriptionStatus::Paused,
+        _ => return Err(unreadable("the subscription's status is missing or unknown")),
+    };
+    let cancel_reason = match found.cancellation_details.and_then(|details| details.reason).as_deref() {
+        Some("cancellation_requested") => Some(CancelReason::Requested),
+        Some("payment_failed") => Some(CancelReason::PaymentFailed),
+        Some("payment_disputed") => Some(CancelReason::PaymentDisputed),
+        // No reason, or one that is new: nothing can be said about who ended it.
+        _ => None,
+    };
+    Ok(Some(SubscriptionSeen {
+        status,
+        canceled_at: instant(found.canceled_at),
+        cancel_at_period_end: found.cancel_at_period_end.unwrap_or(false),
+        cancel_reason,
+        collection_paused: found.pause_collection.is_some(),
+        payment_method: id_of(found.default_payment_method.as_ref()).or_else(|| id_of(found.default_source.as_ref())),
+    }))
+}
+
+/// The customer; a deleted or missing one is empty.
+async fn customer(client: &Client, id: &str) -> Result<CustomerSeen, ReadError> {
+    let found: Option<Customer> = client.read_optional(&["customers", id], &[]).await?;
+    let Some(found) = found.filter(|customer| customer.deleted != Some(true)) else {
+        return Ok(CustomerSeen::default());
+    };
+    let zone = ["timezone", "time_zone"].iter().find_map(|key| {
+        let name = found.metadata.as_ref()?.get(*key).and_then(Value::as_str)?;
+        let zone = jiff::tz::TimeZone::get(name.trim()).ok()?;
+        zone.iana_name().map(str::to_owned)
+    });
+    Ok(CustomerSeen {
+        email: filled(found.email),
+        name: filled(found.name),
+        locale: filled(found.preferred_locales.and_then(|locales| locales.into_iter().next())),
+        zone,
+        payment_method: found
+            .invoice_settings
+            .and_then(|settings| id_of(settings.default_payment_method.as_ref()))
+            .or_else(|| id_of(found.default_source.as_ref())),
+    })
+}
+
+fn description(invoice: &mut Invoice) -> Option<String> {
+    let lines = invoice.lines.take().unwrap_or_default().data;
+    let first = lines.into_iter().next().and_then(|line| filled(line.description));
+    first.or_else(|| filled(invoice.description.take()))
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn instant(secs: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_second(secs?).ok()
+}
+
+fn unreadable(reason: &str) -> ReadError {
+    ReadError::Unavailable {
+        reason: reason.to_owned(),
+        retry_after: None,
+    }
+}

@@ -1,0 +1,160 @@
+//! Stripe's events, in any API version, as hints at what to read again.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::providers::{Hint, Malformed, NormalizedEvent, PaymentHint};
+
+/// The longest identifier or type text that is taken, in bytes.
+const TEXT_BYTES_MAX: usize = 255;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Event {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    created: Option<i64>,
+    livemode: Option<bool>,
+    data: Option<Data>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Data {
+    object: Value,
+    previous_attributes: Value,
+}
+
+/// Reads an event's raw bytes. The error names the fault, and nothing of the body.
+pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
+    let event: Event = serde_json::from_slice(body).map_err(|error| {
+        Malformed(format!(
+            "no event in JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    let event_id = event.id.as_deref().and_then(usable).ok_or_else(|| missing("id"))?;
+    let kind = event.kind.as_deref().and_then(usable).ok_or_else(|| missing("type"))?;
+    let hint = hint(&kind, &event.data.unwrap_or_default())?;
+    Ok(NormalizedEvent {
+        event_id,
+        kind,
+        created_at: event.created.and_then(|secs| Timestamp::from_second(secs).ok()),
+        livemode: event.livemode,
+        hint,
+    })
+}
+
+fn hint(kind: &str, data: &Data) -> Result<Hint, Malformed> {
+    let id = || id_of(&data.object).ok_or_else(|| missing("data.object.id"));
+    Ok(match kind {
+        "invoice.payment_failed" | "invoice.payment_action_required" => Hint::Invoice {
+            invoice_id: id()?,
+            failure: true,
+        },
+        "invoice.paid"
+        | "invoice.payment_succeeded"
+        | "invoice.voided"
+        | "invoice.marked_uncollectible"
+        | "invoice.updated" => Hint::Invoice {
+            invoice_id: id()?,
+            failure: false,
+        },
+        "payment_intent.payment_failed" => Hint::Payment {
+            invoice_id: field_id(data, "invoice"),
+            payment_id: Some(id()?),
+            charge_id: field_id(data, "latest_charge"),
+            what: PaymentHint::Failed,
+        },
+        "charge.failed" => charge(data, id()?, PaymentHint::Failed),
+        "charge.refunded" => charge(data, id()?, PaymentHint::Refunded),
+        "charge.dispute.created" => {
+            id()?;
+            Hint::Payment {
+                invoice_id: data
+                    .object
+                    .get("charge")
+                    .and_then(|charge| id_of(charge.get("invoice")?)),
+                payment_id: field_id(data, "payment_intent"),
+                charge_id: field_id(data, "charge"),
+                what: PaymentHint::Disputed,
+            }
+        }
+        "customer.subscription.updated" | "customer.subscription.deleted" | "customer.subscription.paused" => {
+            Hint::Subscription { subscription_id: id()? }
+        }
+        "payment_method.attached" => payment_method(data, id()?, false),
+        "payment_method.automatically_updated" | "customer.source.updated" => payment_method(data, id()?, true),
+        "customer.updated" => customer(data, id()?),
+        _ => Hint::Unhandled,
+    })
+}
+
+fn charge(data: &Data, charge_id: String, what: PaymentHint) -> Hint {
+    Hint::Payment {
+        invoice_id: field_id(data, "invoice"),
+        payment_id: field_id(data, "payment_intent"),
+        charge_id: Some(charge_id),
+        what,
+    }
+}
+
+/// A payment method that belongs to nobody (any more) helps no one.
+fn payment_method(data: &Data, id: String, renewed: bool) -> Hint {
+    let Some(customer_id) = field_id(data, "customer") else {
+        return Hint::Unhandled;
+    };
+    // A payment method keeps its card in a field, an older source is the card.
+    let fingerprint = data
+        .object
+        .pointer("/card/fingerprint")
+        .or_else(|| data.object.get("fingerprint"));
+    Hint::PaymentMethod {
+        customer_id,
+        payment_method: Some(id),
+        fingerprint: fingerprint.and_then(Value::as_str).and_then(usable),
+        renewed,
+    }
+}
+
+/// A customer with another default payment method may pay at once; other changes only concern mails.
+fn customer(data: &Data, customer_id: String) -> Hint {
+    let changed = ["/invoice_settings/default_payment_method", "/default_source"]
+        .iter()
+        .find_map(|path| {
+            data.previous_attributes.pointer(path)?;
+            data.object.pointer(path).and_then(id_of)
+        });
+    match changed {
+        Some(payment_method) => Hint::PaymentMethod {
+            customer_id,
+            payment_method: Some(payment_method),
+            fingerprint: None,
+            renewed: false,
+        },
+        None => Hint::Customer { customer_id },
+    }
+}
+
+/// The id in a field of the event's object, which may hold the id or the whole object.
+fn field_id(data: &Data, field: &str) -> Option<String> {
+    id_of(data.object.get(field)?)
+}
+
+fn id_of(value: &Value) -> Option<String> {
+    value.as_str().or_else(|| value.get("id")?.as_str()).and_then(usable)
+}
+
+/// Takes visible ASCII of sane length: all that the provider's names and types are made of, and all that every database
+/// can keep.
+fn usable(text: &str) -> Option<String> {
+    let fits = !text.is_empty() && text.len() <= TEXT_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+}
+
+fn missing(field: &str) -> Malformed {
+    Malformed(format!("no usable {field}"))
+}

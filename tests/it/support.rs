@@ -1,0 +1,3 @@
+//! What several stories need: scripted counterparts on loopback.
+
+pub mod smtp;
