@@ -7,6 +7,7 @@
 mod config;
 mod mail;
 mod readme;
+mod store;
 mod stripe;
 mod support;
 mod tidy;
