@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -30,9 +29,7 @@ pub use tick::TickReport;
 
 /// How long a claimed row belongs to its claimer. More than twice the longest call plus its reads, so that a slow call is
 /// never overtaken.
-pub const LEASE_SECS: i64 = 90;
-/// The longest that the reads before an effect may take together.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+pub const LEASE_SECS: u32 = 90;
 /// How many rows one claim takes.
 const BATCH: u64 = 64;
 /// How many cases, events or mails are worked on at the same time.
@@ -142,7 +139,11 @@ pub enum StaffError {
 impl Engine {
     /// Puts an engine together.
     pub fn new(parts: Parts) -> Self {
-        let connections = parts.connections.into_iter().map(|one| (one.name.clone(), one)).collect();
+        let connections = parts
+            .connections
+            .into_iter()
+            .map(|one| (one.name.clone(), one))
+            .collect();
         Self {
             inner: Arc::new(Inner {
                 store: parts.store,
@@ -204,7 +205,11 @@ impl Engine {
         actor: &str,
         comment: Option<String>,
     ) -> Result<Case, StaffError> {
-        let event = Event::Staff { action, actor: actor.to_owned(), comment };
+        let event = Event::Staff {
+            action,
+            actor: actor.to_owned(),
+            comment,
+        };
         let case = match handle::handle(&self.inner, id, &event, actor).await? {
             handle::Handled::Changed(change) => change.case,
             handle::Handled::Ignored(reason) => return Err(StaffError::Refused(reason)),
@@ -244,7 +249,12 @@ impl Inner {
 
     async fn campaign(&self, pinned: &CampaignRef) -> Result<Arc<Campaign>, StoreError> {
         let key = (pinned.name.clone(), pinned.version);
-        let kept = self.campaigns.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let kept = self
+            .campaigns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
         if let Some(campaign) = kept {
             return Ok(campaign);
         }
@@ -254,7 +264,10 @@ impl Inner {
             id: format!("{}@{}", pinned.name, pinned.version),
             what: "a case is pinned to it, but it is missing".to_owned(),
         })?);
-        self.campaigns.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&campaign));
+        self.campaigns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, Arc::clone(&campaign));
         Ok(campaign)
     }
 

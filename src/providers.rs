@@ -229,7 +229,7 @@ pub trait Provider: Send + Sync {
     /// Reads an event's raw bytes.
     fn normalize(&self, body: &[u8]) -> Result<NormalizedEvent, Malformed>;
 
-    /// Reads one invoice with its payment, subscription and customer.
+    /// Reads one invoice with its payment, subscription and customer, all within one call's timeout.
     async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError>;
 
     /// Finds the invoice that a payment belongs to; nothing where it belongs to none.

@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::http::web_url;
 use super::values::Values;
+use crate::domain::case::Collector;
 
 /// The shortest webhook secret, in characters: a shorter one can be guessed.
 const WEBHOOK_SECRET_CHARS_MIN: usize = 8;
@@ -25,15 +26,6 @@ pub struct Stripe {
     pub timezone: TimeZone,
     /// Language of customers whose own is unknown, as a BCP 47 tag.
     pub locale: String,
-}
-
-/// Who may charge: never both on one invoice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collector {
-    /// Recoup retries; the provider's own retries are off.
-    Us,
-    /// The provider retries; Recoup writes and follows.
-    Provider,
 }
 
 impl Stripe {

@@ -8,6 +8,7 @@ use crate::domain::decide::{NoCase, decide, open, open_reversal};
 use crate::domain::event::{Event, Opening, StaffAction};
 use crate::domain::ids::{AttemptId, AuditId, CaseId, NotificationId, TimelineId};
 use crate::domain::snapshot::Snapshot;
+use crate::store::audit::AuditRow;
 use crate::store::cases::Inserted;
 use crate::store::notifications::NotificationStatus;
 use crate::store::{StoreError, Tx, attempts, audit, cases, late, notifications, timeline};
@@ -39,14 +40,23 @@ pub enum Opened {
 
 /// Brings one event to one case.
 pub async fn handle(inner: &Inner, id: &CaseId, event: &Event, actor: &str) -> Result<Handled, StoreError> {
-    let Some(seen) = cases::find(inner.store.conn(), id).await? else { return Ok(Handled::Gone) };
+    let Some(seen) = cases::find(inner.store.conn(), id).await? else {
+        return Ok(Handled::Gone);
+    };
     let campaign = inner.campaign(&seen.campaign).await?;
     let resend_secs = inner.connections.get(&seen.connection).map_or(0, resend_secs);
     let now = inner.now();
     let fresh_attempt = AttemptId::new(inner.now_ms(), entropy());
     let tx = inner.store.begin().await?;
-    let Some(case) = cases::lock(&tx, id).await? else { return Ok(Handled::Gone) };
-    let moment = Moment { now, campaign: &campaign, fresh_attempt: &fresh_attempt, resend_secs };
+    let Some(case) = cases::lock(&tx, id).await? else {
+        return Ok(Handled::Gone);
+    };
+    let moment = Moment {
+        now,
+        campaign: &campaign,
+        fresh_attempt: &fresh_attempt,
+        resend_secs,
+    };
     let change = match decide(&case, event, &moment) {
         Decision::Changed(change) => change,
         Decision::Ignored(reason) => return Ok(Handled::Ignored(reason)),
@@ -109,9 +119,16 @@ pub async fn end_notice(
         text: format!("The message ended: {status}."),
         data: serde_json::json!({"notification": id, "status": status, "reason": reason}),
     };
-    timeline::append(&tx, case, &[(TimelineId::new(inner.now_ms(), entropy()), entry)], now, ENGINE).await?;
+    timeline::append(
+        &tx,
+        case,
+        &[(TimelineId::new(inner.now_ms(), entropy()), entry)],
+        now,
+        ENGINE,
+    )
+    .await?;
     tx.commit().await?;
-    tracing::info!(case = %case, notification = %id, status = status.as_str(), reason, "message ended");
+    tracing::info!(case_id = %case, notification_id = %id, status = status.as_str(), reason, "message ended");
     Ok(())
 }
 
@@ -121,13 +138,7 @@ fn resend_secs(connection: &Connection) -> i64 {
     i64::try_from(ttl / 5 * 4).unwrap_or(i64::MAX)
 }
 
-async fn record(
-    inner: &Inner,
-    tx: &Tx,
-    change: &Change,
-    moment: &Moment<'_>,
-    actor: &str,
-) -> Result<(), StoreError> {
+async fn record(inner: &Inner, tx: &Tx, change: &Change, moment: &Moment<'_>, actor: &str) -> Result<(), StoreError> {
     let case = &change.case;
     append(inner, tx, case, &change.entries, actor).await?;
     for command in &change.commands {
@@ -137,12 +148,17 @@ async fn record(
                 let id = AttemptId::new(inner.now_ms(), entropy());
                 attempts::record(tx, id, case, seen, *origin).await?;
             }
-            Command::CloseAttempt { id, status, charge_id, decline } => {
+            Command::CloseAttempt {
+                id,
+                status,
+                charge_id,
+                decline,
+            } => {
                 attempts::close(tx, id, *status, charge_id.as_deref(), decline.as_ref(), moment.now).await?;
             }
             Command::Notify { message, step } => {
                 let id = NotificationId::new(inner.now_ms(), entropy());
-                notifications::queue(tx, id, case, *message, step, moment.now).await?;
+                notifications::queue(tx, &id, case, *message, step, moment.now).await?;
             }
             Command::SupersedeNotices => {
                 notifications::supersede_dunning(tx, &case.id, moment.now, "case_closed").await?;
@@ -162,13 +178,8 @@ async fn record(
 }
 
 async fn append(inner: &Inner, tx: &Tx, case: &Case, entries: &[Entry], actor: &str) -> Result<(), StoreError> {
-    let mut lines = Vec::with_capacity(entries.len());
-    // Ids of one instant are drawn from one source and rise, so that the lines keep their order.
-    let base = entropy() >> 64;
-    for (number, entry) in entries.iter().enumerate() {
-        let id = TimelineId::new(inner.now_ms(), (base << 16) + number as u128);
-        lines.push((id, entry.clone()));
-    }
+    let line = |entry: &Entry| (TimelineId::new(inner.now_ms(), entropy()), entry.clone());
+    let lines: Vec<_> = entries.iter().map(line).collect();
     timeline::append(tx, &case.id, &lines, inner.now(), actor).await
 }
 
@@ -180,13 +191,20 @@ async fn audited(
     actor: &str,
     comment: Option<&str>,
 ) -> Result<(), StoreError> {
-    let audit_id = AuditId::new(inner.now_ms(), entropy());
-    audit::append(tx, audit_id, inner.now(), actor, action.as_str(), id.as_str(), comment).await
+    let entry = AuditRow {
+        id: AuditId::new(inner.now_ms(), entropy()),
+        at: inner.now(),
+        actor: actor.to_owned(),
+        action: action.as_str().to_owned(),
+        object: id.to_string(),
+        comment: comment.map(str::to_owned),
+    };
+    audit::append(tx, &entry).await
 }
 
 fn log(change: &Change) {
     let case = &change.case;
     for entry in &change.entries {
-        tracing::info!(case = %case.id, state = case.state_word(), kind = entry.kind.as_str(), "{}", entry.text);
+        tracing::info!(case_id = %case.id, state = case.state_word(), kind = entry.kind.as_str(), "{}", entry.text);
     }
 }

@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, StreamExt};
 
 use super::handle::{ENGINE, Handled, Opened, handle, open_case};
-use super::steps::read;
 use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
 use crate::domain::calendar::secs_from;
 use crate::domain::case::Contact;
@@ -35,7 +34,9 @@ enum End {
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     let rows = inbox::claim(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
     let count = rows.len() as u64;
-    futures_util::stream::iter(rows).for_each_concurrent(AT_ONCE, |row| one(inner, row)).await;
+    futures_util::stream::iter(rows)
+        .for_each_concurrent(AT_ONCE, |row| one(inner, row))
+        .await;
     Ok(count)
 }
 
@@ -46,7 +47,7 @@ async fn one(inner: &Inner, row: InboxRow) {
         Err(_) => End::Later("handling it panicked".to_owned(), false),
     };
     if let Err(error) = record(inner, &row, end).await {
-        tracing::error!(inbox = %row.id, %error, "the end of an event could not be written; its lease runs out");
+        tracing::error!(inbox_id = %row.id, %error, "the end of an event could not be written; its lease runs out");
     }
 }
 
@@ -58,16 +59,22 @@ async fn record(inner: &Inner, row: &InboxRow, end: End) -> Result<(), StoreErro
         End::Ignored(reason) => (InboxStatus::Ignored, Some(reason)),
         End::Dead(reason) => (InboxStatus::Dead, Some(reason)),
         End::Later(reason, out_of_reach) => {
-            let limit = if out_of_reach { TRIES_MAX_OUT_OF_REACH } else { TRIES_MAX };
+            let limit = if out_of_reach {
+                TRIES_MAX_OUT_OF_REACH
+            } else {
+                TRIES_MAX
+            };
             if row.tries.saturating_add(1) < limit {
                 let wait = (60_i64 << row.tries.min(6)).min(3600);
-                return inbox::defer(conn, &row.id, secs_from(now, wait), &reason).await;
+                inbox::defer(conn, &row.id, secs_from(now, wait), &reason).await?;
+                return Ok(());
             }
             (InboxStatus::Dead, Some(reason))
         }
     };
-    tracing::info!(inbox = %row.id, kind = row.kind, status = status.as_str(), reason, "event ended");
-    inbox::end(conn, &row.id, status, reason.as_deref(), now).await
+    tracing::info!(inbox_id = %row.id, kind = row.kind, status = status.as_str(), reason, "event ended");
+    inbox::end(conn, &row.id, status, reason.as_deref(), now).await?;
+    Ok(())
 }
 
 async fn process(inner: &Inner, row: &InboxRow) -> Result<End, StoreError> {
@@ -113,10 +120,20 @@ impl From<ReadError> for Stop {
 async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) -> Result<End, Stop> {
     match &event.hint {
         Hint::Invoice { invoice_id, failure } => look(inner, connection, invoice_id, *failure).await,
-        Hint::Payment { invoice_id, payment_id, charge_id, what } => {
+        Hint::Payment {
+            invoice_id,
+            payment_id,
+            charge_id,
+            what,
+        } => {
             let invoice = match invoice_id {
                 Some(invoice) => Some(invoice.clone()),
-                None => connection.provider.invoice_of(payment_id.as_deref(), charge_id.as_deref()).await?,
+                None => {
+                    connection
+                        .provider
+                        .invoice_of(payment_id.as_deref(), charge_id.as_deref())
+                        .await?
+                }
             };
             match invoice {
                 Some(invoice) => payment(inner, connection, &invoice, *what).await,
@@ -124,11 +141,15 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
             }
         }
         Hint::Subscription { subscription_id } => {
-            let ids =
-                cases::open_by_subscription(inner.store.conn(), &connection.name, subscription_id).await?;
+            let ids = cases::open_by_subscription(inner.store.conn(), &connection.name, subscription_id).await?;
             look_at_each(inner, connection, ids).await
         }
-        Hint::PaymentMethod { customer_id, payment_method, fingerprint, renewed } => {
+        Hint::PaymentMethod {
+            customer_id,
+            payment_method,
+            fingerprint,
+            renewed,
+        } => {
             let changed = Event::MethodChanged {
                 payment_method: payment_method.clone(),
                 fingerprint: fingerprint.clone(),
@@ -151,7 +172,7 @@ async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure:
     if known.is_none() && !failure {
         return Ok(End::Ignored("no_case".to_owned()));
     }
-    let snapshot = read(connection, invoice_id).await?;
+    let snapshot = connection.provider.snapshot(invoice_id).await?;
     let known = match known {
         Some(id) => Some(id),
         None => match open_case(inner, connection, &snapshot).await? {
@@ -160,8 +181,13 @@ async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure:
             Opened::Exists => cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice_id).await?,
         },
     };
-    let Some(id) = known else { return Ok(End::Later("its case is being opened".to_owned(), true)) };
-    let event = Event::Looked { snapshot: Box::new(snapshot), cause: LookCause::Hint };
+    let Some(id) = known else {
+        return Ok(End::Later("its case is being opened".to_owned(), true));
+    };
+    let event = Event::Looked {
+        snapshot: Box::new(snapshot),
+        cause: LookCause::Hint,
+    };
     let handled = handle(inner, &id, &event, ENGINE).await?;
     Ok(together(&[handled]))
 }
@@ -169,9 +195,14 @@ async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure:
 async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) -> Result<End, Stop> {
     let mut ends = Vec::new();
     for id in ids {
-        let Some(case) = cases::find(inner.store.conn(), &id).await? else { continue };
-        let snapshot = read(connection, &case.invoice_id).await?;
-        let event = Event::Looked { snapshot: Box::new(snapshot), cause: LookCause::Hint };
+        let Some(case) = cases::find(inner.store.conn(), &id).await? else {
+            continue;
+        };
+        let snapshot = connection.provider.snapshot(&case.invoice_id).await?;
+        let event = Event::Looked {
+            snapshot: Box::new(snapshot),
+            cause: LookCause::Hint,
+        };
         ends.push(handle(inner, &id, &event, ENGINE).await?);
     }
     Ok(together(&ends))
@@ -187,12 +218,14 @@ async fn payment(inner: &Inner, connection: &Connection, invoice: &str, what: Pa
     let event = match what {
         PaymentHint::Disputed => Event::Disputed,
         PaymentHint::Refunded | PaymentHint::Failed => {
-            let snapshot = read(connection, invoice).await?;
+            let snapshot = connection.provider.snapshot(invoice).await?;
             let refunded = snapshot.payment.as_ref().map_or(0, |payment| payment.refunded_minor);
             if refunded <= 0 {
                 return Ok(End::Ignored(Reason::NothingNew.to_string()));
             }
-            Event::Refunded { amount: Money::new(refunded, snapshot.amount_paid.currency) }
+            Event::Refunded {
+                amount: Money::new(refunded, snapshot.amount_paid.currency),
+            }
         }
     };
     let handled = handle(inner, &id, &event, ENGINE).await?;
@@ -202,10 +235,27 @@ async fn payment(inner: &Inner, connection: &Connection, invoice: &str, what: Pa
 async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> Result<End, Stop> {
     let mut ends = Vec::new();
     for id in cases::open_by_customer(inner.store.conn(), &connection.name, customer_id).await? {
-        let Some(case) = cases::find(inner.store.conn(), &id).await? else { continue };
-        let customer = read(connection, &case.invoice_id).await?.customer;
-        let contact = Contact { email: customer.email, name: customer.name, locale: customer.locale };
-        ends.push(handle(inner, &id, &Event::ContactChanged { contact, zone: customer.zone }, ENGINE).await?);
+        let Some(case) = cases::find(inner.store.conn(), &id).await? else {
+            continue;
+        };
+        let customer = connection.provider.snapshot(&case.invoice_id).await?.customer;
+        let contact = Contact {
+            email: customer.email,
+            name: customer.name,
+            locale: customer.locale,
+        };
+        ends.push(
+            handle(
+                inner,
+                &id,
+                &Event::ContactChanged {
+                    contact,
+                    zone: customer.zone,
+                },
+                ENGINE,
+            )
+            .await?,
+        );
     }
     Ok(together(&ends))
 }

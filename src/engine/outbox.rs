@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, StreamExt};
 
 use super::handle::{ENGINE, end_notice, handle};
-use super::steps::read;
 use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, State};
@@ -13,8 +12,9 @@ use crate::domain::event::{Event, LookCause};
 use crate::domain::message::Message;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::snapshot::InvoiceStatus;
-use crate::mailer::{Card, Email, Locale, MailContext, SendOutcome};
-use crate::store::notifications::{NotificationRow, NotificationStatus, RenderedMail};
+use crate::mailer::context::Card;
+use crate::mailer::{Email, Locale, MailContext, SendOutcome};
+use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
 use crate::store::{StoreError, cases, notifications};
 
 /// The waits between tries of a message that the mail server put off.
@@ -32,25 +32,36 @@ enum Gate {
 /// Claims due messages and works on them; answers how many there were.
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     for id in notifications::rescue(&inner.store, inner.now()).await? {
-        tracing::warn!(notification = %id, "a message was being sent when its worker died; it is not sent again");
+        tracing::warn!(notification_id = %id, "a message was being sent when its worker died; it is not sent again");
     }
     let rows = notifications::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
     let count = rows.len() as u64;
-    futures_util::stream::iter(rows).for_each_concurrent(AT_ONCE, |row| one(inner, row)).await;
+    futures_util::stream::iter(rows)
+        .for_each_concurrent(AT_ONCE, |row| one(inner, row))
+        .await;
     Ok(count)
 }
 
 async fn one(inner: &Inner, row: NotificationRow) {
     match AssertUnwindSafe(deliver(inner, &row)).catch_unwind().await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(notification = %row.id, %error, "a message waits for its lease to run out"),
-        Err(_) => tracing::error!(notification = %row.id, "working on the message panicked"),
+        Ok(Err(error)) => {
+            tracing::error!(notification_id = %row.id, %error, "a message waits for its lease to run out");
+        }
+        Err(_) => tracing::error!(notification_id = %row.id, "working on the message panicked"),
     }
 }
 
 async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
     let Some(connection) = inner.connections.get(&row.connection) else {
-        return end_notice(inner, &row.case_id, &row.id, NotificationStatus::Failed, Some("no_connection")).await;
+        return end_notice(
+            inner,
+            &row.case_id,
+            &row.id,
+            NotificationStatus::Failed,
+            Some("no_connection"),
+        )
+        .await;
     };
     match gate(inner, connection, row).await? {
         Gate::Send(case) => send(inner, connection, row, &case).await,
@@ -59,7 +70,8 @@ async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError>
         }
         Gate::Later(why) => {
             let at = secs_from(inner.now(), PUT_BACK_SECS);
-            notifications::put_back(inner.store.conn(), &row.id, at, why).await
+            notifications::put_back(inner.store.conn(), &row.id, at, why).await?;
+            Ok(())
         }
     }
 }
@@ -75,12 +87,14 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
             Some(Outcome::Exhausted { .. } | Outcome::Stopped { .. }) | None => Gate::Supersede("not_recovered"),
         });
     }
-    let snapshot = match read(connection, &case.invoice_id).await {
-        Ok(snapshot) => snapshot,
-        Err(_) => return Ok(Gate::Later("the invoice could not be read")),
+    let Ok(snapshot) = connection.provider.snapshot(&case.invoice_id).await else {
+        return Ok(Gate::Later("the invoice could not be read"));
     };
     let paid = snapshot.status == InvoiceStatus::Paid;
-    let event = Event::Looked { snapshot: Box::new(snapshot), cause: LookCause::Hint };
+    let event = Event::Looked {
+        snapshot: Box::new(snapshot),
+        cause: LookCause::Hint,
+    };
     handle(inner, &case.id, &event, ENGINE).await?;
     if paid {
         return Ok(Gate::Supersede("paid"));
@@ -102,25 +116,39 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
 
 async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> Result<(), StoreError> {
     let Some(to) = case.contact.email.clone() else {
-        return end_notice(inner, &case.id, &row.id, NotificationStatus::Suppressed, Some("no_address")).await;
+        return end_notice(
+            inner,
+            &case.id,
+            &row.id,
+            NotificationStatus::Suppressed,
+            Some("no_address"),
+        )
+        .await;
     };
     let context = context(inner, connection, row, case).await;
     let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
     let rendered = match inner.templates.render(row.message, locale, &context) {
         Ok(rendered) => rendered,
         Err(error) => {
-            tracing::error!(notification = %row.id, %error, "a message could not be rendered");
-            return end_notice(inner, &case.id, &row.id, NotificationStatus::Failed, Some("not_rendered")).await;
+            tracing::error!(notification_id = %row.id, %error, "a message could not be rendered");
+            return end_notice(
+                inner,
+                &case.id,
+                &row.id,
+                NotificationStatus::Failed,
+                Some("not_rendered"),
+            )
+            .await;
         }
     };
-    let mail = RenderedMail {
-        recipient: to.clone(),
-        locale: rendered.locale.to_owned(),
-        subject: rendered.subject.clone(),
-        body_text: rendered.text.clone(),
-        body_html: rendered.html.clone(),
+    let words = Rendered {
+        recipient: &to,
+        locale: rendered.locale,
+        subject: &rendered.subject,
+        text: &rendered.text,
+        html: &rendered.html,
     };
-    if !notifications::start(inner.store.conn(), &row.id, &mail).await? {
+    if !notifications::start(inner.store.conn(), &row.id, words).await? {
         return Ok(());
     }
     let email = Email {
@@ -147,7 +175,8 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
         SendOutcome::Transient(reason) => match RETRY_SECS.get(row.tries as usize) {
             Some(wait) => {
                 let at = secs_from(inner.now(), *wait);
-                return notifications::retry(inner.store.conn(), &row.id, at, &reason).await;
+                notifications::retry(inner.store.conn(), &row.id, at, &reason).await?;
+                return Ok(());
             }
             None => (NotificationStatus::Failed, Some(reason)),
         },
@@ -161,7 +190,12 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
         // The provider's own page for payment data; where it has none, the page of the invoice serves as well.
         Message::UpdatePaymentMethod => {
             let key = format!("{}-link", row.id);
-            connection.provider.update_link(&case.customer_id, &key).await.ok().flatten()
+            connection
+                .provider
+                .update_link(&case.customer_id, &key)
+                .await
+                .ok()
+                .flatten()
         }
         Message::PaymentFailed
         | Message::ConfirmPayment
@@ -177,9 +211,15 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
         amount: case.amount_due,
         plan: memory.description.clone(),
         decline_kind: Some(case.decline.kind),
-        card: memory.card.as_ref().map(|card| Card { brand: card.brand.clone(), last4: card.last4.clone() }),
+        card: memory.card.as_ref().map(|card| Card {
+            brand: card.brand.clone(),
+            last4: card.last4.clone(),
+        }),
         next_retry_at: case.timers.charge_at,
-        ends_at: case.timers.final_at.or(case.closed_at.filter(|_| case.status() == Status::Exhausted)),
+        ends_at: case
+            .timers
+            .final_at
+            .or(case.closed_at.filter(|_| case.status() == Status::Exhausted)),
         paid_at: case.closed_at.filter(|_| case.status() == Status::Recovered),
         action_url: portal.or_else(|| memory.pay_url.clone()),
         attempts: case.attempts,

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, StreamExt};
 
 use super::handle::{ENGINE, Handled, handle};
-use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS, READ_TIMEOUT};
+use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
 use crate::clock::Stopwatch;
 use crate::domain::case::{Case, OpenAttempt, State};
 use crate::domain::command::{Change, Command};
@@ -17,13 +17,15 @@ use crate::store::cases::Claim;
 use crate::store::{StoreError, cases};
 
 /// An effect is sent only while at least half of the lease is left.
-const SEND_BEFORE_SECS: u64 = (LEASE_SECS / 2).unsigned_abs();
+const SEND_BEFORE_SECS: u64 = LEASE_SECS as u64 / 2;
 
 /// Claims due cases and works on them; answers how many there were.
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     let claims = cases::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
     let count = claims.len() as u64;
-    futures_util::stream::iter(claims).for_each_concurrent(AT_ONCE, |claim| one(inner, claim)).await;
+    futures_util::stream::iter(claims)
+        .for_each_concurrent(AT_ONCE, |claim| one(inner, claim))
+        .await;
     Ok(count)
 }
 
@@ -34,31 +36,36 @@ async fn one(inner: &Inner, claim: Claim) {
     let released = match done {
         Ok(Ok(true)) => cases::release(&inner.store, &claim.id, claim.fence).await,
         Ok(Ok(false)) => {
-            tracing::error!(case = %claim.id, "the case is due but nothing follows from it");
+            tracing::error!(case_id = %claim.id, "the case is due but nothing follows from it");
             Ok(())
         }
         Ok(Err(error)) => Err(error),
         Err(_) => {
-            tracing::error!(case = %claim.id, "working on the case panicked");
+            tracing::error!(case_id = %claim.id, "working on the case panicked");
             Ok(())
         }
     };
     if let Err(error) = released {
-        tracing::error!(case = %claim.id, %error, "working on the case failed; its lease is left to run out");
+        tracing::error!(case_id = %claim.id, %error, "working on the case failed; its lease is left to run out");
     }
 }
 
 /// One step of one case; answers whether it got anywhere.
 async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
     let watch = Stopwatch::start();
-    let Some(case) = cases::find(inner.store.conn(), id).await? else { return Ok(true) };
+    let Some(case) = cases::find(inner.store.conn(), id).await? else {
+        return Ok(true);
+    };
     let Some(connection) = inner.connections.get(&case.connection) else {
-        tracing::error!(case = %id, connection = case.connection, "the case's connection is not configured");
+        tracing::error!(case_id = %id, connection = case.connection, "the case's connection is not configured");
         return Ok(false);
     };
-    let read = read(connection, &case.invoice_id).await;
+    let read = connection.provider.snapshot(&case.invoice_id).await;
     let event = match &read {
-        Ok(snapshot) => Event::Looked { snapshot: Box::new(snapshot.clone()), cause: LookCause::Due },
+        Ok(snapshot) => Event::Looked {
+            snapshot: Box::new(snapshot.clone()),
+            cause: LookCause::Due,
+        },
         Err(ReadError::NotFound) => Event::InvoiceMissing,
         Err(error) => out_of_reach(error),
     };
@@ -74,20 +81,17 @@ async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Reads an invoice within the time that the lease allows.
-pub async fn read(connection: &Connection, invoice_id: &str) -> Result<Snapshot, ReadError> {
-    tokio::time::timeout(READ_TIMEOUT, connection.provider.snapshot(invoice_id)).await.unwrap_or_else(|_| {
-        Err(ReadError::Unavailable { reason: "reading took too long".to_owned(), retry_after: None })
-    })
-}
-
 fn out_of_reach(error: &ReadError) -> Event {
     let (retry_after, refused) = match error {
         ReadError::Unavailable { retry_after, .. } => (*retry_after, false),
         ReadError::Refused(_) => (None, true),
         ReadError::NotFound => (None, false),
     };
-    Event::OutOfReach { reason: error.to_string(), retry_after, refused }
+    Event::OutOfReach {
+        reason: error.to_string(),
+        retry_after,
+        refused,
+    }
 }
 
 /// The effects that wait for the commit: at most one charge or one final action.
@@ -114,12 +118,7 @@ async fn carry_out(
     Ok(())
 }
 
-async fn charge(
-    inner: &Inner,
-    connection: &Connection,
-    case: &Case,
-    attempt: &OpenAttempt,
-) -> Result<(), StoreError> {
+async fn charge(inner: &Inner, connection: &Connection, case: &Case, attempt: &OpenAttempt) -> Result<(), StoreError> {
     let request = ChargeRequest {
         invoice_id: case.invoice_id.clone(),
         key: attempt.id.to_string(),
@@ -128,8 +127,17 @@ async fn charge(
     };
     let outcome = connection.provider.charge(&request).await;
     let answer = answer(outcome);
-    tracing::info!(case = %case.id, attempt = %attempt.id, answer = word(&answer), "charge answered");
-    handle(inner, &case.id, &Event::Answered { attempt: attempt.id.clone(), answer }, ENGINE).await?;
+    tracing::info!(case_id = %case.id, attempt_id = %attempt.id, answer = word(&answer), "charge answered");
+    handle(
+        inner,
+        &case.id,
+        &Event::Answered {
+            attempt: attempt.id.clone(),
+            answer,
+        },
+        ENGINE,
+    )
+    .await?;
     Ok(())
 }
 
@@ -147,7 +155,9 @@ fn word(answer: &Answer) -> &'static str {
 
 fn answer(outcome: ChargeOutcome) -> Answer {
     match outcome {
-        ChargeOutcome::Succeeded(receipt) => Answer::Succeeded { charge_id: receipt.charge_id },
+        ChargeOutcome::Succeeded(receipt) => Answer::Succeeded {
+            charge_id: receipt.charge_id,
+        },
         ChargeOutcome::Declined(refusal) => Answer::Declined {
             decline: refusal.decline,
             charge_id: refusal.charge_id,
@@ -157,29 +167,34 @@ fn answer(outcome: ChargeOutcome) -> Answer {
         },
         ChargeOutcome::Processing => Answer::Processing,
         ChargeOutcome::NothingOwed => Answer::NothingOwed,
-        ChargeOutcome::NotSent { reason, needs_person, retry_after } => {
-            Answer::NotSent { reason, needs_person, retry_after }
-        }
+        ChargeOutcome::NotSent {
+            reason,
+            needs_person,
+            retry_after,
+        } => Answer::NotSent {
+            reason,
+            needs_person,
+            retry_after,
+        },
         ChargeOutcome::Unknown { reason, retry_after } => Answer::Unknown { reason, retry_after },
         ChargeOutcome::Mismatch { reason } => Answer::Mismatch { reason },
     }
 }
 
-async fn finish(
-    inner: &Inner,
-    connection: &Connection,
-    case: &Case,
-    snapshot: &Snapshot,
-) -> Result<(), StoreError> {
-    let State::Ending { action, .. } = &case.state else { return Ok(()) };
+async fn finish(inner: &Inner, connection: &Connection, case: &Case, snapshot: &Snapshot) -> Result<(), StoreError> {
+    let State::Ending { action, .. } = &case.state else {
+        return Ok(());
+    };
     // The key names the case and the action, so that sending it again is the same request.
     let key = format!("{}-{}", case.id, action.as_str());
     let event = match connection.provider.finish(*action, snapshot, &key).await {
         ActionOutcome::Done => Event::Finished,
         ActionOutcome::Refused { reason } => Event::FinishRefused { reason },
-        ActionOutcome::Unavailable { reason, retry_after } => {
-            Event::OutOfReach { reason, retry_after, refused: false }
-        }
+        ActionOutcome::Unavailable { reason, retry_after } => Event::OutOfReach {
+            reason,
+            retry_after,
+            refused: false,
+        },
     };
     handle(inner, &case.id, &event, ENGINE).await?;
     Ok(())

@@ -60,7 +60,10 @@ pub async fn advance(inner: &Inner, to: Timestamp) -> Result<Advanced, AdvanceEr
         let next = cases::next_due(&inner.store, inner.now()).await?;
         let target = next.filter(|at| *at <= to).unwrap_or(to);
         if target <= inner.now() {
-            return Ok(Advanced { now: inner.now(), ticks });
+            return Ok(Advanced {
+                now: inner.now(),
+                ticks,
+            });
         }
         inner.clock.advance_to(target)?;
         settings::set(inner.store.conn(), TEST_CLOCK, &target.to_string()).await?;

@@ -191,13 +191,14 @@ pub async fn release(store: &Store, id: &CaseId, fence: i64) -> Result<(), Store
     Ok(())
 }
 
-/// The earliest instant at which something is due: a case, a row of the inbox, a notification. Leases do not count.
-pub async fn next_due(store: &Store) -> Result<Option<Timestamp>, StoreError> {
+/// The earliest instant after `now` at which something falls due: a case, a row of the inbox, a notification. Leases do
+/// not count.
+pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT MIN(due_at) FROM (\
-         SELECT MIN(next_action_at) AS due_at FROM cases WHERE closed_at IS NULL \
-         UNION ALL SELECT MIN(next_at) FROM inbox WHERE status = 'pending' \
-         UNION ALL SELECT MIN(next_at) FROM notifications WHERE status = 'pending') AS dues";
-    let rows = store.query(sql, []).await?;
+         SELECT MIN(next_action_at) AS due_at FROM cases WHERE closed_at IS NULL AND next_action_at > $1 \
+         UNION ALL SELECT MIN(next_at) FROM inbox WHERE status = 'pending' AND next_at > $1 \
+         UNION ALL SELECT MIN(next_at) FROM notifications WHERE status = 'pending' AND next_at > $1) AS dues";
+    let rows = store.query(sql, [now.as_millisecond().into()]).await?;
     let millis = match rows.first() {
         Some(row) => row.try_get_by_index::<Option<i64>>(0)?,
         None => None,

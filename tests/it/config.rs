@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use recoup::config::clock::Mode;
-use recoup::config::stripe::Collector;
 use recoup::config::{Config, ConfigErrors, Fault, Origin};
+use recoup::domain::case::Collector;
 use secrecy::ExposeSecret;
 
 const API_KEY: &str = "RECOUP__STRIPE__API_KEY";

@@ -7,6 +7,7 @@
 mod config;
 mod mail;
 mod readme;
+mod sandbox;
 mod store;
 mod stripe;
 mod support;
