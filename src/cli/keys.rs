@@ -27,7 +27,12 @@ pub enum Command {
 pub async fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     let Command::Create { role, name } = command;
     let store = open_store(config).await?;
-    let (row, secret) = mint(name, *role, Clock::System.now(), Entropy([entropy(), entropy(), entropy()]));
+    let (row, secret) = mint(
+        name,
+        *role,
+        Clock::System.now(),
+        Entropy([entropy(), entropy(), entropy()]),
+    );
     keys::insert(store.conn(), &row).await?;
     println!("{}", secret.expose_secret());
     eprintln!("This is the only time the key is shown; it is kept as a digest only.");
