@@ -131,7 +131,7 @@ fn problem(status: &str, description: &str) -> RefOr<utoipa::openapi::Response> 
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let header = |text: &str| {
         let schema = ObjectBuilder::new().schema_type(Type::String).build();
-        HeaderBuilder::new().schema(schema).description(Some(text)).build()
+        HeaderBuilder::new().schema(Some(schema)).description(Some(text)).build()
     };
     let response = ResponseBuilder::new().description(description).content(PROBLEM_JSON, content);
     let response = match status {
@@ -157,7 +157,7 @@ fn add_idempotency_key(operation: &mut Operation) {
         .description(Some("The same request under the same key is carried out once and answered alike."))
         .schema(Some(text))
         .build();
-    operation.parameters.get_or_insert_default().push(header);
+    operation.parameters.get_or_insert_default().push(RefOr::T(header));
 }
 
 fn operations(item: &PathItem) -> impl Iterator<Item = (HttpMethod, &Operation)> {
