@@ -43,7 +43,7 @@ const POSTGRES_SETTINGS: [(&str, &str); 4] = [
     ("statement_timeout", "15000"),
     ("lock_timeout", "5000"),
     ("idle_in_transaction_session_timeout", "30000"),
-    ("default_transaction_isolation", "read\\ committed"),
+    ("default_transaction_isolation", "read committed"),
 ];
 
 /// Which database it is.

@@ -8,6 +8,7 @@ mod config;
 mod mail;
 mod readme;
 mod sandbox;
+mod store;
 mod stripe;
 mod support;
 mod tidy;

@@ -1,3 +1,4 @@
-//! What several stories need: scripted counterparts on loopback.
+//! What several stories need: fresh databases, scripted counterparts on loopback.
 
+pub mod databases;
 pub mod smtp;

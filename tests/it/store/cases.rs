@@ -1,0 +1,184 @@
+//! Cases come back as they went in, are found by every name, and old documents still decode.
+
+use recoup::domain::case::Case;
+use recoup::domain::decline::DeclineKind;
+use recoup::domain::outcome::{Outcome, RecoveredBy, Status};
+use recoup::store::cases::{self, CaseFilter};
+use recoup::store::{Store, StoreError};
+use sea_orm::{ConnectionTrait, Statement};
+
+use super::samples::{case, case_id, ended, every_state, in_secs, now, open};
+use crate::support::databases::each_database;
+
+/// What the column `memory` held for each of `every_state()` when the shape was first written. Frozen.
+const DOCUMENTS: &str = include_str!("../../fixtures/store/case-memory-1.json");
+
+#[test]
+fn a_case_in_every_state_comes_back_as_it_went_in() {
+    each_database(async |store| {
+        for case in every_state() {
+            open(&store, &case).await.unwrap();
+            let tx = store.begin().await.unwrap();
+            assert_eq!(cases::lock(&tx, &case.id).await.unwrap().as_ref(), Some(&case));
+            cases::save(&tx, &case, in_secs(1)).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(cases::find(store.conn(), &case.id).await.unwrap(), Some(case));
+        }
+        assert_eq!(cases::find(store.conn(), &case_id(99)).await.unwrap(), None);
+        let tx = store.begin().await.unwrap();
+        assert_eq!(cases::lock(&tx, &case_id(99)).await.unwrap(), None);
+        cases::save(&tx, &case(99), now()).await.unwrap_err();
+    });
+}
+
+#[test]
+fn documents_of_the_first_shape_still_decode() {
+    let documents: Vec<serde_json::Value> = serde_json::from_str(DOCUMENTS).unwrap();
+    assert_eq!(documents.len(), every_state().len());
+    each_database(async |store| {
+        for (case, document) in every_state().into_iter().zip(&documents) {
+            open(&store, &case).await.unwrap();
+            set_memory(&store, &case, &document.to_string()).await;
+            assert_eq!(cases::find(store.conn(), &case.id).await.unwrap(), Some(case));
+        }
+    });
+}
+
+#[test]
+fn a_row_that_does_not_decode_is_an_error_that_names_it() {
+    each_database(async |store| {
+        let bad = case(1);
+        open(&store, &bad).await.unwrap();
+        let documents: Vec<serde_json::Value> = serde_json::from_str(DOCUMENTS).unwrap();
+        let of_another_state = documents[1].to_string();
+        for memory in ["{}", "", &of_another_state] {
+            set_memory(&store, &bad, memory).await;
+            let error = cases::find(store.conn(), &bad.id).await.unwrap_err();
+            let StoreError::Corrupt { table, id, .. } = &error else {
+                panic!("{error}");
+            };
+            assert_eq!((*table, id.as_str()), ("cases", bad.id.as_str()));
+            assert!(!error.is_transient());
+        }
+    });
+}
+
+#[test]
+fn a_case_is_found_by_invoice_customer_and_subscription() {
+    each_database(async |store| {
+        let outcome = Outcome::Recovered { by: RecoveredBy::Retry };
+        let mut cases = [ended(1, outcome), ended(3, outcome), case(2), case(4), case(6)];
+        for past in &mut cases[..2] {
+            past.invoice_id = "in_2".to_owned();
+        }
+        for case in &cases {
+            open(&store, case).await.unwrap();
+        }
+        let latest = async |invoice: &str| cases::latest_by_invoice(store.conn(), "stripe", invoice).await.unwrap();
+        assert_eq!(
+            latest("in_2").await,
+            Some(case_id(2)),
+            "the open one, though it is older"
+        );
+        assert_eq!(latest("in_9").await, None);
+        assert_eq!(
+            cases::latest_by_invoice(store.conn(), "other", "in_2").await.unwrap(),
+            None
+        );
+
+        let of_customer = cases::open_by_customer(store.conn(), "stripe", "cus_0").await.unwrap();
+        assert_eq!(of_customer, [case_id(2), case_id(4), case_id(6)]);
+        assert_eq!(
+            cases::open_by_customer(store.conn(), "stripe", "cus_1").await.unwrap(),
+            []
+        );
+        let of_subscription = cases::open_by_subscription(store.conn(), "stripe", "sub_0")
+            .await
+            .unwrap();
+        assert_eq!(of_subscription, of_customer);
+
+        let tx = store.begin().await.unwrap();
+        let recovered = Case {
+            invoice_id: "in_2".to_owned(),
+            ..ended(2, outcome)
+        };
+        cases::save(&tx, &recovered, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(
+            latest("in_2").await,
+            Some(case_id(3)),
+            "the newest, once all have ended"
+        );
+        let counts = cases::count_by_status(store.conn()).await.unwrap();
+        assert_eq!(counts, [(Status::Open, 2), (Status::Recovered, 3)]);
+    });
+}
+
+#[test]
+fn a_list_is_read_in_pages_newest_first() {
+    each_database(async |store| {
+        let mut ids = Vec::new();
+        for number in 1..=7 {
+            let mut case = case(number);
+            if number == 3 {
+                case.decline.kind = DeclineKind::Expired;
+            }
+            open(&store, &case).await.unwrap();
+            ids.insert(0, case.id);
+        }
+        let list = async |filter: CaseFilter| -> Vec<_> {
+            let found = cases::list(store.conn(), &filter).await.unwrap();
+            found.into_iter().map(|case| case.id).collect()
+        };
+        let mut read = Vec::new();
+        let mut pages = 0;
+        loop {
+            let cursor = read.last().cloned();
+            let page = list(CaseFilter {
+                cursor,
+                limit: 3,
+                ..CaseFilter::default()
+            })
+            .await;
+            if page.is_empty() {
+                break;
+            }
+            pages += 1;
+            read.extend(page);
+        }
+        assert_eq!((read, pages), (ids, 3));
+
+        let all = || CaseFilter {
+            limit: 200,
+            ..CaseFilter::default()
+        };
+        let odd = CaseFilter {
+            customer_id: Some("cus_1".to_owned()),
+            ..all()
+        };
+        assert_eq!(list(odd).await, [7, 5, 3, 1].map(case_id));
+        let expired = CaseFilter {
+            decline_kind: Some(DeclineKind::Expired),
+            ..all()
+        };
+        assert_eq!(list(expired).await, [case_id(3)]);
+        let invoice = CaseFilter {
+            invoice_id: Some("in_5".to_owned()),
+            connection: Some("stripe".to_owned()),
+            ..all()
+        };
+        assert_eq!(list(invoice).await, [case_id(5)]);
+        let closed = CaseFilter {
+            status: Some(Status::Recovered),
+            ..all()
+        };
+        assert_eq!(list(closed).await, []);
+    });
+}
+
+async fn set_memory(store: &Store, case: &Case, memory: &str) {
+    let sql = "UPDATE cases SET memory = $2 WHERE id = $1";
+    let values = [case.id.as_str().into(), memory.into()];
+    let statement = Statement::from_sql_and_values(store.conn().get_database_backend(), sql, values);
+    store.conn().execute_raw(statement).await.unwrap();
+}

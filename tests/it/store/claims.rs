@@ -1,0 +1,164 @@
+//! Claims: no row is given twice, a lease that ends frees its row, and the next due instant is known.
+
+use std::collections::HashSet;
+
+use recoup::domain::message::Message;
+use recoup::domain::outcome::{Outcome, StoppedWhy};
+use recoup::store::{Store, StoreError, cases, inbox, notifications};
+use sea_orm::ConnectionTrait;
+
+use super::samples::{case, case_id, ended, event, in_secs, notification_id, now, open};
+use crate::support::databases::each_database;
+
+const ROWS: u32 = 60;
+const RACERS: usize = 8;
+const BATCH: u64 = 3;
+const LEASE_SECS: u32 = 60;
+
+/// Eight tasks empty the queue at the same time; every row must be given to exactly one of them.
+async fn race<F>(store: &Store, claim: impl Fn(Store, String) -> F)
+where
+    F: Future<Output = Result<Vec<String>, StoreError>> + Send + 'static,
+{
+    let mut racers = Vec::new();
+    for racer in 0..RACERS {
+        let claims = (0..ROWS)
+            .map(|_| claim(store.clone(), format!("racer {racer}")))
+            .collect::<Vec<_>>();
+        racers.push(tokio::spawn(async move {
+            let mut won = Vec::new();
+            for claim in claims {
+                won.extend(claim.await.unwrap());
+            }
+            won
+        }));
+    }
+    let mut given = Vec::new();
+    for racer in racers {
+        given.extend(racer.await.unwrap());
+    }
+    let rows: HashSet<_> = given.iter().collect();
+    assert_eq!((given.len(), rows.len()), (ROWS as usize, ROWS as usize));
+}
+
+#[test]
+fn eight_workers_never_get_the_same_case() {
+    each_database(async |store| {
+        for number in 1..=ROWS {
+            open(&store, &case(number)).await.unwrap();
+        }
+        race(&store, async |store: Store, owner: String| {
+            let claims = cases::claim_due(&store, now(), BATCH, LEASE_SECS, &owner).await?;
+            assert!(claims.len() <= 3);
+            Ok(claims.into_iter().map(|claim| claim.id.to_string()).collect())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn eight_workers_never_get_the_same_event() {
+    each_database(async |store| {
+        for number in 1..=ROWS {
+            inbox::insert(&store, &event(number)).await.unwrap();
+        }
+        race(&store, async |store: Store, owner: String| {
+            let rows = inbox::claim(&store, now(), BATCH, LEASE_SECS, &owner).await?;
+            Ok(rows.into_iter().map(|row| row.id.to_string()).collect())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn eight_workers_never_get_the_same_notification() {
+    each_database(async |store| {
+        let case = case(1);
+        open(&store, &case).await.unwrap();
+        let tx = store.begin().await.unwrap();
+        for number in 1..=ROWS {
+            let step = format!("step {number}");
+            let id = notification_id(number);
+            assert!(
+                notifications::queue(&tx, &id, &case, Message::Reminder, &step, now())
+                    .await
+                    .unwrap()
+            );
+        }
+        tx.commit().await.unwrap();
+        race(&store, async |store: Store, owner: String| {
+            let rows = notifications::claim_due(&store, now(), BATCH, LEASE_SECS, &owner).await?;
+            Ok(rows.into_iter().map(|row| row.id.to_string()).collect())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn only_open_cases_that_are_due_are_claimed_most_overdue_first() {
+    each_database(async |store| {
+        let stopped = Outcome::Stopped { why: StoppedWhy::Staff };
+        open(&store, &ended(1, stopped)).await.unwrap();
+        for (number, secs) in [(2, 20), (3, 10), (4, 31)] {
+            let mut case = case(number);
+            case.timers.charge_at = Some(in_secs(secs));
+            open(&store, &case).await.unwrap();
+        }
+        assert_eq!(cases::next_due(&store).await.unwrap(), Some(in_secs(10)));
+        assert_eq!(cases::claim_due(&store, now(), 9, LEASE_SECS, "a").await.unwrap(), []);
+        let due = cases::claim_due(&store, in_secs(30), 9, LEASE_SECS, "a").await.unwrap();
+        assert_eq!(
+            due.iter().map(|claim| &claim.id).collect::<Vec<_>>(),
+            [&case_id(3), &case_id(2)]
+        );
+        assert_eq!(due.iter().map(|claim| claim.fence).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(
+            cases::next_due(&store).await.unwrap(),
+            Some(in_secs(10)),
+            "leases do not count"
+        );
+    });
+}
+
+#[test]
+fn a_lease_ends_by_release_or_by_time_and_an_old_claim_frees_nothing() {
+    each_database(async |store| {
+        assert_eq!(cases::next_due(&store).await.unwrap(), None);
+        open(&store, &case(1)).await.unwrap();
+        let id = case_id(1);
+        let first = cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap().unwrap();
+        assert_eq!(cases::claim_one(&store, &id, LEASE_SECS, "b").await.unwrap(), None);
+        assert_eq!(cases::claim_due(&store, now(), 9, LEASE_SECS, "b").await.unwrap(), []);
+
+        store
+            .conn()
+            .execute_unprepared("UPDATE cases SET lease_until = 1")
+            .await
+            .unwrap();
+        let second = cases::claim_due(&store, now(), 9, LEASE_SECS, "b")
+            .await
+            .unwrap()
+            .remove(0);
+        assert_eq!((first.fence, second.fence), (1, 2));
+        cases::release(&store, &id, first.fence).await.unwrap();
+        assert_eq!(cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap(), None);
+
+        // Saving the case leaves the lease alone.
+        let tx = store.begin().await.unwrap();
+        cases::save(&tx, &case(1), now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap(), None);
+
+        cases::release(&store, &id, second.fence).await.unwrap();
+        let third = cases::claim_one(&store, &id, 0, "a").await.unwrap().unwrap();
+        assert_eq!(third.fence, 3);
+        assert!(
+            cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap().is_some(),
+            "a lease of 0 s ends at once"
+        );
+        assert_eq!(
+            cases::claim_one(&store, &case_id(9), LEASE_SECS, "a").await.unwrap(),
+            None
+        );
+    });
+}

@@ -1,0 +1,199 @@
+//! Rows to fill the tables with.
+
+use jiff::{SignedDuration, Timestamp};
+use recoup::domain::campaign::FinalAction;
+use recoup::domain::case::{
+    CampaignRef, Case, Collector, Contact, Memory, OpenAttempt, State, Timers, Trigger, Warning,
+};
+use recoup::domain::decline::{Decline, DeclineKind, Disposition};
+use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId};
+use recoup::domain::money::Money;
+use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
+use recoup::domain::snapshot::CardShown;
+use recoup::store::cases;
+use recoup::store::inbox::{InboxStatus, NewInbox};
+use recoup::store::{Store, StoreError};
+
+pub fn now() -> Timestamp {
+    "2026-03-01T09:00:00Z".parse().unwrap()
+}
+
+pub fn in_secs(secs: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(secs)
+}
+
+pub fn eur(amount_minor: i64) -> Money {
+    Money::new(amount_minor, "EUR".parse().unwrap())
+}
+
+pub fn case_id(number: u32) -> CaseId {
+    CaseId::new(now().as_millisecond() + i64::from(number), number.into())
+}
+
+pub fn notification_id(number: u32) -> NotificationId {
+    NotificationId::new(now().as_millisecond() + i64::from(number), number.into())
+}
+
+pub fn attempt_id(number: u32) -> AttemptId {
+    AttemptId::new(now().as_millisecond() + i64::from(number), number.into())
+}
+
+pub fn decline() -> Decline {
+    Decline {
+        kind: DeclineKind::InsufficientFunds,
+        disposition: Disposition::Retry,
+        provider_code: Some("insufficient_funds".to_owned()),
+        network_code: Some("51".to_owned()),
+        advice_code: None,
+    }
+}
+
+pub fn open_attempt(number: u32) -> OpenAttempt {
+    OpenAttempt {
+        id: attempt_id(number),
+        started_at: in_secs(60),
+        amount: eur(1999),
+        payment_method: Some("pm_1".to_owned()),
+        trigger: Trigger::Schedule,
+    }
+}
+
+/// An active case, due at `now()`.
+pub fn case(number: u32) -> Case {
+    Case {
+        id: case_id(number),
+        connection: "stripe".to_owned(),
+        invoice_id: format!("in_{number}"),
+        subscription_id: Some(format!("sub_{}", number % 2)),
+        customer_id: format!("cus_{}", number % 2),
+        amount_due: eur(1999),
+        state: State::Active,
+        decline: decline(),
+        campaign: CampaignRef {
+            name: "default".to_owned(),
+            version: 1,
+        },
+        collector: Collector::Us,
+        opened_at: now(),
+        closed_at: None,
+        zone: "Europe/Berlin".to_owned(),
+        contact: Contact {
+            email: Some("ada@example.com".to_owned()),
+            name: Some("Ada \"the first\" Löwe".to_owned()),
+            locale: None,
+        },
+        timers: Timers {
+            charge_at: Some(now()),
+            charge_trigger: Some(Trigger::Schedule),
+            notice: Some(("first".to_owned(), in_secs(3600))),
+            final_at: Some(in_secs(86_400)),
+            look_at: None,
+            hold_until: None,
+        },
+        warnings: vec![Warning::NoAddress, Warning::MailBounced],
+        attempts: 1,
+        notifications: 0,
+        reversal_of: None,
+        memory: memory(),
+    }
+}
+
+fn memory() -> Memory {
+    Memory {
+        disposition_since: now(),
+        kind_since: now(),
+        declined_methods: vec!["pm_0".to_owned()],
+        barred_fingerprints: vec!["fp_0".to_owned()],
+        new_method: None,
+        known_charges: vec!["ch_0".to_owned()],
+        nameless_answer_at: None,
+        last_charge_at: Some(now()),
+        steps_done: vec!["first".to_owned()],
+        last_notice_at: None,
+        look_again: false,
+        disputed: false,
+        out_of_reach: 2,
+        charges: 1,
+        provider_next_attempt_at: None,
+        card: Some(CardShown {
+            brand: "visa".to_owned(),
+            last4: "4242".to_owned(),
+        }),
+        description: Some("Plan M".to_owned()),
+        pay_url: None,
+        late_money: false,
+        reversed: false,
+    }
+}
+
+pub fn ended(number: u32, outcome: Outcome) -> Case {
+    Case {
+        state: State::Closed { outcome },
+        closed_at: Some(in_secs(120)),
+        timers: Timers::default(),
+        ..case(number)
+    }
+}
+
+/// A case in every state that there is, each of its own invoice.
+pub fn every_state() -> Vec<Case> {
+    let recovered = Outcome::Recovered { by: RecoveredBy::Retry };
+    let exhausted = Outcome::Exhausted {
+        reason: ExhaustedReason::TerminalDecline,
+        then: ExhaustedThen::Unpaid,
+    };
+    let live = [
+        State::Active,
+        State::Charging {
+            attempt: open_attempt(1),
+        },
+        State::InDoubt {
+            attempt: open_attempt(2),
+            asked: 3,
+        },
+        State::Processing {
+            attempt: Some(open_attempt(3)),
+        },
+        State::Processing { attempt: None },
+        State::Paused { until: in_secs(300) },
+        State::NeedsPerson,
+        State::Ending {
+            action: FinalAction::Cancel,
+            outcome: exhausted,
+            sent: 1,
+        },
+    ];
+    let live = (1..).zip(live).map(|(number, state)| Case { state, ..case(number) });
+    let stopped = Outcome::Stopped {
+        why: StoppedWhy::CustomerCancelled,
+    };
+    let done = (20..).zip([recovered, exhausted, stopped]);
+    let waiting = Case {
+        timers: Timers::default(),
+        reversal_of: Some(case_id(20)),
+        ..case(30)
+    };
+    let done = done.map(|(number, outcome)| ended(number, outcome));
+    live.chain(done).chain([waiting]).collect()
+}
+
+pub fn event(number: u32) -> NewInbox {
+    NewInbox {
+        id: InboxId::new(now().as_millisecond() + i64::from(number), number.into()),
+        connection: "stripe".to_owned(),
+        event_id: format!("evt_{number}"),
+        kind: "invoice.payment_failed".to_owned(),
+        body: vec![0, 159, 146, 150, 34],
+        received_at: now(),
+        status: InboxStatus::Pending,
+        reason: None,
+    }
+}
+
+/// Opens the case in a transaction of its own.
+pub async fn open(store: &Store, case: &Case) -> Result<cases::Inserted, StoreError> {
+    let tx = store.begin().await?;
+    let inserted = cases::insert(&tx, case, now()).await?;
+    tx.commit().await?;
+    Ok(inserted)
+}
