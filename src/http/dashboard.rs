@@ -42,9 +42,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(login::login)
         .service(login::logout)
         .service(cases::cases)
-        .service(case::case)
+        .service(case::show_case)
         .service(case::mail)
-        .service(case::act);
+        .service(case::act_on);
 }
 
 #[get("/")]
@@ -88,7 +88,7 @@ impl ResponseError for Stop {
             Self::Login => to("/dashboard/login"),
             Self::Problem(problem) => {
                 let title = problem.status.canonical_reason().unwrap_or("Error");
-                let context = context! { title, detail => problem.detail, code => problem.code };
+                let context = context! { title, detail => &*problem.detail, code => &*problem.code };
                 page(problem.status, "error.html", None, &context)
             }
         }
@@ -114,7 +114,7 @@ fn shown(template: &str, visitor: &Caller, context: &Value) -> HttpResponse {
 fn page(status: StatusCode, template: &str, visitor: Option<&Caller>, context: &Value) -> HttpResponse {
     let visitor = visitor.map(|visitor| {
         context! {
-            name => visitor.name,
+            name => visitor.name.as_str(),
             role => visitor.role.as_str(),
             cases => visitor.role.allows(Role::Viewer),
             acts => visitor.role.allows(Role::Billing),

@@ -108,7 +108,7 @@ async fn run_once(
 
 /// Writes the problem document of an error that has none yet, and the headers that every answer carries.
 fn sealed(response: ServiceResponse<BoxBody>, trace: &Trace) -> ServiceResponse<BoxBody> {
-    let (request, response) = response.into_parts();
+    let (request, mut response) = response.into_parts();
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>();
     let bare = status.is_client_error() || status.is_server_error();

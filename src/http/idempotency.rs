@@ -123,7 +123,7 @@ pub(super) async fn keep(
         return Ok(response);
     }
     let (request, response) = response.into_parts();
-    let (response, body) = response.into_parts();
+    let (mut response, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(|_| Problem::internal())?;
     let instead = response.extensions_mut().remove::<KeepInstead>();
     let to_keep = instead.map_or_else(|| body.to_vec(), |instead| instead.0);

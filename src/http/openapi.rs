@@ -152,7 +152,7 @@ fn problem(status: &str, description: &str) -> RefOr<utoipa::openapi::Response> 
         .build();
     let header = |text: &str| {
         let schema = ObjectBuilder::new().schema_type(Type::String).build();
-        HeaderBuilder::new().schema(schema).description(Some(text)).build()
+        HeaderBuilder::new().schema(Some(schema)).description(Some(text)).build()
     };
     let response = ResponseBuilder::new()
         .description(description)
@@ -182,7 +182,7 @@ fn add_idempotency_key(operation: &mut Operation) {
         ))
         .schema(Some(text))
         .build();
-    operation.parameters.get_or_insert_default().push(header);
+    operation.parameters.get_or_insert_default().push(RefOr::T(header));
 }
 
 fn operations(item: &PathItem) -> impl Iterator<Item = (HttpMethod, &Operation)> {

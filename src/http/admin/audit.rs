@@ -15,5 +15,5 @@ pub(super) async fn list(state: web::Data<HttpState>, query: web::Query<ListQuer
     let window = Window::of(query.limit, query.cursor.as_deref())?;
     let after = window.after.clone().map(Into::into);
     let rows = audit::list(state.engine.store().conn(), after.as_ref(), window.rows()).await?;
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), AuditJson::from)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), |row| AuditJson::from(row))))
 }

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::domain::event::StaffAction;
 use crate::domain::role::Role;
 use crate::domain::{explain, forecast};
 use crate::http::HttpState;
-use crate::http::admin::cases::{act, find};
+use crate::http::admin::cases::{act as acting, find};
 use crate::http::error::Problem;
 use crate::http::wire::MoneyJson;
 use crate::http::wire::case::CaseJson;
@@ -44,7 +45,7 @@ pub(super) struct Report {
 }
 
 #[get("/dashboard/cases/{id}")]
-pub(super) async fn case(
+pub(super) async fn show_case(
     state: web::Data<HttpState>,
     request: HttpRequest,
     id: web::Path<String>,
@@ -56,21 +57,24 @@ pub(super) async fn case(
     let now = state.engine.clock().now();
     let conn = state.engine.store().conn();
     let lines = timeline::by_case(conn, &case.id, LINES_MAX, None).await?;
+    let lines: Vec<_> = lines.iter().map(TimelineJson::from).collect();
     let attempts = attempts::by_case(conn, &case.id).await?;
+    let attempts: Vec<_> = attempts.iter().map(Attempt::from).collect();
     let mails = notifications::by_case(conn, &case.id).await?;
+    let mails: Vec<_> = mails.iter().map(|row| NotificationJson::of(row, visitor.role)).collect();
     let context = context! {
         section => "cases",
         now => now.to_string(),
-        case => CaseJson::of(&case, visitor.role),
+        case => Value::from(Serde(CaseJson::of(&case, visitor.role))),
         open => case.outcome().is_none(),
-        why => explain::explain(&case, &campaign, None, now),
-        steps => forecast::forecast(&case, &campaign, now),
-        timeline => lines.iter().map(TimelineJson::from).collect::<Vec<_>>(),
-        attempts => attempts.iter().map(Attempt::from).collect::<Vec<_>>(),
-        mails => mails.iter().map(|mail| NotificationJson::of(mail, visitor.role)).collect::<Vec<_>>(),
+        why => Value::from(Serde(explain::explain(&case, &campaign, None, now))),
+        steps => Value::from(Serde(forecast::forecast(&case, &campaign, now))),
+        timeline => Value::from(Serde(lines)),
+        attempts => Value::from(Serde(attempts)),
+        mails => Value::from(Serde(mails)),
         acts => acts(),
-        done => report.done,
-        refused => report.refused,
+        done => report.done.as_deref(),
+        refused => report.refused.as_deref(),
     };
     Ok(shown("case.html", &visitor, &context))
 }
@@ -92,45 +96,15 @@ impl From<&AttemptRow> for Attempt {
 
 /// What staff can do, with the words that the page puts on it.
 fn acts() -> Vec<Value> {
-    let act = |verb, title, text, danger| context! { verb, title, text, danger };
+    let one = |verb, title, text, danger| context! { verb, title, text, danger };
     vec![
-        act(
-            "retry",
-            "Retry now",
-            "Charges the customer now, where the rules of the card networks allow it.",
-            false,
-        ),
-        act(
-            "pause",
-            "Pause",
-            "Neither charges nor writes until the time you choose.",
-            false,
-        ),
-        act(
-            "resume",
-            "Resume",
-            "Goes on with a paused case. Skipped steps are not made up for.",
-            false,
-        ),
-        act(
-            "mark-paid",
-            "Mark as paid",
-            "The money came another way. The case ends as recovered.",
-            false,
-        ),
-        act(
-            "notes",
-            "Add a note",
-            "Writes into the timeline. Nothing else happens.",
-            false,
-        ),
-        act("stop", "Stop", "Ends the chase. The invoice stays as it is.", true),
-        act(
-            "write-off",
-            "Write off",
-            "Gives the invoice up, at the provider too.",
-            true,
-        ),
+        one("retry", "Retry now", "Charges the customer now, where the rules of the card networks allow it.", false),
+        one("pause", "Pause", "Neither charges nor writes until the time you choose.", false),
+        one("resume", "Resume", "Goes on with a paused case. Skipped steps are not made up for.", false),
+        one("mark-paid", "Mark as paid", "The money came another way. The case ends as recovered.", false),
+        one("notes", "Add a note", "Writes into the timeline. Nothing else happens.", false),
+        one("stop", "Stop", "Ends the chase. The invoice stays as it is.", true),
+        one("write-off", "Write off", "Gives the invoice up, at the provider too.", true),
     ]
 }
 
@@ -145,16 +119,13 @@ pub(super) async fn mail(
     let (id, mail) = path.into_inner();
     let case = find(&state, id).await?;
     let mails = notifications::by_case(state.engine.store().conn(), &case.id).await?;
-    let html = mails
-        .into_iter()
-        .find(|row| row.id.as_str() == mail)
-        .and_then(|row| row.body_html);
+    let html = mails.into_iter().find(|row| row.id.as_str() == mail).and_then(|row| row.body_html);
     let html = html.ok_or_else(|| Problem::not_found("there is no such mail"))?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html))
 }
 
 #[post("/dashboard/cases/{id}/{verb}")]
-pub(super) async fn act(
+pub(super) async fn act_on(
     state: web::Data<HttpState>,
     request: HttpRequest,
     path: web::Path<(String, String)>,
@@ -167,7 +138,7 @@ pub(super) async fn act(
     let field = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let action = action_of(&verb, field("until"))?;
     let comment = field("comment").map(str::to_owned);
-    match act::act(&state, &visitor, id, action, comment).await {
+    match acting::act(&state, &visitor, id, action, comment).await {
         Ok(case) => Ok(to(&format!("/dashboard/cases/{}?done={verb}", case.id))),
         Err(problem) if problem.status.as_u16() == 409 => {
             Ok(to(&format!("{}?refused={}", parent(request.path()), problem.code)))
@@ -184,9 +155,7 @@ fn parent(path: &str) -> &str {
 fn action_of(verb: &str, until: Option<&str>) -> Result<StaffAction, Problem> {
     Ok(match verb {
         "retry" => StaffAction::Retry,
-        "pause" => StaffAction::Pause {
-            until: until_of(until)?,
-        },
+        "pause" => StaffAction::Pause { until: until_of(until)? },
         "resume" => StaffAction::Resume,
         "stop" => StaffAction::Stop,
         "mark-paid" => StaffAction::MarkPaid,
@@ -199,8 +168,6 @@ fn action_of(verb: &str, until: Option<&str>) -> Result<StaffAction, Problem> {
 /// A field `datetime-local`, which carries no zone; the page says that it means UTC.
 fn until_of(text: Option<&str>) -> Result<Timestamp, Problem> {
     let local: Option<DateTime> = text.and_then(|text| text.parse().ok());
-    let instant = local
-        .and_then(|local| local.to_zoned(TimeZone::UTC).ok())
-        .map(|zoned| zoned.timestamp());
+    let instant = local.and_then(|local| local.to_zoned(TimeZone::UTC).ok()).map(|zoned| zoned.timestamp());
     instant.ok_or_else(|| Problem::bad_request("bad_field", "choose until when the case is paused"))
 }

@@ -1,7 +1,8 @@
 //! The list of cases, with filters.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use minijinja::context;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 use serde::Deserialize;
 use url::form_urlencoded::Serializer;
 
@@ -52,15 +53,15 @@ pub(super) async fn cases(
     let page = window.page(rows, |case| case.id.as_str(), |case| CaseJson::of(case, visitor.role));
     let context = context! {
         section => "cases",
-        cases => page.data,
+        cases => Value::from(Serde(&page.data)),
         next => page.next_cursor.map(|cursor| next_address(&filters, &cursor)),
         first => filters.cursor.is_empty(),
         filtered => filter.status.is_some() || filter.decline_kind.is_some()
             || filter.customer_id.is_some() || filter.invoice_id.is_some(),
-        status => filters.status,
-        decline_kind => filters.decline_kind,
-        customer_id => filters.customer_id,
-        invoice_id => filters.invoice_id,
+        status => filters.status.as_str(),
+        decline_kind => filters.decline_kind.as_str(),
+        customer_id => filters.customer_id.as_str(),
+        invoice_id => filters.invoice_id.as_str(),
         statuses => Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>(),
         decline_kinds => DeclineKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
     };

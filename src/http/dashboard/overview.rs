@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
@@ -45,10 +46,10 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
     let context = context! {
         section => "overview",
         now => now.to_string(),
-        tiles => tiles(&report),
+        tiles => Value::from(Serde(tiles(&report))),
         chart => Value::from_safe_string(chart::svg(&months)),
-        months => months,
-        newest => newest(&state, &visitor).await?,
+        months => Value::from(Serde(&months)),
+        newest => Value::from(Serde(newest(&state, &visitor).await?)),
         dead => dead_events(&state, &visitor).await?,
     };
     Ok(shown("overview.html", &visitor, &context))

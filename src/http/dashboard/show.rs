@@ -31,8 +31,6 @@ const TEMPLATES: [(&str, &str); 7] = [
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
     environment.add_filter("money", money_filter);
     environment.add_filter("when", when);
     environment.add_filter("day", day);

@@ -21,5 +21,5 @@ pub(super) async fn timeline(
     let after = window.after.clone().map(Into::into);
     let conn = state.engine.store().conn();
     let rows = by_case(conn, &case.id, window.rows(), after.as_ref()).await?;
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), TimelineJson::from)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), |row| TimelineJson::from(row))))
 }

@@ -32,5 +32,5 @@ pub(super) async fn list(state: web::Data<HttpState>, query: web::Query<InboxQue
     let after = window.after.clone().map(Into::into);
     let conn = state.engine.store().conn();
     let rows = inbox::list(conn, query.status, after.as_ref(), window.rows()).await?;
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), InboxJson::from)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), |row| InboxJson::from(row))))
 }
