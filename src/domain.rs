@@ -14,6 +14,7 @@ pub mod ids;
 pub mod message;
 pub mod money;
 pub mod outcome;
+pub mod report;
 pub mod role;
 pub mod schedule;
 pub mod snapshot;

@@ -29,7 +29,7 @@ pub use tick::TickReport;
 
 /// How long a claimed row belongs to its claimer. More than twice the longest call plus its reads, so that a slow call is
 /// never overtaken.
-pub const LEASE_SECS: u32 = 90;
+pub const LEASE_SECS: u32 = 120;
 /// How many rows one claim takes.
 const BATCH: u64 = 64;
 /// How many cases, events or mails are worked on at the same time.

@@ -80,7 +80,9 @@ pub enum SendOutcome {
     /// Certainly not sent, and worth another try later. A relay that refuses us ourselves (at the greeting, the login
     /// or the sender) belongs here too, whatever the code: it says nothing about the recipient.
     Transient(String),
-    /// Certainly not sent, and the same message will be refused again: the recipient, the address or the content.
+    /// Certainly not sent, because the recipient's address is no good: nothing more should be sent to it.
+    BadRecipient(String),
+    /// Certainly not sent, and this message will be refused again; it says nothing about the recipient.
     Permanent(String),
     /// The message was handed over and no answer came: it may have been sent, so it must not be sent again.
     Unknown(String),
@@ -117,7 +119,7 @@ impl Mailer {
     pub async fn send(&self, mail: &Email, now: Timestamp) -> SendOutcome {
         let message = match compose::compose(mail, &self.from, now) {
             Ok(message) => message,
-            Err(reason) => return SendOutcome::Permanent(reason.to_owned()),
+            Err(reason) => return SendOutcome::BadRecipient(reason.to_owned()),
         };
         match &self.transport {
             Transport::Smtp(relay) => relay.deliver(message.envelope(), &message.formatted(), now).await,

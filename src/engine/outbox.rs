@@ -168,7 +168,8 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
         SendOutcome::Sent => (NotificationStatus::Sent, None),
         SendOutcome::Kept => (NotificationStatus::Kept, None),
         SendOutcome::Unknown(reason) => (NotificationStatus::Unknown, Some(reason)),
-        SendOutcome::Permanent(reason) => {
+        SendOutcome::Permanent(reason) => (NotificationStatus::Failed, Some(reason)),
+        SendOutcome::BadRecipient(reason) => {
             handle(inner, &case.id, &Event::Bounced, ENGINE).await?;
             (NotificationStatus::Failed, Some(reason))
         }

@@ -215,6 +215,9 @@ impl Refusal {
     fn outcome(&self) -> SendOutcome {
         let stage = self.stage;
         match self.error.status() {
+            Some(code) if self.error.is_permanent() && stage == Stage::Recipient => {
+                SendOutcome::BadRecipient(format!("the relay answered {code} at {stage}"))
+            }
             Some(code) if self.error.is_permanent() && stage.is_about_the_message() => {
                 SendOutcome::Permanent(format!("the relay answered {code} at {stage}"))
             }

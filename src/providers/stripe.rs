@@ -44,7 +44,6 @@ pub struct StripeSettings {
 pub struct Stripe {
     client: client::Client,
     webhook_secrets: Vec<SecretString>,
-    livemode: Option<bool>,
 }
 
 impl Stripe {
@@ -59,22 +58,9 @@ impl Stripe {
             return Err(Misconfigured::Secret);
         }
         Ok(Self {
-            livemode: livemode(settings.api_key.expose_secret()),
             client: client::Client::new(settings.api_base, settings.api_key, client::CALL_TIMEOUT)?,
             webhook_secrets: settings.webhook_secrets,
         })
-    }
-}
-
-/// Whether a key moves real money, as its prefix says.
-fn livemode(key: &str) -> Option<bool> {
-    let starts = |prefixes: [&str; 2]| prefixes.iter().any(|prefix| key.starts_with(prefix));
-    if starts(["sk_live_", "rk_live_"]) {
-        Some(true)
-    } else if starts(["sk_test_", "rk_test_"]) {
-        Some(false)
-    } else {
-        None
     }
 }
 
@@ -92,7 +78,7 @@ impl Provider for Stripe {
         Capabilities {
             idempotency_ttl: KEY_LIFETIME,
             call_timeout: client::CALL_TIMEOUT,
-            livemode: self.livemode,
+            livemode: self.client.livemode(),
         }
     }
 

@@ -9,6 +9,7 @@ mod mail;
 mod readme;
 mod sandbox;
 mod store;
+mod stories;
 mod stripe;
 mod support;
 mod tidy;

@@ -113,6 +113,16 @@ impl Client {
         &self.base
     }
 
+    /// Whether the key moves real money; nothing where its form does not say so.
+    pub fn livemode(&self) -> Option<bool> {
+        // `sk_live_...`, `rk_test_...`: the second word is the mode.
+        match self.key.expose_secret().split('_').nth(1) {
+            Some("live") => Some(true),
+            Some("test") => Some(false),
+            _ => None,
+        }
+    }
+
     /// Reads an object; a 404 counts as `NotFound` only in Stripe's own error shape, for a wrong base answers 404 as well.
     pub async fn read<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, ReadError> {
         let answer = self.get(path, query).await?;

@@ -185,7 +185,7 @@ async fn a_bad_address_is_refused_before_any_connection() {
     for address in bad {
         for mailer in [&smtp, &kept] {
             let outcome = mailer.send(&email(address), now()).await;
-            let SendOutcome::Permanent(reason) = outcome else {
+            let SendOutcome::BadRecipient(reason) = outcome else {
                 panic!("{address:?}: {outcome:?}")
             };
             assert_eq!(reason, "the recipient's address is not valid");

@@ -124,7 +124,7 @@ async fn a_refusal_is_read_by_its_code_and_its_place() {
         ),
         (
             Role::AtRecipient("550 5.1.1 <jo@example.com> unknown"),
-            permanent("the relay answered 550 at the recipient"),
+            SendOutcome::BadRecipient("the relay answered 550 at the recipient".to_owned()),
         ),
         (
             Role::AtContent("452 disk full"),
@@ -176,7 +176,7 @@ async fn a_connection_given_up_is_never_used_again() {
     let outcome = mailer.send(&email("gone@example.com"), now()).await;
     assert_eq!(
         outcome,
-        SendOutcome::Permanent("the relay answered 550 at the recipient".to_owned())
+        SendOutcome::BadRecipient("the relay answered 550 at the recipient".to_owned())
     );
     assert_eq!((server.connections(), server.messages().len()), (2, 1));
 }

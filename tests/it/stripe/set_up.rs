@@ -33,6 +33,20 @@ fn unusable_settings_are_refused_by_name() {
 }
 
 #[test]
+fn the_key_says_whether_money_is_real() {
+    for (key, livemode) in [
+        ("sk_live_1", Some(true)),
+        ("rk_live_1", Some(true)),
+        ("sk_test_1", Some(false)),
+        ("rk_test_live_1", Some(false)),
+        ("sandbox", None),
+    ] {
+        let stripe = Stripe::new(settings("http://127.0.0.1:1", key, WEBHOOK_SECRET)).unwrap();
+        assert_eq!(stripe.capabilities().livemode, livemode, "{key}");
+    }
+}
+
+#[test]
 fn plain_http_needs_no_certificates() {
     // The test runs itself where no certificate can be found; the inner run only builds the adapter.
     if std::env::var_os("RECOUP_TEST_WITHOUT_CERTIFICATES").is_some() {

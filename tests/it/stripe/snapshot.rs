@@ -233,6 +233,38 @@ async fn payments_in_each_standing() {
 }
 
 #[tokio::test]
+async fn of_several_payments_the_live_one_of_this_invoice_counts() {
+    let entry = |invoice: &str, status: &str, is_default: bool, intent: &str| {
+        json!({ "invoice": invoice, "status": status, "is_default": is_default, "created": 1,
+            "payment": { "type": "payment_intent", "payment_intent": intent } })
+    };
+    for entries in [
+        // The filter is not known to this provider.
+        [
+            entry("in_9", "open", true, "pi_9"),
+            entry("in_1", "open", false, "pi_1"),
+        ],
+        [
+            entry("in_1", "canceled", true, "pi_9"),
+            entry("in_1", "open", false, "pi_1"),
+        ],
+        [
+            entry("in_1", "open", false, "pi_9"),
+            entry("in_1", "open", true, "pi_1"),
+        ],
+        // The list comes newest first.
+        [
+            entry("in_1", "open", false, "pi_1"),
+            entry("in_1", "open", false, "pi_9"),
+        ],
+    ] {
+        let list = json!({ "data": entries });
+        let found = changed("snapshot_new.json", &[(PAYMENTS, list.clone())]).await;
+        assert_eq!(found.payment.unwrap().payment_id.as_deref(), Some("pi_1"), "{list}");
+    }
+}
+
+#[tokio::test]
 async fn money_from_elsewhere_is_seen_in_both_shapes() {
     let paid = json!({ "status": "paid", "amount_paid": 1999, "amount_remaining": 0,
         "status_transitions": { "paid_at": 1_772_323_200 } });

@@ -1,0 +1,139 @@
+//! F4: everything that is reached over HTTP: webhooks, the API, operations and the dashboard.
+//!
+//! Each request passes the [`gate`], which answers what the framework would answer without a problem document, checks the
+//! key and the role by [`rules`], and keeps `Idempotency-Key` promises. Handlers behind it only do their work.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use url::Url;
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::engine::Engine;
+
+pub mod admin;
+pub mod auth;
+pub mod body;
+pub mod dashboard;
+mod docs;
+pub mod error;
+mod gate;
+mod idempotency;
+pub mod keys;
+pub mod openapi;
+pub mod ops;
+pub mod page;
+pub mod rules;
+pub mod webhooks;
+pub mod wire;
+
+/// How long a request's head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many requests one connection may be idle between, in time.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How many connections are open at once, per worker.
+const CONNECTIONS_MAX: usize = 2_000;
+
+/// What the floor above chooses.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The address that others reach us by; without it, the one of each request.
+    pub public_url: Option<Url>,
+    /// An admin key that exists from the start.
+    pub bootstrap_key: Option<SecretString>,
+    /// Whether the dashboard opens without a key for readers on this machine.
+    pub demo: bool,
+    /// How many threads serve; nothing for one per core.
+    pub workers: Option<usize>,
+}
+
+/// What every handler can reach.
+pub struct HttpState {
+    /// The engine.
+    pub engine: Engine,
+    /// The metrics of this process.
+    pub metrics: PrometheusHandle,
+    /// The address that others reach us by, where configured.
+    pub public_url: Option<Url>,
+    /// Whether the process is shutting down; then it is not ready.
+    pub draining: Arc<AtomicBool>,
+    /// The digest of the bootstrap key, where there is one.
+    pub(crate) bootstrap: Option<keys::Digest>,
+    /// Whether the dashboard opens without a key for readers on this machine.
+    pub demo: bool,
+    /// Who is logged in at the dashboard.
+    pub(crate) sessions: dashboard::session::Sessions,
+    /// The routes with their methods, and the document about them.
+    pub(crate) routes: openapi::Routes,
+}
+
+impl HttpState {
+    /// The state for one process. `draining` is set by whoever stops it.
+    pub fn new(engine: Engine, metrics: PrometheusHandle, draining: Arc<AtomicBool>, options: &Options) -> Self {
+        Self {
+            engine,
+            metrics,
+            public_url: options.public_url.clone(),
+            draining,
+            bootstrap: options.bootstrap_key.as_ref().map(keys::digest_of),
+            demo: options.demo,
+            sessions: dashboard::session::Sessions::default(),
+            routes: openapi::Routes::new(),
+        }
+    }
+}
+
+/// Starts the server on a bound listener. It runs when awaited; its handle stops it. Signals are left to the floor above.
+pub fn serve(listener: TcpListener, state: Arc<HttpState>, workers: Option<usize>) -> std::io::Result<Server> {
+    let data = web::Data::from(state);
+    let server = HttpServer::new(move || {
+        let data = data.clone();
+        App::new()
+            .wrap(from_fn(gate::gate))
+            .configure(move |config| configure(config, &data))
+    })
+    .client_request_timeout(HEAD_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(CONNECTIONS_MAX)
+    .shutdown_timeout(20)
+    .disable_signals();
+    let server = match workers {
+        Some(workers) => server.workers(workers),
+        None => server,
+    };
+    Ok(server.listen(listener)?.run())
+}
+
+/// Adds every route; the [`gate`] must be wrapped around them, as [`serve`] does.
+fn configure(config: &mut web::ServiceConfig, data: &web::Data<HttpState>) {
+    config
+        .app_data(data.clone())
+        .app_data(
+            web::PathConfig::default().error_handler(|_, _| error::Problem::not_found("there is no such thing").into()),
+        )
+        .app_data(web::QueryConfig::default().error_handler(|bad, _| page::bad_query(&bad).into()));
+    documented(&mut ServiceConfig::new(config));
+    docs::routes(config);
+    dashboard::routes(config);
+}
+
+/// Adds the routes that the OpenAPI document tells of.
+pub(crate) fn documented(config: &mut ServiceConfig) {
+    webhooks::routes(config);
+    ops::routes(config);
+    admin::routes(config);
+}
+
+/// The OpenAPI document as built from the routes.
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
+    let (_, document) = App::new().into_utoipa_app().configure(documented).split_for_parts();
+    openapi::finish(document)
+}

@@ -1,0 +1,32 @@
+//! The API under `/v1`: one folder per noun, one file per verb. Keys and roles are checked before, by the gate.
+
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+mod audit;
+mod campaigns;
+pub(super) mod cases;
+mod inbox;
+mod keys;
+mod notifications;
+pub(super) mod reports;
+mod test_clock;
+
+/// The body of a POST that takes none: empty, or `{}`.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoBody {}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    cases::routes(config);
+    inbox::routes(config);
+    config
+        .service(notifications::list)
+        .service(reports::recovery::recovery)
+        .service(campaigns::list::list)
+        .service(campaigns::get::get)
+        .service(test_clock::get)
+        .service(test_clock::advance)
+        .service(audit::list);
+    keys::routes(config);
+}

@@ -1,0 +1,33 @@
+//! Cases: seen, explained, and acted on.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::case::Case;
+use crate::http::HttpState;
+use crate::http::error::Problem;
+use crate::http::page;
+use crate::store;
+
+pub(in crate::http) mod act;
+mod explain;
+mod forecast;
+mod get;
+mod list;
+mod timeline;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(list::list)
+        .service(get::get)
+        .service(timeline::timeline)
+        .service(explain::explain)
+        .service(forecast::forecast);
+    act::routes(config);
+}
+
+/// The case of a path.
+pub(in crate::http) async fn find(state: &HttpState, id: String) -> Result<Case, Problem> {
+    let id = page::known(id)?.into();
+    let case = store::cases::find(state.engine.store().conn(), &id).await?;
+    case.ok_or_else(|| Problem::not_found("there is no such case"))
+}

@@ -1,0 +1,190 @@
+//! `POST /v1/cases/{id}/...`: what staff can ask for.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, post, web};
+use serde::Deserialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::event::StaffAction;
+use crate::engine::StaffError;
+use crate::http::HttpState;
+use crate::http::auth::Caller;
+use crate::http::body::JsonBody;
+use crate::http::error::Problem;
+use crate::http::wire::case::CaseJson;
+use crate::http::{page, wire};
+
+/// The longest remark, in characters.
+const COMMENT_CHARS_MAX: usize = 2_000;
+
+/// What goes with an act. An empty body is allowed.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActBody {
+    /// A remark for the timeline and the audit.
+    #[schema(max_length = 2000)]
+    pub comment: Option<String>,
+}
+
+/// What goes with a pause.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseBody {
+    /// When the case goes on by itself; it must lie ahead.
+    #[schema(format = DateTime)]
+    pub until: String,
+    /// A remark for the timeline and the audit.
+    #[schema(max_length = 2000)]
+    pub comment: Option<String>,
+}
+
+/// A note.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoteBody {
+    /// The note.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub comment: String,
+}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(retry)
+        .service(pause)
+        .service(resume)
+        .service(stop)
+        .service(mark_paid)
+        .service(write_off)
+        .service(notes);
+}
+
+/// Charges now, where rules and state allow it.
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/retry")]
+async fn retry(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::Retry, body.0.comment).await
+}
+
+/// Does nothing until an instant.
+#[utoipa::path(tag = "cases", request_body = PauseBody, responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/pause")]
+async fn pause(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<PauseBody>,
+) -> Result<HttpResponse, Problem> {
+    let until = wire::instant("until", &body.0.until)?;
+    answer(&state, &caller, id, StaffAction::Pause { until }, body.0.comment).await
+}
+
+/// Goes on with a paused case; skipped steps are not made up for.
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/resume")]
+async fn resume(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::Resume, body.0.comment).await
+}
+
+/// Ends the chase and leaves the invoice as it is.
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/stop")]
+async fn stop(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::Stop, body.0.comment).await
+}
+
+/// Says that the money came another way.
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/mark-paid")]
+async fn mark_paid(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::MarkPaid, body.0.comment).await
+}
+
+/// Gives the invoice up, at the provider too.
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/write-off")]
+async fn write_off(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::WriteOff, body.0.comment).await
+}
+
+/// Writes a note into the timeline; nothing else happens.
+#[utoipa::path(tag = "cases", request_body = NoteBody, responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/notes")]
+async fn notes(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<NoteBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::Note, Some(body.0.comment)).await
+}
+
+async fn answer(
+    state: &HttpState,
+    caller: &Caller,
+    id: web::Path<String>,
+    action: StaffAction,
+    comment: Option<String>,
+) -> Result<HttpResponse, Problem> {
+    let case = act(state, caller, id.into_inner(), action, comment).await?;
+    Ok(HttpResponse::Ok().json(case))
+}
+
+/// Acts on a case in the caller's name.
+pub(in crate::http) async fn act(
+    state: &HttpState,
+    caller: &Caller,
+    id: String,
+    action: StaffAction,
+    comment: Option<String>,
+) -> Result<CaseJson, Problem> {
+    let id = page::known(id)?.into();
+    let comment = comment.map(checked_comment).transpose()?;
+    match state.engine.staff(&id, action, &caller.name, comment).await {
+        Ok(case) => Ok(CaseJson::of(&case, caller.role)),
+        Err(StaffError::NotFound) => Err(Problem::not_found("there is no such case")),
+        Err(StaffError::Refused(reason)) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            reason.as_str(),
+            "the case does not allow this now; the code says why",
+        )),
+        Err(StaffError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn checked_comment(comment: String) -> Result<String, Problem> {
+    let odd = |letter: char| letter.is_control() && letter != '\n' && letter != '\t' && letter != '\r';
+    let trimmed = comment.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > COMMENT_CHARS_MAX || trimmed.chars().any(odd) {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_field",
+            format!("comment must be 1 to {COMMENT_CHARS_MAX} printable characters"),
+        ));
+    }
+    Ok(trimmed.to_owned())
+}

@@ -1,0 +1,41 @@
+//! Reports: aggregates without personal data.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::domain::report::CaseFact;
+use crate::http::HttpState;
+use crate::http::error::Problem;
+use crate::store::reports;
+
+pub(in crate::http) mod recovery;
+mod table;
+
+/// What the report needs to know of the cases opened from `from` on and before `to`.
+pub(in crate::http) async fn facts(
+    state: &HttpState,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<CaseFact>, Problem> {
+    let conn = state.engine.store().conn();
+    let rows = reports::recovery_rows(conn, from, to).await?;
+    let mut late = HashMap::<_, Vec<_>>::new();
+    for row in reports::late_rows(conn, from, to).await? {
+        late.entry(row.case_id)
+            .or_default()
+            .push((row.kind, row.amount.amount_minor));
+    }
+    let facts = rows.into_iter().filter(|row| row.reversal_of.is_none());
+    let facts = facts.map(|row| CaseFact {
+        opened_at: row.opened_at,
+        amount_minor: row.amount.amount_minor,
+        currency: row.amount.currency,
+        outcome: row.outcome,
+        decline_kind: row.decline_kind,
+        campaign: (row.campaign.name, row.campaign.version),
+        connection: row.connection,
+        late: late.remove(&row.case_id).unwrap_or_default(),
+    });
+    Ok(facts.collect())
+}

@@ -1,0 +1,116 @@
+//! The recovery report as CSV: one line per cohort, group and currency. What the columns mean stands in the JSON form.
+
+use csv::Writer;
+use jiff::Timestamp;
+
+use crate::domain::report::{Cut, Rate, Report, Row, Sum};
+
+/// The report as text; nothing where it cannot be written, which memory alone could cause.
+pub(super) fn text(report: &Report, cut: &Cut, from: Timestamp, to: Timestamp) -> Option<String> {
+    let mut writer = Writer::from_writer(Vec::new());
+    let mut headed = false;
+    for row in &report.rows {
+        let columns = columns(row, cut, from, to);
+        if !headed {
+            writer.write_record(columns.iter().map(|(name, _)| name)).ok()?;
+            headed = true;
+        }
+        writer.write_record(columns.iter().map(|(_, value)| value)).ok()?;
+    }
+    String::from_utf8(writer.into_inner().ok()?).ok()
+}
+
+fn columns(row: &Row, cut: &Cut, from: Timestamp, to: Timestamp) -> Vec<(String, String)> {
+    let mut columns = Vec::new();
+    let mut put = |name: &str, value: String| columns.push((name.to_owned(), value));
+    put("from", from.to_string());
+    put("to", to.to_string());
+    put("cohort", harmless(&row.cohort));
+    put("by", cut.by.to_string());
+    put("group", harmless(row.group.as_deref().unwrap_or_default()));
+    put("currency", row.currency.clone());
+    let mut sum = |name: &str, sum: Sum| {
+        put(&format!("{name}_cases"), sum.cases.to_string());
+        put(&format!("{name}_amount_minor"), sum.amount_minor.to_string());
+    };
+    sum("all", row.all);
+    sum("recovered", row.recovered);
+    sum("exhausted", row.exhausted);
+    sum("stopped", row.stopped);
+    sum("open", row.open);
+    sum("closed", row.closed);
+    sum("late_recoveries", row.late_recoveries);
+    sum("reversals", row.reversals);
+    for (name, split) in [
+        ("recovered_by", &row.recovered_by),
+        ("exhausted_then", &row.exhausted_then),
+        ("stopped_why", &row.stopped_why),
+    ] {
+        for (word, part) in split {
+            sum(&format!("{name}_{word}"), *part);
+        }
+    }
+    let percent = |rate: &Option<Rate>| rate.as_ref().map_or_else(String::new, |rate| rate.percent.clone());
+    put("recovered_cases_percent_of_all", percent(&row.rates.cases_of_all));
+    put("recovered_cases_percent_of_closed", percent(&row.rates.cases_of_closed));
+    put("recovered_amount_percent_of_all", percent(&row.rates.amount_of_all));
+    put(
+        "recovered_amount_percent_of_closed",
+        percent(&row.rates.amount_of_closed),
+    );
+    put("maturity_percent", percent(&row.maturity));
+    columns
+}
+
+/// A cell that no spreadsheet takes for a formula.
+fn harmless(cell: &str) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decline::DeclineKind;
+    use crate::domain::report::{self, By, CaseFact, Cohort};
+
+    #[test]
+    fn a_group_that_looks_like_a_formula_is_only_text() {
+        let fact = CaseFact {
+            opened_at: Timestamp::UNIX_EPOCH,
+            amount_minor: 1_999,
+            currency: "EUR".parse().unwrap(),
+            outcome: None,
+            decline_kind: DeclineKind::Fraud,
+            campaign: ("=HYPERLINK(\"http://x\")".to_owned(), 1),
+            connection: "stripe".to_owned(),
+            late: Vec::new(),
+        };
+        let cut = Cut {
+            cohort: Cohort::Month,
+            by: By::Campaign,
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let report = report::report(&[fact], &cut).unwrap();
+        let text = text(&report, &cut, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH).unwrap();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let headers = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let cell = |name: &str| {
+            rows[0]
+                .get(headers.iter().position(|have| have == name).unwrap())
+                .unwrap()
+        };
+        assert_eq!(cell("group"), "'=HYPERLINK(\"http://x\") v1");
+        assert_eq!(
+            (cell("open_amount_minor"), cell("recovered_cases_percent_of_all")),
+            ("1999", "0.00")
+        );
+        for start in ["+1", "-1", "@a", "\tx", "\rx"] {
+            assert_eq!(harmless(start), format!("'{start}"));
+        }
+    }
+}

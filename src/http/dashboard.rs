@@ -1,0 +1,139 @@
+//! The dashboard: pages for billing staff, made on the server, with one stylesheet, no script and nothing from elsewhere.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, ResponseError, get, web};
+use minijinja::{Value, context};
+
+use super::auth::Caller;
+use super::error::Problem;
+use crate::domain::role::Role;
+
+mod case;
+mod cases;
+mod chart;
+pub(super) mod headers;
+mod login;
+mod overview;
+pub(crate) mod session;
+mod show;
+
+/// The routes of the dashboard with their methods.
+pub(super) const ROUTES: [(&str, &[&str]); 9] = [
+    ("/", &["GET"]),
+    ("/dashboard", &["GET"]),
+    ("/dashboard/style.css", &["GET"]),
+    ("/dashboard/login", &["GET", "POST"]),
+    ("/dashboard/logout", &["POST"]),
+    ("/dashboard/cases", &["GET"]),
+    ("/dashboard/cases/{id}", &["GET"]),
+    ("/dashboard/cases/{id}/mails/{mail}", &["GET"]),
+    ("/dashboard/cases/{id}/{verb}", &["POST"]),
+];
+
+const STYLE: &str = include_str!("dashboard/style.css");
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(front)
+        .service(style)
+        .service(overview::overview)
+        .service(login::form)
+        .service(login::login)
+        .service(login::logout)
+        .service(cases::cases)
+        .service(case::show_case)
+        .service(case::mail)
+        .service(case::act_on);
+}
+
+#[get("/")]
+async fn front() -> HttpResponse {
+    to("/dashboard")
+}
+
+#[get("/dashboard/style.css")]
+async fn style() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)
+}
+
+/// Why a page is not shown.
+#[derive(Debug)]
+enum Stop {
+    /// Nobody is logged in.
+    Login,
+    /// Something is wrong.
+    Problem(Problem),
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Login => f.write_str("nobody is logged in"),
+            Self::Problem(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl ResponseError for Stop {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Login => StatusCode::SEE_OTHER,
+            Self::Problem(problem) => problem.status,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Login => to("/dashboard/login"),
+            Self::Problem(problem) => {
+                let title = problem.status.canonical_reason().unwrap_or("Error");
+                let context = context! { title, detail => &*problem.detail, code => &*problem.code };
+                page(problem.status, "error.html", None, &context)
+            }
+        }
+    }
+}
+
+impl<E: Into<Problem>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+/// Sends the browser elsewhere, with GET.
+fn to(address: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, address)).finish()
+}
+
+/// A page for `visitor`.
+fn shown(template: &str, visitor: &Caller, context: &Value) -> HttpResponse {
+    page(StatusCode::OK, template, Some(visitor), context)
+}
+
+fn page(status: StatusCode, template: &str, visitor: Option<&Caller>, context: &Value) -> HttpResponse {
+    let visitor = visitor.map(|visitor| {
+        context! {
+            name => visitor.name.as_str(),
+            role => visitor.role.as_str(),
+            cases => visitor.role.allows(Role::Viewer),
+            acts => visitor.role.allows(Role::Billing),
+            demo => visitor.key_id == session::DEMO,
+        }
+    });
+    let whole = context! { visitor, ..context.clone() };
+    match show::PAGES
+        .get_template(template)
+        .and_then(|template| template.render(whole))
+    {
+        Ok(html) => HttpResponse::build(status)
+            .content_type("text/html; charset=utf-8")
+            .body(html),
+        Err(error) => {
+            tracing::error!(%error, template, "a page could not be made");
+            HttpResponse::InternalServerError()
+                .content_type("text/plain; charset=utf-8")
+                .body("This page could not be made.")
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The overview: how much is open, how much came back, and how each month went.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::Serialize;
+
+use super::{Stop, chart, session, show, shown};
+use crate::domain::outcome::Status;
+use crate::domain::report::{self, By, Cohort, Cut, Report, Row, Sum};
+use crate::domain::role::Role;
+use crate::http::HttpState;
+use crate::http::admin::reports::{facts, recovery::months_before};
+use crate::http::auth::Caller;
+use crate::http::error::Problem;
+use crate::http::wire::case::CaseJson;
+use crate::store::cases::{self, CaseFilter};
+use crate::store::inbox::{self, InboxStatus};
+
+/// How many months are shown, the running one included.
+const MONTHS: i64 = 12;
+/// How many cases are shown.
+const NEWEST: u64 = 8;
+
+/// One figure of the overview.
+#[derive(Serialize)]
+struct Tile {
+    status: &'static str,
+    title: &'static str,
+    cases: u64,
+    amounts: Vec<String>,
+}
+
+#[get("/dashboard")]
+pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, Stop> {
+    let Some(visitor) = session::logged_in(&state, &request).await? else {
+        return Err(Stop::Login);
+    };
+    let now = state.engine.clock().now();
+    let report = last_months(&state, now).await?;
+    let months = chart::months(&report);
+    let context = context! {
+        section => "overview",
+        now => now.to_string(),
+        tiles => Value::from(Serde(tiles(&report))),
+        chart => Value::from_safe_string(chart::svg(&months)),
+        months => Value::from(Serde(&months)),
+        newest => Value::from(Serde(newest(&state, &visitor).await?)),
+        dead => dead_events(&state, &visitor).await?,
+    };
+    Ok(shown("overview.html", &visitor, &context))
+}
+
+async fn last_months(state: &HttpState, now: Timestamp) -> Result<Report, Problem> {
+    let from = months_before(now, MONTHS - 1, &TimeZone::UTC)?;
+    let to = now.saturating_add(1.second()).unwrap_or(now);
+    let facts = facts(state, from, to).await?;
+    let cut = Cut {
+        cohort: Cohort::Month,
+        by: By::None,
+        zone: TimeZone::UTC,
+    };
+    report::report(&facts, &cut).map_err(|error| Problem::bad_request("too_large", error.to_string()))
+}
+
+fn tiles(report: &Report) -> Vec<Tile> {
+    let tile = |status: Status, title, of: fn(&Row) -> Sum| {
+        let mut amounts = BTreeMap::new();
+        let mut cases = 0;
+        for row in &report.totals {
+            let sum = of(row);
+            cases += sum.cases;
+            if sum.cases > 0 {
+                amounts.insert(row.currency.clone(), show::money(sum.amount_minor, &row.currency));
+            }
+        }
+        Tile {
+            status: status.as_str(),
+            title,
+            cases,
+            amounts: amounts.into_values().collect(),
+        }
+    };
+    vec![
+        tile(Status::Open, "Open", |row| row.open),
+        tile(Status::Recovered, "Recovered", |row| row.recovered),
+        tile(Status::Exhausted, "Exhausted", |row| row.exhausted),
+        tile(Status::Stopped, "Stopped", |row| row.stopped),
+    ]
+}
+
+/// The newest cases, for those who may see cases.
+async fn newest(state: &HttpState, visitor: &Caller) -> Result<Vec<CaseJson>, Problem> {
+    if !visitor.role.allows(Role::Viewer) {
+        return Ok(Vec::new());
+    }
+    let filter = CaseFilter {
+        limit: NEWEST,
+        ..CaseFilter::default()
+    };
+    let cases = cases::list(state.engine.store().conn(), &filter).await?;
+    Ok(cases.iter().map(|case| CaseJson::of(case, visitor.role)).collect())
+}
+
+/// How many events could not be worked on, for those who can act on it.
+async fn dead_events(state: &HttpState, visitor: &Caller) -> Result<u64, Problem> {
+    if !visitor.role.allows(Role::Billing) {
+        return Ok(0);
+    }
+    let counts = inbox::counts(state.engine.store().conn()).await?;
+    Ok(counts
+        .into_iter()
+        .filter(|(status, _)| *status == InboxStatus::Dead)
+        .map(|(_, count)| count)
+        .sum())
+}

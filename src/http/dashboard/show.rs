@@ -1,0 +1,129 @@
+//! How values look on a page, and how forms are read.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use actix_web::{HttpRequest, web};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
+
+use crate::domain::money::Currency;
+use crate::http::body;
+use crate::http::error::Problem;
+
+/// The most bytes of a form.
+const FORM_BYTES_MAX: usize = 16 * 1024;
+
+/// The templates, read once; each page escapes by its name.
+pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
+const TEMPLATES: [(&str, &str); 7] = [
+    ("layout.html", include_str!("layout.html")),
+    ("login.html", include_str!("login.html")),
+    ("overview.html", include_str!("overview.html")),
+    ("cases.html", include_str!("cases.html")),
+    ("case.html", include_str!("case.html")),
+    ("table.html", include_str!("table.html")),
+    ("error.html", include_str!("error.html")),
+];
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("money", money_filter);
+    environment.add_filter("when", when);
+    environment.add_filter("day", day);
+    environment.add_filter("words", words);
+    for (name, source) in TEMPLATES {
+        environment
+            .add_template(name, source)
+            .expect("a test reads every template");
+    }
+    environment
+}
+
+/// An amount as people read it: `1,234.50 EUR`.
+pub(super) fn money(amount_minor: i64, currency: &str) -> String {
+    let decimals = currency.parse::<Currency>().map_or(2, |currency| currency.decimals());
+    let unit = 10_u64.pow(decimals);
+    let size = amount_minor.unsigned_abs();
+    let sign = if amount_minor < 0 { "−" } else { "" };
+    let whole = grouped(size / unit);
+    let width = usize::try_from(decimals).expect("a currency has at most three decimals");
+    let fraction = if decimals == 0 {
+        String::new()
+    } else {
+        format!(".{:0width$}", size % unit)
+    };
+    format!("{sign}{whole}{fraction} {currency}")
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn money_filter(value: &Value) -> Result<String, Error> {
+    let amount = value.get_attr("amount_minor")?;
+    let currency = value.get_attr("currency")?;
+    let amount = i64::try_from(amount).map_err(|_| Error::new(ErrorKind::InvalidOperation, "no amount"))?;
+    Ok(money(amount, currency.as_str().unwrap_or_default()))
+}
+
+/// An RFC 3339 text as `1 Mar 2026, 09:00 UTC`.
+fn when(text: &str) -> String {
+    shown(text, "%-d %b %Y, %H:%M UTC")
+}
+
+/// An RFC 3339 text as `1 Mar 2026`.
+fn day(text: &str) -> String {
+    shown(text, "%-d %b %Y")
+}
+
+fn shown(text: &str, format: &str) -> String {
+    let instant: Result<Timestamp, _> = text.parse();
+    instant.map_or_else(
+        |_| text.to_owned(),
+        |instant| instant.to_zoned(TimeZone::UTC).strftime(format).to_string(),
+    )
+}
+
+/// A word of the tables as people read it.
+fn words(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// Reads a form.
+pub(super) async fn form(request: &HttpRequest, payload: web::Payload) -> Result<HashMap<String, String>, Problem> {
+    let body = body::read(request.headers(), &mut payload.into_inner(), FORM_BYTES_MAX).await?;
+    Ok(url::form_urlencoded::parse(&body).into_owned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_grouped_by_their_currency() {
+        assert_eq!(money(123_456_789, "EUR"), "1,234,567.89 EUR");
+        assert_eq!(money(5, "USD"), "0.05 USD");
+        assert_eq!(money(1_500, "JPY"), "1,500 JPY");
+        assert_eq!(money(-1_234, "KWD"), "−1.234 KWD");
+    }
+
+    #[test]
+    fn every_template_can_be_read() {
+        for (name, _) in TEMPLATES {
+            assert!(PAGES.get_template(name).is_ok(), "{name}");
+        }
+        assert_eq!(when("2026-03-01T09:00:00Z"), "1 Mar 2026, 09:00 UTC");
+    }
+}

@@ -1,0 +1,134 @@
+//! `Idempotency-Key`: a POST under `/v1` that is sent again gives the first answer again.
+
+use actix_web::body::{BoxBody, to_bytes};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::{Error, HttpResponse};
+use sha2::{Digest as _, Sha256};
+
+use super::HttpState;
+use super::auth::Caller;
+use super::error::{PROBLEM_JSON, Problem};
+use crate::domain::ids::KeyId;
+use crate::store::idempotency as kept;
+
+/// The longest key.
+const KEY_CHARS_MAX: usize = 255;
+/// Says that an answer is a replay.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A key with all that tells one request from another.
+pub(super) struct Key {
+    key_id: KeyId,
+    text: String,
+    route: String,
+    request_hash: [u8; 32],
+}
+
+/// How a request under a key goes on.
+pub(super) enum Start {
+    /// It is the first.
+    Fresh,
+    /// It was answered before.
+    Again(HttpResponse),
+}
+
+/// The body to keep in place of the one that is answered, for answers that show a secret once.
+pub(super) struct KeepInstead(pub Vec<u8>);
+
+impl Key {
+    /// Reads the header; nothing without one, 400 for one that cannot be a key.
+    pub(super) fn of(caller: &Caller, headers: &HeaderMap, path: &str, body: &[u8]) -> Result<Option<Self>, Problem> {
+        let Some(value) = headers.get("idempotency-key") else {
+            return Ok(None);
+        };
+        let text = value.to_str().ok().map(str::trim).filter(|text| {
+            (1..=KEY_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        let Some(text) = text else {
+            return Err(Problem::bad_request(
+                "bad_idempotency_key",
+                format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} visible ASCII characters"),
+            ));
+        };
+        Ok(Some(Self {
+            key_id: caller.key_id.clone().into(),
+            text: text.to_owned(),
+            route: path.to_owned(),
+            request_hash: Sha256::new()
+                .chain_update(path)
+                .chain_update([0])
+                .chain_update(body)
+                .finalize()
+                .into(),
+        }))
+    }
+}
+
+/// Takes the key, or says how its first request went.
+pub(super) async fn begin(state: &HttpState, key: &Key) -> Result<Start, Problem> {
+    let now = state.engine.clock().now();
+    let begun = kept::begin(
+        state.engine.store(),
+        &key.key_id,
+        &key.text,
+        &key.route,
+        &key.request_hash,
+        now,
+    )
+    .await?;
+    match begun {
+        kept::Begun::Fresh => Ok(Start::Fresh),
+        kept::Begun::InFlight => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "idempotency_in_flight",
+            "the first request under this Idempotency-Key is not answered yet",
+        )),
+        kept::Begun::Mismatch => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_mismatch",
+            "this Idempotency-Key was used for another request",
+        )),
+        kept::Begun::Replay { status, body } => Ok(Start::Again(replay(status, body))),
+    }
+}
+
+fn replay(status: u16, body: Vec<u8>) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let kind = if status.is_client_error() {
+        PROBLEM_JSON
+    } else {
+        "application/json"
+    };
+    HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, kind))
+        .insert_header((REPLAYED, "true"))
+        .body(body)
+}
+
+/// Keeps the answer, where it is one that a second request would deserve too; else lets the key go.
+pub(super) async fn keep(
+    state: &HttpState,
+    key: &Key,
+    response: ServiceResponse<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let status = response.status();
+    let final_answer = status.is_success() || status == StatusCode::CONFLICT || status == StatusCode::NOT_FOUND;
+    let store = state.engine.store();
+    if !final_answer {
+        if let Err(error) = kept::abandon(store, &key.key_id, &key.text).await {
+            tracing::warn!(%error, "an idempotency key could not be let go");
+        }
+        return Ok(response);
+    }
+    let (request, response) = response.into_parts();
+    let (mut response, body) = response.into_parts();
+    let body = to_bytes(body).await.map_err(|_| Problem::internal())?;
+    let instead = response.extensions_mut().remove::<KeepInstead>();
+    let to_keep = instead.map_or_else(|| body.to_vec(), |instead| instead.0);
+    if let Err(error) = kept::finish(store, &key.key_id, &key.text, status.as_u16(), &to_keep).await {
+        tracing::warn!(%error, "an answer could not be kept for its idempotency key");
+    }
+    Ok(ServiceResponse::new(request, response.set_body(BoxBody::new(body))))
+}

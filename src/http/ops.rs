@@ -1,0 +1,82 @@
+//! What operators and their machines ask: whether it lives, whether it is ready, its metrics.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::HttpState;
+use super::error::Problem;
+
+/// How long the database may take to answer before we are not ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One word on how the process stands.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Health {
+    /// `ok` or `ready`.
+    #[schema(example = "ok")]
+    pub status: &'static str,
+}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(healthz)
+        .service(readyz)
+        .service(metrics_text)
+        .service(document);
+}
+
+/// Says that the process lives.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "It lives.", body = Health)))]
+#[get("/healthz")]
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok" })
+}
+
+/// Says whether requests should be sent here: the database answers, its schema is current, and we are not stopping.
+#[utoipa::path(
+    tag = "operations",
+    responses(
+        (status = 200, description = "Ready.", body = Health),
+        (status = 503, description = "Not ready.", body = super::error::ProblemBody, content_type = "application/problem+json"),
+    ),
+)]
+#[get("/readyz")]
+async fn readyz(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    let not_ready = |detail: &'static str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail);
+    if state.draining.load(Ordering::SeqCst) {
+        return Err(not_ready("the process is stopping"));
+    }
+    let store = state.engine.store();
+    let asked = async {
+        store.ping().await?;
+        store.migrations_pending().await
+    };
+    match tokio::time::timeout(READY_TIMEOUT, asked).await {
+        Ok(Ok(false)) => Ok(HttpResponse::Ok().json(Health { status: "ready" })),
+        Ok(Ok(true)) => Err(not_ready("the database lacks a migration: run `recoup migrate`")),
+        Ok(Err(_)) | Err(_) => Err(not_ready("the database does not answer")),
+    }
+}
+
+/// The metrics in Prometheus' text format.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
+#[get("/metrics")]
+async fn metrics_text(state: web::Data<HttpState>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(state.metrics.render())
+}
+
+/// This document.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value)))]
+#[get("/openapi.json")]
+async fn document(state: web::Data<HttpState>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(state.routes.document_json.clone())
+}

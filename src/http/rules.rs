@@ -1,0 +1,41 @@
+//! Who may use which route. A route under `/v1` without a rule is closed to everybody, and a test names it.
+
+use actix_web::http::Method;
+
+use crate::domain::role::Role;
+
+/// The role that each route under `/v1` needs, by method and pattern.
+pub const RULES: &[(&str, &str, Role)] = &[
+    ("GET", "/v1/cases", Role::Viewer),
+    ("GET", "/v1/cases/{id}", Role::Viewer),
+    ("GET", "/v1/cases/{id}/timeline", Role::Viewer),
+    ("GET", "/v1/cases/{id}/explain", Role::Viewer),
+    ("GET", "/v1/cases/{id}/forecast", Role::Viewer),
+    ("POST", "/v1/cases/{id}/retry", Role::Billing),
+    ("POST", "/v1/cases/{id}/pause", Role::Billing),
+    ("POST", "/v1/cases/{id}/resume", Role::Billing),
+    ("POST", "/v1/cases/{id}/stop", Role::Billing),
+    ("POST", "/v1/cases/{id}/mark-paid", Role::Billing),
+    ("POST", "/v1/cases/{id}/write-off", Role::Billing),
+    ("POST", "/v1/cases/{id}/notes", Role::Billing),
+    ("GET", "/v1/inbox", Role::Billing),
+    ("POST", "/v1/inbox/{id}/rerun", Role::Billing),
+    ("GET", "/v1/notifications", Role::Viewer),
+    ("GET", "/v1/reports/recovery", Role::Marketing),
+    ("GET", "/v1/campaigns", Role::Viewer),
+    ("GET", "/v1/campaigns/{name}", Role::Viewer),
+    ("GET", "/v1/test-clock", Role::Admin),
+    ("POST", "/v1/test-clock/advance", Role::Admin),
+    ("GET", "/v1/audit", Role::Admin),
+    ("GET", "/v1/keys", Role::Admin),
+    ("POST", "/v1/keys", Role::Admin),
+    ("POST", "/v1/keys/{id}/revoke", Role::Admin),
+];
+
+/// The role that a route needs; nothing where there is no rule.
+pub fn needed(method: &Method, pattern: &str) -> Option<Role> {
+    RULES
+        .iter()
+        .find(|(verb, path, _)| *verb == method.as_str() && *path == pattern)
+        .map(|(_, _, role)| *role)
+}

@@ -1,0 +1,131 @@
+//! `POST /webhooks/{connection}`: verified over the raw bytes, stored, then answered. What it means is the engine's work.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::error::Problem;
+use super::{HttpState, body, keys, page};
+use crate::clock;
+use crate::domain::ids::InboxId;
+use crate::engine::Connection;
+use crate::providers::signature::BadSignature;
+use crate::store::inbox::{self, InboxStatus, NewInbox};
+use crate::telemetry::metric;
+
+/// The most bytes of an event.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// How long storing may take before the provider is asked to send again.
+const STORE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The header that carries the signature.
+const SIGNATURE: &str = "stripe-signature";
+
+/// The answer once an event is durable.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Received {
+    /// `accepted`, or `duplicate` where the same event was stored before.
+    #[schema(example = "accepted")]
+    pub status: &'static str,
+}
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config.service(receive);
+}
+
+/// Receives an event of a payment provider.
+///
+/// The signature is checked over the raw bytes. 200 means that the event is durable; send it again after any 5xx.
+#[utoipa::path(
+    tag = "webhooks",
+    params(("connection" = String, Path, description = "The name of the connection, such as `stripe`.")),
+    request_body(content = String, content_type = "application/json", description = "The event as the provider made it, at most 256 KiB."),
+    responses((status = 200, description = "Durable.", body = Received)),
+)]
+#[post("/webhooks/{connection}")]
+async fn receive(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+    name: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let connection = state
+        .engine
+        .connection(&name)
+        .ok_or_else(|| Problem::not_found("there is no such connection"))?;
+    let body = body::read(request.headers(), &mut payload.into_inner(), BODY_BYTES_MAX).await?;
+    let now = state.engine.clock().now();
+    let signature = request
+        .headers()
+        .get(SIGNATURE)
+        .map(|value| value.to_str().unwrap_or_default());
+    if let Err(bad) = connection.provider.verify(signature, &body, now) {
+        return Err(refuse(&connection.name, bad));
+    }
+    let event = read_event(connection, &body, now);
+    let malformed = event.status == InboxStatus::Dead;
+    let stored = tokio::time::timeout(STORE_TIMEOUT, inbox::insert(state.engine.store(), &event)).await;
+    let inserted = stored
+        .map_err(|_| Problem::database_away())
+        .and_then(|stored| stored.map_err(Problem::from));
+    let inserted = inserted.inspect_err(|_| count("unavailable"))?;
+    let status = match inserted {
+        inbox::Received::Accepted => "accepted",
+        inbox::Received::Duplicate => "duplicate",
+    };
+    count(if malformed { "malformed" } else { status });
+    state.engine.nudge();
+    Ok(HttpResponse::Ok().json(Received { status }))
+}
+
+fn refuse(connection: &str, bad: BadSignature) -> Problem {
+    count(bad.as_str());
+    tracing::warn!(connection, reason = bad.as_str(), "a webhook was refused");
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        format!("signature_{bad}"),
+        "the signature does not prove that the provider sent this",
+    )
+}
+
+fn count(result: &'static str) {
+    metrics::counter!(metric::EVENTS_RECEIVED, "result" => result).increment(1);
+}
+
+/// The row of the inbox for a body that is rightly signed. One that cannot be read is kept too, but dead: sending it
+/// again could not help, and a person should see it.
+fn read_event(connection: &Connection, body: &[u8], now: Timestamp) -> NewInbox {
+    let read = connection.provider.normalize(body);
+    let usable = read
+        .as_ref()
+        .is_ok_and(|event| page::is_plain(&event.event_id) && page::is_plain(&event.kind));
+    let id = InboxId::new(now.as_millisecond(), clock::entropy());
+    let row = |event_id: String, kind: String, status, reason| NewInbox {
+        id,
+        connection: connection.name.clone(),
+        event_id,
+        kind,
+        body: body.to_vec(),
+        received_at: now,
+        status,
+        reason,
+    };
+    match read {
+        Ok(event) if usable => row(event.event_id, event.kind, InboxStatus::Pending, None),
+        Ok(_) => dead(row, body, "the event's id or type is no plain text"),
+        Err(malformed) => dead(row, body, &malformed.0),
+    }
+}
+
+fn dead(
+    row: impl FnOnce(String, String, InboxStatus, Option<String>) -> NewInbox,
+    body: &[u8],
+    reason: &str,
+) -> NewInbox {
+    let event_id = format!("malformed:{}", hex::encode(keys::digest(body)));
+    let reason: String = reason.chars().filter(|letter| !letter.is_control()).take(300).collect();
+    row(event_id, "malformed".to_owned(), InboxStatus::Dead, Some(reason))
+}
