@@ -71,7 +71,10 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         .await
         .context("database.url: the database cannot be opened")?;
     if config.database.migrate {
-        store.migrate().await.context("the schema cannot be brought up to date")?;
+        store
+            .migrate()
+            .await
+            .context("the schema cannot be brought up to date")?;
     }
     Ok(store)
 }
@@ -97,14 +100,19 @@ pub async fn build_engine(config: &Config, clock: Option<Clock>) -> anyhow::Resu
         connections: connections(config)?,
         mailer: Mailer::new(config.mail.smtp_url.as_ref(), from.as_deref())?,
         templates: Templates::new()?,
-        brand: Brand { company: config.mail.brand.clone(), support: config.mail.support.clone() },
+        brand: Brand {
+            company: config.mail.brand.clone(),
+            support: config.mail.support.clone(),
+        },
     });
     engine.restore_test_clock().await?;
     Ok(engine)
 }
 
 fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
-    let Some(stripe) = &config.stripe else { return Ok(Vec::new()) };
+    let Some(stripe) = &config.stripe else {
+        return Ok(Vec::new());
+    };
     let provider = Stripe::new(StripeSettings {
         api_base: stripe.api_base.clone(),
         api_key: stripe.api_key.clone(),
@@ -121,11 +129,17 @@ fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
 
 /// The campaigns of a folder, or the embedded one. Every fault of every file is told at once.
 pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
-    let Some(dir) = dir else { return Ok(vec![Campaign::embedded()]) };
+    let Some(dir) = dir else {
+        return Ok(vec![Campaign::embedded()]);
+    };
     let mut found = Vec::new();
     let mut faults = Vec::new();
     let entries = std::fs::read_dir(dir).with_context(|| format!("campaigns.dir: {} cannot be read", dir.display()))?;
-    let mut paths: Vec<_> = entries.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()).collect();
+    let mut paths: Vec<_> = entries
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .map(|entry| entry.path())
+        .collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     for path in paths {
@@ -136,7 +150,10 @@ pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
         }
     }
     if faults.is_empty() && !found.iter().any(|campaign| campaign.name == "default") {
-        faults.push(format!("{}: no campaign is named `default`, which new cases take", dir.display()));
+        faults.push(format!(
+            "{}: no campaign is named `default`, which new cases take",
+            dir.display()
+        ));
     }
     anyhow::ensure!(faults.is_empty(), "campaigns.dir: {}", faults.join("\n"));
     Ok(found)
@@ -155,6 +172,7 @@ impl App {
             public_url: config.http.public_url.clone(),
             bootstrap_key: config.admin.bootstrap_key.clone(),
             demo: setting.demo,
+            workers: None,
         };
         let state = HttpState::new(engine.clone(), recorder.clone(), Arc::clone(&draining), &options);
         let server = http::serve(listener, Arc::new(state), None)?;
@@ -172,7 +190,11 @@ impl App {
             draining,
             server: server.handle(),
             serving: tokio::spawn(server),
-            doorbell: if works { Some(Doorbell::start(&engine).await?) } else { None },
+            doorbell: if works {
+                Some(Doorbell::start(&engine).await?)
+            } else {
+                None
+            },
             worker: works.then(|| tokio::spawn(work(engine.clone(), stopped))),
             stop,
             engine,

@@ -81,7 +81,10 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// Reads the configuration. A variable that is not text cannot be ours and is passed over.

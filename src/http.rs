@@ -114,7 +114,9 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, workers: Option<usize
 fn configure(config: &mut web::ServiceConfig, data: &web::Data<HttpState>) {
     config
         .app_data(data.clone())
-        .app_data(web::PathConfig::default().error_handler(|_, _| error::Problem::not_found("there is no such thing").into()))
+        .app_data(
+            web::PathConfig::default().error_handler(|_, _| error::Problem::not_found("there is no such thing").into()),
+        )
         .app_data(web::QueryConfig::default().error_handler(|bad, _| page::bad_query(&bad).into()));
     documented(&mut ServiceConfig::new(config));
     docs::routes(config);

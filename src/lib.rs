@@ -1,5 +1,7 @@
 //! Recoup: dunning and payment recovery.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -1,2 +1,7 @@
-//! Recoup.
-fn main() {}
+//! `recoup`: arguments, then configuration, then the app.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recoup::cli::run()
+}

@@ -150,6 +150,16 @@ impl Sandbox {
         self.world(|world| world.log.waiting().count())
     }
 
+    /// Sends only events of these types from now on.
+    pub fn subscribe_webhooks(&self, kinds: &[&'static str]) {
+        self.world(|world| world.log.subscribe(kinds));
+    }
+
+    /// Loses every waiting event for ever, as networks and outages do; gives how many.
+    pub fn lose_webhooks(&self) -> usize {
+        self.world(|world| world.log.lose())
+    }
+
     /// Puts an event that was delivered back into the queue; says whether there is one with this id.
     pub fn send_again(&self, event_id: &str) -> bool {
         self.world(|world| world.log.send_again(event_id))

@@ -26,7 +26,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
     println!("configuration: good");
     if config.stripe.is_none() {
-        println!("note: no connection is configured; set stripe.api_key and stripe.webhook_secrets to receive webhooks");
+        println!(
+            "note: no connection is configured; set stripe.api_key and stripe.webhook_secrets to receive webhooks"
+        );
     }
     Ok(())
 }

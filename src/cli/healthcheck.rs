@@ -15,9 +15,17 @@ pub struct Arguments {
 /// Asks `/readyz`; an error unless it answers 200 within five seconds.
 pub async fn run(given: &Arguments) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(5))
+        .build()?;
     let url = format!("{}/readyz", given.url.trim_end_matches('/'));
-    let status = client.get(&url).send().await.with_context(|| format!("{url} does not answer"))?.status();
+    let status = client
+        .get(&url)
+        .send()
+        .await
+        .with_context(|| format!("{url} does not answer"))?
+        .status();
     anyhow::ensure!(status.is_success(), "{url} answers {status}");
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::app::open_store;
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::domain::role::Role;
-use crate::http::keys::mint;
+use crate::http::keys::{Entropy, mint};
 use crate::store::keys;
 
 /// What can be done with API keys.
@@ -27,7 +27,12 @@ pub enum Command {
 pub async fn run(config: &Config, command: &Command) -> anyhow::Result<()> {
     let Command::Create { role, name } = command;
     let store = open_store(config).await?;
-    let (row, secret) = mint(name, *role, Clock::System.now(), (entropy(), entropy(), entropy()).into());
+    let (row, secret) = mint(
+        name,
+        *role,
+        Clock::System.now(),
+        Entropy([entropy(), entropy(), entropy()]),
+    );
     keys::insert(store.conn(), &row).await?;
     println!("{}", secret.expose_secret());
     eprintln!("This is the only time the key is shown; it is kept as a digest only.");

@@ -12,8 +12,18 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         .await
         .context("database.url: the database cannot be opened")?;
     let pending = store.migrations_pending().await?;
-    store.migrate().await.context("the schema cannot be brought up to date")?;
-    println!("{}", if pending { "the schema was brought up to date" } else { "the schema is up to date" });
+    store
+        .migrate()
+        .await
+        .context("the schema cannot be brought up to date")?;
+    println!(
+        "{}",
+        if pending {
+            "the schema was brought up to date"
+        } else {
+            "the schema is up to date"
+        }
+    );
     store.close().await?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! `recoup openapi`.
 
-use crate::http;
+use crate::http::{openapi, openapi_document};
 
 /// Prints the OpenAPI document.
 pub fn run() -> anyhow::Result<()> {
-    print!("{}", http::openapi_text());
+    print!("{}", openapi::json_text(&openapi_document()));
     Ok(())
 }

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-
 use super::command::LateKind;
 use super::decline::DeclineKind;
 use super::money::Currency;
@@ -235,7 +234,11 @@ fn group(fact: &CaseFact, by: By) -> Option<String> {
         By::DeclineKind => Some(fact.decline_kind.to_string()),
         By::Campaign => Some(format!("{} v{}", fact.campaign.0, fact.campaign.1)),
         By::Connection => Some(fact.connection.clone()),
-        By::Outcome => Some(fact.outcome.map_or("open", |outcome| outcome.status().as_str()).to_owned()),
+        By::Outcome => Some(
+            fact.outcome
+                .map_or("open", |outcome| outcome.status().as_str())
+                .to_owned(),
+        ),
     }
 }
 
@@ -292,7 +295,10 @@ impl Tally {
             open: tally.open,
             closed: tally.closed,
             recovered_by: whole(tally.recovered_by, RecoveredBy::ALL.iter().map(|by| by.as_str())),
-            exhausted_then: whole(tally.exhausted_then, ExhaustedThen::ALL.iter().map(|then| then.as_str())),
+            exhausted_then: whole(
+                tally.exhausted_then,
+                ExhaustedThen::ALL.iter().map(|then| then.as_str()),
+            ),
             stopped_why: whole(tally.stopped_why, StoppedWhy::ALL.iter().map(|why| why.as_str())),
             late_recoveries: tally.late_recoveries,
             reversals: tally.reversals,

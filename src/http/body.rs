@@ -83,9 +83,7 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Pro
             ),
             serde_json::error::Category::Io
             | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof => {
-                Problem::bad_request("bad_json", "the body is not JSON")
-            }
+            | serde_json::error::Category::Eof => Problem::bad_request("bad_json", "the body is not JSON"),
         };
         what
     })

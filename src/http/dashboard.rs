@@ -122,8 +122,13 @@ fn page(status: StatusCode, template: &str, visitor: Option<&Caller>, context: &
         }
     });
     let whole = context! { visitor, ..context.clone() };
-    match show::PAGES.get_template(template).and_then(|template| template.render(whole)) {
-        Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
+    match show::PAGES
+        .get_template(template)
+        .and_then(|template| template.render(whole))
+    {
+        Ok(html) => HttpResponse::build(status)
+            .content_type("text/html; charset=utf-8")
+            .body(html),
         Err(error) => {
             tracing::error!(%error, template, "a page could not be made");
             HttpResponse::InternalServerError()

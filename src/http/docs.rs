@@ -18,7 +18,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// The files name each other relative to the folder.
 #[get("/docs")]
 async fn entry() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish()
+    HttpResponse::PermanentRedirect()
+        .insert_header((LOCATION, "/docs/"))
+        .finish()
 }
 
 #[get("/docs/{file:.*}")]

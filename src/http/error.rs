@@ -51,11 +51,7 @@ pub struct ProblemBody<'a> {
 
 impl Problem {
     /// A problem with a status, a stable code and a sentence.
-    pub fn new(
-        status: StatusCode,
-        code: impl Into<Cow<'static, str>>,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             code: code.into(),
@@ -187,7 +183,11 @@ impl From<StoreError> for Problem {
             return Self::database_away();
         }
         if matches!(error, StoreError::Conflict(_)) {
-            return Self::new(StatusCode::CONFLICT, "conflict", "another request changed the same thing");
+            return Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "another request changed the same thing",
+            );
         }
         tracing::error!(%error, "a request failed");
         Self::internal()

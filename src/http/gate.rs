@@ -52,7 +52,8 @@ pub(super) async fn gate(mut request: ServiceRequest, next: Next<BoxBody>) -> Re
     let response = sealed(response, &trace);
     let seconds = began.elapsed().as_secs_f64();
     let class = status_class(response.status());
-    metrics::histogram!(metric::HTTP_REQUEST, "method" => method_label(&trace.method), "status" => class).record(seconds);
+    metrics::histogram!(metric::HTTP_REQUEST, "method" => method_label(&trace.method), "status" => class)
+        .record(seconds);
     Ok(response)
 }
 
@@ -67,7 +68,11 @@ async fn admit(state: &HttpState, request: &mut ServiceRequest) -> Result<Option
     }
     let caller = auth::authenticate(state, request.headers()).await?;
     let Some(needed) = rules::needed(request.method(), &pattern) else {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "nobody may use this route"));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "nobody may use this route",
+        ));
     };
     caller.require(needed)?;
     let key = if request.method() == Method::POST {
@@ -130,9 +135,13 @@ fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let plain = |text: &&str| {
         (1..=REQUEST_ID_CHARS_MAX).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    given.filter(plain).map_or_else(|| format!("req_{:032x}", clock::entropy()), str::to_owned)
+    given
+        .filter(plain)
+        .map_or_else(|| format!("req_{:032x}", clock::entropy()), str::to_owned)
 }
 
 fn status_class(status: StatusCode) -> &'static str {

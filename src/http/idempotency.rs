@@ -56,7 +56,12 @@ impl Key {
             key_id: caller.key_id.clone().into(),
             text: text.to_owned(),
             route: path.to_owned(),
-            request_hash: Sha256::new().chain_update(path).chain_update([0]).chain_update(body).finalize().into(),
+            request_hash: Sha256::new()
+                .chain_update(path)
+                .chain_update([0])
+                .chain_update(body)
+                .finalize()
+                .into(),
         }))
     }
 }
@@ -64,7 +69,15 @@ impl Key {
 /// Takes the key, or says how its first request went.
 pub(super) async fn begin(state: &HttpState, key: &Key) -> Result<Start, Problem> {
     let now = state.engine.clock().now();
-    let begun = kept::begin(state.engine.store(), &key.key_id, &key.text, &key.route, &key.request_hash, now).await?;
+    let begun = kept::begin(
+        state.engine.store(),
+        &key.key_id,
+        &key.text,
+        &key.route,
+        &key.request_hash,
+        now,
+    )
+    .await?;
     match begun {
         kept::Begun::Fresh => Ok(Start::Fresh),
         kept::Begun::InFlight => Err(Problem::new(
@@ -83,7 +96,11 @@ pub(super) async fn begin(state: &HttpState, key: &Key) -> Result<Start, Problem
 
 fn replay(status: u16, body: Vec<u8>) -> HttpResponse {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    let kind = if status.is_client_error() { PROBLEM_JSON } else { "application/json" };
+    let kind = if status.is_client_error() {
+        PROBLEM_JSON
+    } else {
+        "application/json"
+    };
     HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, kind))
         .insert_header((REPLAYED, "true"))

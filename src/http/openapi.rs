@@ -28,7 +28,9 @@ impl Routes {
             let methods = operations(item).map(|(method, _)| verb(&method)).collect();
             (path.clone(), methods)
         });
-        let pages = dashboard::ROUTES.iter().map(|(path, methods)| ((*path).to_owned(), methods.to_vec()));
+        let pages = dashboard::ROUTES
+            .iter()
+            .map(|(path, methods)| ((*path).to_owned(), methods.to_vec()));
         let docs = docs::ROUTES.iter().map(|path| ((*path).to_owned(), vec!["GET"]));
         Self {
             methods: documented.chain(pages).chain(docs).collect(),
@@ -61,12 +63,21 @@ pub fn json_text(document: &OpenApi) -> String {
 pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     document.info = InfoBuilder::new()
         .title("Recoup")
-        .description(Some("Dunning and payment recovery. Times are RFC 3339 in UTC, money is in minor units."))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .description(Some(
+            "Dunning and payment recovery. Times are RFC 3339 in UTC, money is in minor units.",
+        ))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
+        ))
         .version("1")
         .build();
     let mut components = document.components.take().unwrap_or_default();
-    components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    components
+        .schemas
+        .insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An API key: `Authorization: Bearer rcp_...`."))
@@ -102,8 +113,14 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     }
     if under_key && posts {
         problems.extend([
-            ("409", "Refused in this state, or the first request under the Idempotency-Key runs; `code` says which."),
-            ("422", "A field does not fit, or the Idempotency-Key was used for another request."),
+            (
+                "409",
+                "Refused in this state, or the first request under the Idempotency-Key runs; `code` says which.",
+            ),
+            (
+                "422",
+                "A field does not fit, or the Idempotency-Key was used for another request.",
+            ),
         ]);
         add_idempotency_key(operation);
     }
@@ -123,17 +140,23 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     }
     for (status, description) in problems {
         let known = &mut operation.responses.responses;
-        known.entry(status.to_owned()).or_insert_with(|| problem(status, description));
+        known
+            .entry(status.to_owned())
+            .or_insert_with(|| problem(status, description));
     }
 }
 
 fn problem(status: &str, description: &str) -> RefOr<utoipa::openapi::Response> {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
     let header = |text: &str| {
         let schema = ObjectBuilder::new().schema_type(Type::String).build();
         HeaderBuilder::new().schema(Some(schema)).description(Some(text)).build()
     };
-    let response = ResponseBuilder::new().description(description).content(PROBLEM_JSON, content);
+    let response = ResponseBuilder::new()
+        .description(description)
+        .content(PROBLEM_JSON, content);
     let response = match status {
         "401" => response.header("WWW-Authenticate", header("How to authenticate.")),
         "405" => response.header("Allow", header("The methods of the route.")),
@@ -154,7 +177,9 @@ fn add_idempotency_key(operation: &mut Operation) {
         .name("Idempotency-Key")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some("The same request under the same key is carried out once and answered alike."))
+        .description(Some(
+            "The same request under the same key is carried out once and answered alike.",
+        ))
         .schema(Some(text))
         .build();
     operation.parameters.get_or_insert_default().push(RefOr::T(header));
@@ -162,12 +187,14 @@ fn add_idempotency_key(operation: &mut Operation) {
 
 fn operations(item: &PathItem) -> impl Iterator<Item = (HttpMethod, &Operation)> {
     let both = [(HttpMethod::Get, &item.get), (HttpMethod::Post, &item.post)];
-    both.into_iter().filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
+    both.into_iter()
+        .filter_map(|(method, operation)| operation.as_ref().map(|operation| (method, operation)))
 }
 
 fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
     let both = [(HttpMethod::Get, &mut item.get), (HttpMethod::Post, &mut item.post)];
-    both.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+    both.into_iter()
+        .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }
 
 fn verb(method: &HttpMethod) -> &'static str {

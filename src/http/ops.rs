@@ -23,7 +23,11 @@ pub struct Health {
 }
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(healthz).service(readyz).service(metrics_text).service(document);
+    config
+        .service(healthz)
+        .service(readyz)
+        .service(metrics_text)
+        .service(document);
 }
 
 /// Says that the process lives.
@@ -72,5 +76,7 @@ async fn metrics_text(state: web::Data<HttpState>) -> HttpResponse {
 #[utoipa::path(tag = "operations", responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value)))]
 #[get("/openapi.json")]
 async fn document(state: web::Data<HttpState>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(state.routes.document_json.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(state.routes.document_json.clone())
 }

@@ -35,7 +35,10 @@ impl Window {
     pub fn of(limit: Option<u64>, cursor: Option<&str>) -> Result<Self, Problem> {
         let limit = limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Problem::bad_request("bad_query", format!("limit must be 1 to {LIMIT_MAX}")));
+            return Err(Problem::bad_request(
+                "bad_query",
+                format!("limit must be 1 to {LIMIT_MAX}"),
+            ));
         }
         let after = cursor.map(decode_cursor).transpose()?;
         Ok(Self { limit, after })
@@ -134,7 +137,11 @@ mod tests {
             assert_eq!(Window::of(Some(limit), None).unwrap_err().code, "bad_query");
         }
         for cursor in ["", "x", "00", "ff", &"61".repeat(300)] {
-            assert_eq!(Window::of(None, Some(cursor)).unwrap_err().code, "bad_cursor", "{cursor}");
+            assert_eq!(
+                Window::of(None, Some(cursor)).unwrap_err().code,
+                "bad_cursor",
+                "{cursor}"
+            );
         }
     }
 }

@@ -58,14 +58,19 @@ async fn receive(
         .ok_or_else(|| Problem::not_found("there is no such connection"))?;
     let body = body::read(request.headers(), &mut payload.into_inner(), BODY_BYTES_MAX).await?;
     let now = state.engine.clock().now();
-    let signature = request.headers().get(SIGNATURE).map(|value| value.to_str().unwrap_or_default());
+    let signature = request
+        .headers()
+        .get(SIGNATURE)
+        .map(|value| value.to_str().unwrap_or_default());
     if let Err(bad) = connection.provider.verify(signature, &body, now) {
         return Err(refuse(&connection.name, bad));
     }
     let event = read_event(connection, &body, now);
     let malformed = event.status == InboxStatus::Dead;
     let stored = tokio::time::timeout(STORE_TIMEOUT, inbox::insert(state.engine.store(), &event)).await;
-    let inserted = stored.map_err(|_| Problem::database_away()).and_then(|stored| stored.map_err(Problem::from));
+    let inserted = stored
+        .map_err(|_| Problem::database_away())
+        .and_then(|stored| stored.map_err(Problem::from));
     let inserted = inserted.inspect_err(|_| count("unavailable"))?;
     let status = match inserted {
         inbox::Received::Accepted => "accepted",
@@ -94,7 +99,9 @@ fn count(result: &'static str) {
 /// again could not help, and a person should see it.
 fn read_event(connection: &Connection, body: &[u8], now: Timestamp) -> NewInbox {
     let read = connection.provider.normalize(body);
-    let usable = read.as_ref().is_ok_and(|event| page::is_plain(&event.event_id) && page::is_plain(&event.kind));
+    let usable = read
+        .as_ref()
+        .is_ok_and(|event| page::is_plain(&event.event_id) && page::is_plain(&event.kind));
     let id = InboxId::new(now.as_millisecond(), clock::entropy());
     let row = |event_id: String, kind: String, status, reason| NewInbox {
         id,

@@ -75,9 +75,11 @@ pub struct Log {
     events: Vec<Event>,
     /// Indices of the events that no endpoint has taken yet, oldest first.
     waiting: Vec<usize>,
+    /// The types that the endpoint is subscribed to.
+    sent: Vec<&'static str>,
 }
 
-/// What the sandbox's webhook endpoint is subscribed to. The log holds more than is sent.
+/// What the sandbox's webhook endpoint is subscribed to at the start. The log holds more than is sent.
 pub const SENT: [&str; 17] = [
     "charge.dispute.created",
     "charge.failed",
@@ -104,6 +106,7 @@ impl Log {
             shape,
             events: Vec::new(),
             waiting: Vec::new(),
+            sent: SENT.to_vec(),
         }
     }
 
@@ -116,7 +119,7 @@ impl Log {
     }
 
     pub(super) fn push(&mut self, event: Event) {
-        if SENT.contains(&event.kind) {
+        if self.sent.contains(&event.kind) {
             self.waiting.push(self.events.len());
         }
         self.events.push(event);
@@ -129,6 +132,16 @@ impl Log {
 
     pub(super) fn delivered(&mut self, index: usize) {
         self.waiting.retain(|waiting| *waiting != index);
+    }
+
+    /// Sends only these types from now on; what waits goes on waiting.
+    pub(super) fn subscribe(&mut self, kinds: &[&'static str]) {
+        self.sent = kinds.to_vec();
+    }
+
+    /// Forgets what waits, and says how many those were.
+    pub(super) fn lose(&mut self) -> usize {
+        std::mem::take(&mut self.waiting).len()
     }
 
     /// Puts an event that was delivered back into the queue; says whether it exists.

@@ -10,6 +10,7 @@ mod mail;
 mod readme;
 mod sandbox;
 mod store;
+mod stories;
 mod stripe;
 mod support;
 mod tidy;

@@ -1,5 +1,6 @@
 //! The sandbox provider: what it answers, what it sends, what it keeps in its books.
 
+mod adapter;
 mod api;
 mod events;
 mod faults;

@@ -28,16 +28,18 @@ fn facts() -> impl Strategy<Value = CaseFact> {
         1_u32..3,
         late,
     )
-        .prop_map(|(second, amount_minor, currency, outcome, decline_kind, version, late)| CaseFact {
-            opened_at: Timestamp::from_second(second).unwrap(),
-            amount_minor,
-            currency: currency.parse().unwrap(),
-            outcome,
-            decline_kind,
-            campaign: ("default".to_owned(), version),
-            connection: "stripe".to_owned(),
-            late,
-        })
+        .prop_map(
+            |(second, amount_minor, currency, outcome, decline_kind, version, late)| CaseFact {
+                opened_at: Timestamp::from_second(second).unwrap(),
+                amount_minor,
+                currency: currency.parse().unwrap(),
+                outcome,
+                decline_kind,
+                campaign: ("default".to_owned(), version),
+                connection: "stripe".to_owned(),
+                late,
+            },
+        )
 }
 
 /// The name of a cohort by another way than the report's.
@@ -92,7 +94,9 @@ fn check_row(row: &Row, mine: &[&CaseFact]) {
     }
     let late = |kinds: &[LateKind]| -> i64 {
         let all = mine.iter().flat_map(|fact| &fact.late);
-        all.filter(|(kind, _)| kinds.contains(kind)).map(|(_, minor)| minor).sum()
+        all.filter(|(kind, _)| kinds.contains(kind))
+            .map(|(_, minor)| minor)
+            .sum()
     };
     assert_eq!(row.late_recoveries.amount_minor, late(&[LateKind::LateRecovery]));
     assert_eq!(row.reversals.amount_minor, late(&[LateKind::Refund, LateKind::Dispute]));
@@ -136,9 +140,18 @@ fn a_cohort_begins_in_the_stated_zone() {
     let berlin = TimeZone::get("Europe/Berlin").unwrap();
     assert_eq!(Cohort::Month.label(at, &TimeZone::UTC), "2026-02");
     assert_eq!(Cohort::Month.label(at, &berlin), "2026-03");
-    assert_eq!(Cohort::Week.label("2027-01-01T00:00:00Z".parse().unwrap(), &TimeZone::UTC), "2026-W53");
-    assert_eq!(Cohort::Week.first_day(jiff::civil::date(2027, 1, 1)), jiff::civil::date(2026, 12, 28));
-    assert_eq!(Cohort::Month.first_day(jiff::civil::date(2026, 3, 31)), jiff::civil::date(2026, 3, 1));
+    assert_eq!(
+        Cohort::Week.label("2027-01-01T00:00:00Z".parse().unwrap(), &TimeZone::UTC),
+        "2026-W53"
+    );
+    assert_eq!(
+        Cohort::Week.first_day(jiff::civil::date(2027, 1, 1)),
+        jiff::civil::date(2026, 12, 28)
+    );
+    assert_eq!(
+        Cohort::Month.first_day(jiff::civil::date(2026, 3, 31)),
+        jiff::civil::date(2026, 3, 1)
+    );
 }
 
 #[test]

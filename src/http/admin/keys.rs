@@ -12,7 +12,10 @@ mod list;
 mod revoke;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    config.service(list::list).service(create::create).service(revoke::revoke);
+    config
+        .service(list::list)
+        .service(create::create)
+        .service(revoke::revoke);
 }
 
 /// An API key without its secret.

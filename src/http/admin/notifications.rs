@@ -38,6 +38,10 @@ pub(super) async fn list(
     let after = window.after.clone().map(Into::into);
     let conn = state.engine.store().conn();
     let rows = notifications::list(conn, case_id.as_ref(), after.as_ref(), window.rows()).await?;
-    let page = window.page(rows, |row| row.id.as_str(), |row| NotificationJson::of(row, caller.role));
+    let page = window.page(
+        rows,
+        |row| row.id.as_str(),
+        |row| NotificationJson::of(row, caller.role),
+    );
     Ok(HttpResponse::Ok().json(page))
 }

@@ -9,8 +9,8 @@ use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::store::reports;
 
-mod table;
 pub(in crate::http) mod recovery;
+mod table;
 
 /// What the report needs to know of the cases opened from `from` on and before `to`.
 pub(in crate::http) async fn facts(
@@ -22,7 +22,9 @@ pub(in crate::http) async fn facts(
     let rows = reports::recovery_rows(conn, from, to).await?;
     let mut late = HashMap::<_, Vec<_>>::new();
     for row in reports::late_rows(conn, from, to).await? {
-        late.entry(row.case_id).or_default().push((row.kind, row.amount.amount_minor));
+        late.entry(row.case_id)
+            .or_default()
+            .push((row.kind, row.amount.amount_minor));
     }
     let facts = rows.into_iter().filter(|row| row.reversal_of.is_none());
     let facts = facts.map(|row| CaseFact {

@@ -51,14 +51,14 @@ pub(super) async fn get(state: web::Data<HttpState>) -> Result<HttpResponse, Pro
 /// Moves the test clock forward and does all work that is due up to then, in order, calls and mails included.
 #[utoipa::path(tag = "test clock", request_body = AdvanceBody, responses((status = 200, description = "All work due up to then is done.", body = AdvanceDone)))]
 #[post("/v1/test-clock/advance")]
-pub(super) async fn advance(
-    state: web::Data<HttpState>,
-    body: JsonBody<AdvanceBody>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn advance(state: web::Data<HttpState>, body: JsonBody<AdvanceBody>) -> Result<HttpResponse, Problem> {
     check_mode(&state)?;
     let to = wire::instant("to", &body.0.to)?;
     if to.as_second() > LATEST_SECS || to < Timestamp::UNIX_EPOCH {
-        return Err(unprocessable("bad_field", "to must lie between the years 1970 and 9000".to_owned()));
+        return Err(unprocessable(
+            "bad_field",
+            "to must lie between the years 1970 and 9000".to_owned(),
+        ));
     }
     match state.engine.advance(to).await {
         Ok(done) => Ok(HttpResponse::Ok().json(AdvanceDone {
@@ -72,7 +72,11 @@ pub(super) async fn advance(
 }
 
 fn check_mode(state: &HttpState) -> Result<(), Problem> {
-    if state.engine.clock().is_test() { Ok(()) } else { Err(not_there()) }
+    if state.engine.clock().is_test() {
+        Ok(())
+    } else {
+        Err(not_there())
+    }
 }
 
 fn not_there() -> Problem {

@@ -77,9 +77,15 @@ pub(super) fn svg(months: &[Month]) -> String {
     for percent in [0, 25, 50, 75, 100] {
         let y = height_of(percent * 100);
         let right = WIDTH - 4;
-        put(&mut svg, format_args!("<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>"));
+        put(
+            &mut svg,
+            format_args!("<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\"/>"),
+        );
         let (x, below) = (LEFT - 8, y + 4);
-        put(&mut svg, format_args!("<text class=\"axis\" x=\"{x}\" y=\"{below}\" text-anchor=\"end\">{percent}%</text>"));
+        put(
+            &mut svg,
+            format_args!("<text class=\"axis\" x=\"{x}\" y=\"{below}\" text-anchor=\"end\">{percent}%</text>"),
+        );
     }
     let slot = (WIDTH - LEFT - 4) / months.len().max(1);
     for (index, month) in months.iter().enumerate() {
@@ -92,26 +98,58 @@ pub(super) fn svg(months: &[Month]) -> String {
 fn draw_month(svg: &mut String, month: &Month, x: usize, slot: usize) {
     let mature = month.closed == month.cases;
     let class = if mature { "month" } else { "month young" };
-    let percent = |rate: &Option<Rate>| rate.as_ref().map_or_else(|| "–".to_owned(), |rate| format!("{}%", rate.percent));
-    put(svg, format_args!("<g class=\"{class}\"><title>{}: {} cases, ", month.label, month.cases));
-    put(svg, format_args!("recovered {} of all, {} of closed, ", percent(&month.of_all), percent(&month.of_closed)));
+    let percent = |rate: &Option<Rate>| {
+        rate.as_ref()
+            .map_or_else(|| "–".to_owned(), |rate| format!("{}%", rate.percent))
+    };
+    put(
+        svg,
+        format_args!("<g class=\"{class}\"><title>{}: {} cases, ", month.label, month.cases),
+    );
+    put(
+        svg,
+        format_args!(
+            "recovered {} of all, {} of closed, ",
+            percent(&month.of_all),
+            percent(&month.of_closed)
+        ),
+    );
     put(svg, format_args!("{} closed</title>", percent(&month.maturity)));
     let bar = (slot * 3 / 10).clamp(4, 26);
     let middle = x + slot / 2;
-    for (kind, rate, left) in [("all", &month.of_all, middle - bar - 1), ("closed", &month.of_closed, middle + 1)] {
+    for (kind, rate, left) in [
+        ("all", &month.of_all, middle - bar - 1),
+        ("closed", &month.of_closed, middle + 1),
+    ] {
         let Some(rate) = rate else { continue };
         let y = height_of(rate.parts_per_10k);
         let height = (BOTTOM - y).max(1);
         let top = BOTTOM - height;
-        put(svg, format_args!("<rect class=\"bar {kind}\" x=\"{left}\" y=\"{top}\" width=\"{bar}\" height=\"{height}\" rx=\"2\"/>"));
+        put(
+            svg,
+            format_args!(
+                "<rect class=\"bar {kind}\" x=\"{left}\" y=\"{top}\" width=\"{bar}\" height=\"{height}\" rx=\"2\"/>"
+            ),
+        );
         if slot >= 44 {
             let (centre, above) = (left + bar / 2, top - 5);
             let whole = (rate.parts_per_10k + 50) / 100;
-            put(svg, format_args!("<text class=\"value\" x=\"{centre}\" y=\"{above}\" text-anchor=\"middle\">{whole}</text>"));
+            put(
+                svg,
+                format_args!(
+                    "<text class=\"value\" x=\"{centre}\" y=\"{above}\" text-anchor=\"middle\">{whole}</text>"
+                ),
+            );
         }
     }
     let below = BOTTOM + 18;
-    put(svg, format_args!("<text class=\"axis\" x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text></g>", month.label));
+    put(
+        svg,
+        format_args!(
+            "<text class=\"axis\" x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text></g>",
+            month.label
+        ),
+    );
 }
 
 /// The vertical place of a share in parts of ten thousand.

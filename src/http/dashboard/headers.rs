@@ -41,5 +41,8 @@ pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str) {
     set(CACHE_CONTROL, "no-store");
     set(CROSS_ORIGIN_OPENER_POLICY, "same-origin");
     set(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin");
-    set(PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=(), payment=()");
+    set(
+        PERMISSIONS_POLICY,
+        "camera=(), geolocation=(), microphone=(), payment=()",
+    );
 }

@@ -9,7 +9,10 @@ use crate::http::{HttpState, auth};
 
 #[get("/dashboard/login")]
 pub(super) async fn form(state: web::Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, Stop> {
-    if session::logged_in(&state, &request).await?.is_some_and(|visitor| visitor.key_id != session::DEMO) {
+    if session::logged_in(&state, &request)
+        .await?
+        .is_some_and(|visitor| visitor.key_id != session::DEMO)
+    {
         return Ok(to("/dashboard"));
     }
     Ok(page(StatusCode::OK, "login.html", None, &context! { wrong => false }))
@@ -26,11 +29,18 @@ pub(super) async fn login(
     let key = fields.get("key").map_or("", |key| key.trim());
     let Some(caller) = auth::caller_of(&state, key).await? else {
         tracing::warn!("a login at the dashboard was refused");
-        return Ok(page(StatusCode::UNAUTHORIZED, "login.html", None, &context! { wrong => true }));
+        return Ok(page(
+            StatusCode::UNAUTHORIZED,
+            "login.html",
+            None,
+            &context! { wrong => true },
+        ));
     };
     let mut response = to("/dashboard");
     let cookie = session::begin(&state, &caller);
-    response.add_cookie(&cookie).map_err(|_| crate::http::error::Problem::internal())?;
+    response
+        .add_cookie(&cookie)
+        .map_err(|_| crate::http::error::Problem::internal())?;
     Ok(response)
 }
 
@@ -39,6 +49,8 @@ pub(super) async fn logout(state: web::Data<HttpState>, request: HttpRequest) ->
     session::check_origin(&state, &request)?;
     let mut response = to("/dashboard/login");
     let cookie = session::end(&state, &request);
-    response.add_cookie(&cookie).map_err(|_| crate::http::error::Problem::internal())?;
+    response
+        .add_cookie(&cookie)
+        .map_err(|_| crate::http::error::Problem::internal())?;
     Ok(response)
 }

@@ -112,5 +112,9 @@ async fn dead_events(state: &HttpState, visitor: &Caller) -> Result<u64, Problem
         return Ok(0);
     }
     let counts = inbox::counts(state.engine.store().conn()).await?;
-    Ok(counts.into_iter().filter(|(status, _)| *status == InboxStatus::Dead).map(|(_, count)| count).sum())
+    Ok(counts
+        .into_iter()
+        .filter(|(status, _)| *status == InboxStatus::Dead)
+        .map(|(_, count)| count)
+        .sum())
 }

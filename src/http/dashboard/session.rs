@@ -45,12 +45,17 @@ impl Sessions {
         let mut sessions = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| session.ends_at > now);
         if sessions.len() >= SESSIONS_MAX {
-            let first = sessions.iter().min_by_key(|(_, session)| session.ends_at).map(|(digest, _)| *digest);
+            let first = sessions
+                .iter()
+                .min_by_key(|(_, session)| session.ends_at)
+                .map(|(digest, _)| *digest);
             first.and_then(|digest| sessions.remove(&digest));
         }
         let session = Session {
             key_id: key_id.to_owned(),
-            ends_at: now.saturating_add(SignedDuration::from_hours(HOURS)).unwrap_or(Timestamp::MAX),
+            ends_at: now
+                .saturating_add(SignedDuration::from_hours(HOURS))
+                .unwrap_or(Timestamp::MAX),
         };
         sessions.insert(keys::digest(text.as_bytes()), session);
         text
@@ -145,7 +150,11 @@ fn is_our_origin(state: &HttpState, request: &HttpRequest, origin: &str) -> bool
 /// at this machine out.
 fn is_local(request: &HttpRequest) -> bool {
     let from_here = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
-    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let name = name.trim_start_matches('[').trim_end_matches(']');
     let for_here = name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

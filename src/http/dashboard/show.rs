@@ -36,7 +36,9 @@ fn environment() -> Environment<'static> {
     environment.add_filter("day", day);
     environment.add_filter("words", words);
     for (name, source) in TEMPLATES {
-        environment.add_template(name, source).expect("a test reads every template");
+        environment
+            .add_template(name, source)
+            .expect("a test reads every template");
     }
     environment
 }
@@ -49,7 +51,11 @@ pub(super) fn money(amount_minor: i64, currency: &str) -> String {
     let sign = if amount_minor < 0 { "−" } else { "" };
     let whole = grouped(size / unit);
     let width = usize::try_from(decimals).expect("a currency has at most three decimals");
-    let fraction = if decimals == 0 { String::new() } else { format!(".{:0width$}", size % unit) };
+    let fraction = if decimals == 0 {
+        String::new()
+    } else {
+        format!(".{:0width$}", size % unit)
+    };
     format!("{sign}{whole}{fraction} {currency}")
 }
 

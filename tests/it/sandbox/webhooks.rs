@@ -117,6 +117,13 @@ async fn refused_events_wait_and_taken_ones_can_be_sent_again() {
     let first = endpoint.ids()[0].clone();
     assert!(stage.sandbox.send_again(&first) && !stage.sandbox.send_again("evt_none"));
     assert_eq!(stage.sandbox.pending_webhooks(), 1);
+    assert_eq!(
+        (stage.sandbox.lose_webhooks(), stage.sandbox.pending_webhooks()),
+        (1, 0)
+    );
+    stage.sandbox.subscribe_webhooks(&["invoice.payment_failed"]);
+    stage.open("do_not_honor");
+    assert_eq!(stage.sandbox.pending_webhooks(), 1);
 }
 
 #[tokio::test]

@@ -44,9 +44,11 @@ where
 #[test]
 fn eight_workers_never_get_the_same_case() {
     each_database(async |store| {
+        let tx = store.begin().await.unwrap();
         for number in 1..=ROWS {
-            open(&store, &case(number)).await.unwrap();
+            cases::insert(&tx, &case(number), now()).await.unwrap();
         }
+        tx.commit().await.unwrap();
         race(&store, async |store: Store, owner: String| {
             let claims = cases::claim_due(&store, now(), BATCH, LEASE_SECS, &owner).await?;
             assert!(claims.len() <= 3);
@@ -104,7 +106,10 @@ fn only_open_cases_that_are_due_are_claimed_most_overdue_first() {
             case.timers.charge_at = Some(in_secs(secs));
             open(&store, &case).await.unwrap();
         }
-        assert_eq!(cases::next_due(&store).await.unwrap(), Some(in_secs(10)));
+        let next_due = async |after| cases::next_due(&store, after).await.unwrap();
+        assert_eq!(next_due(now()).await, Some(in_secs(10)));
+        assert_eq!(next_due(in_secs(10)).await, Some(in_secs(20)));
+        assert_eq!(next_due(in_secs(31)).await, None);
         assert_eq!(cases::claim_due(&store, now(), 9, LEASE_SECS, "a").await.unwrap(), []);
         let due = cases::claim_due(&store, in_secs(30), 9, LEASE_SECS, "a").await.unwrap();
         assert_eq!(
@@ -112,18 +117,14 @@ fn only_open_cases_that_are_due_are_claimed_most_overdue_first() {
             [&case_id(3), &case_id(2)]
         );
         assert_eq!(due.iter().map(|claim| claim.fence).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!(
-            cases::next_due(&store).await.unwrap(),
-            Some(in_secs(10)),
-            "leases do not count"
-        );
+        assert_eq!(next_due(now()).await, Some(in_secs(10)), "leases do not count");
     });
 }
 
 #[test]
 fn a_lease_ends_by_release_or_by_time_and_an_old_claim_frees_nothing() {
     each_database(async |store| {
-        assert_eq!(cases::next_due(&store).await.unwrap(), None);
+        assert_eq!(cases::next_due(&store, now()).await.unwrap(), None);
         open(&store, &case(1)).await.unwrap();
         let id = case_id(1);
         let first = cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap().unwrap();

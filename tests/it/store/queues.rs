@@ -64,7 +64,7 @@ fn an_event_is_deferred_dies_and_runs_again() {
                 .await
                 .unwrap()
         );
-        assert_eq!(cases::next_due(&store).await.unwrap(), Some(in_secs(10)));
+        assert_eq!(cases::next_due(&store, now()).await.unwrap(), Some(in_secs(10)));
         assert_eq!(inbox::claim(&store, in_secs(9), 9, 60, "a").await.unwrap(), []);
         let again = inbox::claim(&store, in_secs(10), 9, 60, "a").await.unwrap();
         assert_eq!((again[0].tries, again[0].reason.as_deref()), (1, Some("provider away")));
@@ -80,7 +80,7 @@ fn an_event_is_deferred_dies_and_runs_again() {
                 .unwrap()
         );
         assert!(!inbox::defer(store.conn(), id, in_secs(99), "late").await.unwrap());
-        assert_eq!(cases::next_due(&store).await.unwrap(), None);
+        assert_eq!(cases::next_due(&store, now()).await.unwrap(), None);
         let dead = inbox::list(store.conn(), Some(InboxStatus::Dead), None, 9)
             .await
             .unwrap();

@@ -45,7 +45,11 @@ pub(super) async fn rerun(
     let row = inbox::find(store.conn(), &id).await?;
     let row = row.ok_or_else(|| Problem::not_found("there is no such event"))?;
     if !revived {
-        return Err(Problem::new(StatusCode::CONFLICT, "not_dead", "only a dead event can be tried again"));
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "not_dead",
+            "only a dead event can be tried again",
+        ));
     }
     state.engine.nudge();
     Ok(HttpResponse::Ok().json(InboxJson::from(&row)))

@@ -62,14 +62,14 @@ pub(super) async fn create(
     let tx = state.engine.store().begin().await?;
     store::keys::insert(tx.conn(), &row).await?;
     let entry = AuditRow {
-            id: AuditId::new(now.as_millisecond(), clock::entropy()),
-            at: now,
-            actor: caller.name.clone(),
-            action: "keys.create".to_owned(),
-            object: row.id.to_string(),
-            comment: None,
-        };
-        store::audit::append(&tx, &entry).await?;
+        id: AuditId::new(now.as_millisecond(), clock::entropy()),
+        at: now,
+        actor: caller.name.clone(),
+        action: "keys.create".to_owned(),
+        object: row.id.to_string(),
+        comment: None,
+    };
+    store::audit::append(&tx, &entry).await?;
     tx.commit().await?;
     let without = CreatedKey {
         about: KeyJson::from(&row),

@@ -134,7 +134,11 @@ fn span(query: &RecoveryQuery, zone: &TimeZone, now: Timestamp) -> Result<(Times
 
 /// The first instant of the month that lies `months` before the month of `at`.
 pub(in crate::http) fn months_before(at: Timestamp, months: i64, zone: &TimeZone) -> Result<Timestamp, Problem> {
-    let day = zone.to_datetime(at).date().first_of_month().saturating_sub(months.months());
+    let day = zone
+        .to_datetime(at)
+        .date()
+        .first_of_month()
+        .saturating_sub(months.months());
     day_begins(day, zone)
 }
 
@@ -144,7 +148,11 @@ fn moment(name: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Problem>
         return Ok(instant);
     }
     let day: Option<Date> = (text.len() == 10).then(|| text.parse().ok()).flatten();
-    let day = day.ok_or_else(|| bad_owned(format!("{name} must be a day such as 2026-03-01, or an RFC 3339 instant")))?;
+    let day = day.ok_or_else(|| {
+        bad_owned(format!(
+            "{name} must be a day such as 2026-03-01, or an RFC 3339 instant"
+        ))
+    })?;
     day_begins(day, zone)
 }
 
@@ -155,7 +163,9 @@ fn day_begins(day: Date, zone: &TimeZone) -> Result<Timestamp, Problem> {
 
 fn wants_csv(accept: &Accept) -> bool {
     let ranked = accept.ranked();
-    let first = ranked.iter().find(|kind| ["text/csv", "application/json", "*/*"].contains(&kind.essence_str()));
+    let first = ranked
+        .iter()
+        .find(|kind| ["text/csv", "application/json", "*/*"].contains(&kind.essence_str()));
     first.is_some_and(|kind| kind.essence_str() == "text/csv")
 }
 

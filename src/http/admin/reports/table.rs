@@ -54,7 +54,10 @@ fn columns(row: &Row, cut: &Cut, from: Timestamp, to: Timestamp) -> Vec<(String,
     put("recovered_cases_percent_of_all", percent(&row.rates.cases_of_all));
     put("recovered_cases_percent_of_closed", percent(&row.rates.cases_of_closed));
     put("recovered_amount_percent_of_all", percent(&row.rates.amount_of_all));
-    put("recovered_amount_percent_of_closed", percent(&row.rates.amount_of_closed));
+    put(
+        "recovered_amount_percent_of_closed",
+        percent(&row.rates.amount_of_closed),
+    );
     put("maturity_percent", percent(&row.maturity));
     columns
 }
@@ -96,9 +99,16 @@ mod tests {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let headers = reader.headers().unwrap().clone();
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-        let cell = |name: &str| rows[0].get(headers.iter().position(|have| have == name).unwrap()).unwrap();
+        let cell = |name: &str| {
+            rows[0]
+                .get(headers.iter().position(|have| have == name).unwrap())
+                .unwrap()
+        };
         assert_eq!(cell("group"), "'=HYPERLINK(\"http://x\") v1");
-        assert_eq!((cell("open_amount_minor"), cell("recovered_cases_percent_of_all")), ("1999", "0.00"));
+        assert_eq!(
+            (cell("open_amount_minor"), cell("recovered_cases_percent_of_all")),
+            ("1999", "0.00")
+        );
         for start in ["+1", "-1", "@a", "\tx", "\rx"] {
             assert_eq!(harmless(start), format!("'{start}"));
         }

@@ -1,0 +1,3 @@
+//! Stories with dates: the clock is advanced, the queues are drained, the whole timeline is asserted.
+
+mod ordinary;
