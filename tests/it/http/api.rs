@@ -16,7 +16,7 @@ fn a_case_has_the_shape_of_the_contract() {
         assert_eq!(case["decline"]["kind"], "insufficient_funds");
         assert_eq!(case["decline"]["disposition"], "retry");
         assert_eq!(case["campaign"], json!({"name": "default", "version": 1}));
-        assert_eq!(case["next_action"]["kind"], "notify", "{case}");
+        assert_eq!(case["next_action"]["kind"], "charge", "{case}");
         for null in ["closed_at", "outcome", "reversal_of"] {
             assert_eq!(case.get(null), Some(&Value::Null), "{null}");
         }

@@ -65,6 +65,10 @@ fn a_login_shows_the_pages_until_it_ends() {
         };
         assert!(post("stop").await.header("location").ends_with("?done=stop"));
         assert!(post("stop").await.header("location").ends_with("?refused=case_closed"));
+        for path in ["/dashboard".to_owned(), "/dashboard/cases".to_owned(), format!("/dashboard/cases/{id}?done=stop")] {
+            let closed = page(stage, &cookie, &path).await;
+            assert!(closed.status == 200 && closed.text.contains("stopped"), "{path}: {}", closed.text);
+        }
         let out = stage.client.post(stage.url("/dashboard/logout")).header("cookie", &cookie);
         assert_eq!(stage.send(out.header("origin", &stage.base)).await.header("location"), "/dashboard/login");
         assert_eq!(page(stage, &cookie, "/dashboard").await.status, 303);
