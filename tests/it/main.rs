@@ -5,6 +5,7 @@
 )]
 
 mod config;
+mod http;
 mod mail;
 mod readme;
 mod sandbox;

@@ -35,6 +35,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("when", when);
     environment.add_filter("day", day);
     environment.add_filter("words", words);
+    environment.add_filter("ending", ending);
     for (name, source) in TEMPLATES {
         environment
             .add_template(name, source)
@@ -99,6 +100,17 @@ fn shown(text: &str, format: &str) -> String {
 /// A word of the tables as people read it.
 fn words(word: &str) -> String {
     word.replace('_', " ")
+}
+
+/// What an outcome says besides its kind: by whom, what then, or why.
+fn ending(outcome: &Value) -> Result<String, Error> {
+    for field in ["by", "then", "why"] {
+        let value = outcome.get_attr(field)?;
+        if let Some(word) = value.as_str() {
+            return Ok(words(word));
+        }
+    }
+    Ok(String::new())
 }
 
 /// Reads a form.
