@@ -16,7 +16,15 @@ fn paid_elsewhere_between_decision_and_charge() {
         // The webhooks of the payment never come; only the gate can know.
         story.sandbox.lose_webhooks();
         story.advance("2026-04-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@1");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 closed           recovered customer
+03-03 08:00 notice_queued    payment_received
+03-03 08:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-02 12:00 the provider: Customer paid
+");
     });
 }
 
@@ -28,7 +36,18 @@ fn an_unknown_outcome_that_was_a_payment() {
             .sandbox
             .faults(|faults| faults.next(&format!("{}/pay", failed.invoice), Fault::CutAnswer, 1));
         story.advance("2026-04-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@2");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 stood_back       
+03-03 08:00 attempt_answered succeeded
+03-03 08:00 closed           recovered retry
+03-03 08:00 notice_queued    payment_received
+03-03 08:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 08:00 the provider: Api paid
+");
         assert_eq!(story.sandbox.books().successes(&failed.invoice), 1);
     });
 }
@@ -42,7 +61,24 @@ fn an_unknown_outcome_that_was_no_payment() {
             .sandbox
             .faults(|faults| faults.next(&format!("{}/pay", failed.invoice), Fault::Refuse, 3));
         story.advance("2026-04-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@3");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 stood_back       
+03-03 08:07 attempt_answered declined insufficient_funds
+03-03 08:07 planned          charges [03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 09:00 notice_queued    payment_failed
+03-03 09:00 notice_ended     sent
+03-05 08:00 attempt_started  schedule
+03-05 08:00 attempt_answered succeeded
+03-05 08:00 closed           recovered retry
+03-05 08:00 notice_queued    payment_received
+03-05 08:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 08:07 the provider: Api insufficient_funds
+03-05 08:00 the provider: Api paid
+");
         let books = story.sandbox.books();
         let keys: Vec<_> = books
             .charges_of(&failed.invoice)
@@ -64,7 +100,23 @@ fn an_error_that_the_provider_repeats_for_ever_is_read_back_as_not_charged() {
             .sandbox
             .faults(|faults| faults.next(&format!("{}/pay", failed.invoice), Fault::Error, 1));
         story.advance("2026-04-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@4");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 stood_back       
+03-04 04:03 attempt_answered not_charged
+03-04 04:03 planned          charges [03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-04 04:03 notice_queued    payment_failed
+03-04 04:03 notice_ended     sent
+03-05 08:00 attempt_started  schedule
+03-05 08:00 attempt_answered succeeded
+03-05 08:00 closed           recovered retry
+03-05 08:00 notice_queued    payment_received
+03-05 08:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-05 08:00 the provider: Api paid
+");
         assert_eq!(story.sandbox.books().successes(&failed.invoice), 1);
     });
 }
@@ -81,7 +133,18 @@ fn a_charge_that_the_provider_makes_ten_minutes_after_our_timeout() {
             )
         });
         story.advance("2026-04-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@5");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 stood_back       
+03-03 08:10 attempt_answered succeeded
+03-03 08:10 closed           recovered retry
+03-03 08:10 notice_queued    payment_received
+03-03 08:10 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 08:10 the provider: Api paid
+");
         assert_eq!(story.sandbox.books().successes(&failed.invoice), 1);
     });
 }
@@ -98,7 +161,18 @@ fn the_provider_is_down_for_six_hours() {
             .sandbox
             .faults(|faults| faults.between("", Fault::Unavailable, from, to));
         story.advance("2026-04-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@6");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 stood_back       
+03-03 13:03 attempt_started  schedule
+03-03 13:03 attempt_answered succeeded
+03-03 13:03 closed           recovered retry
+03-03 13:03 notice_queued    payment_received
+03-03 13:03 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 13:03 the provider: Api paid
+");
     });
 }
 
@@ -173,7 +247,37 @@ fn nine_in_the_morning_stays_nine_when_the_clocks_change() {
         let never = std::iter::repeat_n(Charge::decline("insufficient_funds"), 10);
         story.sandbox.script_outcomes(&failed.invoice, never);
         story.advance("2026-05-10T00:00:00Z").await;
-        assert_eq!(story.diary(&failed.invoice).await, "@@7");
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-26 08:30 opened           insufficient_funds
+03-26 08:30 planned          charges [03-27 08:00, 03-29 07:00, 04-02 07:00, 04-09 07:00] notice payment_failed 03-27 09:00
+03-27 08:00 attempt_started  schedule
+03-27 08:00 attempt_answered declined insufficient_funds
+03-27 08:00 planned          charges [03-29 07:00, 04-02 07:00, 04-09 07:00] notice payment_failed 03-27 09:00
+03-27 09:00 notice_queued    payment_failed
+03-27 09:00 notice_ended     sent
+03-29 07:00 attempt_started  schedule
+03-29 07:00 attempt_answered declined insufficient_funds
+03-29 07:00 planned          charges [04-02 07:00, 04-09 07:00] notice reminder 04-02 08:00
+04-02 07:00 attempt_started  schedule
+04-02 07:00 attempt_answered declined insufficient_funds
+04-02 07:00 planned          charges [04-09 07:00] notice reminder 04-02 08:00
+04-02 08:00 notice_queued    reminder
+04-02 08:00 notice_ended     sent
+04-09 07:00 attempt_started  schedule
+04-09 07:00 attempt_answered declined insufficient_funds
+04-09 07:00 planned          charges [] notice final_notice 04-13 08:00
+04-13 08:00 notice_queued    final_notice
+04-13 08:00 notice_ended     sent
+04-16 08:00 final_action     cancel
+04-16 08:00 closed           exhausted attempts_spent cancelled
+04-16 08:00 notice_queued    subscription_ended
+04-16 08:00 notice_ended     sent
+03-26 08:30 the provider: Renewal insufficient_funds
+03-27 08:00 the provider: Api insufficient_funds
+03-29 07:00 the provider: Api insufficient_funds
+04-02 07:00 the provider: Api insufficient_funds
+04-09 07:00 the provider: Api insufficient_funds
+");
     });
 }
 
