@@ -62,7 +62,13 @@ impl Seen {
 
     /// The code of a problem document, which every error must be.
     pub fn code(&self) -> String {
-        assert_eq!(self.header("content-type"), "application/problem+json", "{} {}", self.status, self.text);
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{} {}",
+            self.status,
+            self.text
+        );
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem["request_id"], self.header("x-request-id"));
@@ -73,7 +79,9 @@ impl Seen {
 impl Stage {
     pub async fn new(store: Store, clock: Clock, options: Options) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        campaigns::put(&store, &recoup::domain::campaign::Campaign::embedded(), clock.now()).await.unwrap();
+        campaigns::put(&store, &recoup::domain::campaign::Campaign::embedded(), clock.now())
+            .await
+            .unwrap();
         let sandbox = Sandbox::start(SandboxConfig {
             seed: 7,
             shape: Shape::New,
@@ -115,7 +123,10 @@ impl Stage {
         let server = serve(listener, Arc::new(state), Some(1)).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        sandbox.send_webhooks_to(format!("{base}/webhooks/stripe")).await.unwrap();
+        sandbox
+            .send_webhooks_to(format!("{base}/webhooks/stripe"))
+            .await
+            .unwrap();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -152,7 +163,8 @@ impl Stage {
 
     /// POST of JSON as the bootstrap admin.
     pub async fn post(&self, path: &str, body: &Value) -> Seen {
-        self.send(self.client.post(self.url(path)).bearer_auth(BOOTSTRAP).json(body)).await
+        self.send(self.client.post(self.url(path)).bearer_auth(BOOTSTRAP).json(body))
+            .await
     }
 
     /// The text of a new key with this role.
@@ -167,12 +179,17 @@ impl Stage {
     pub async fn open_case(&self, decline_code: &str) -> String {
         let customer = self.sandbox.add_customer("Ada Albers", "ada@customers.example");
         let price = Money::new(1_999, "EUR".parse().unwrap());
-        let subscription = self.sandbox.add_subscription(&customer, price, at("2026-04-01T10:00:00Z"));
+        let subscription = self
+            .sandbox
+            .add_subscription(&customer, price, at("2026-04-01T10:00:00Z"));
         let invoice = self.sandbox.open_invoice(&subscription, decline_code);
         self.sandbox.deliver_webhooks().await;
         self.engine.tick().await.unwrap();
         let found = self.get(&format!("/v1/cases?invoice_id={invoice}")).await.json();
-        found["data"][0]["id"].as_str().unwrap_or_else(|| panic!("no case: {found}")).to_owned()
+        found["data"][0]["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no case: {found}"))
+            .to_owned()
     }
 
     async fn end(self) {
@@ -183,6 +200,10 @@ impl Stage {
 }
 
 /// Plays a story on a service of its own, once per kind of database.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a closure written in place reads best without an ampersand"
+)]
 pub fn stage(story: impl AsyncFn(&Stage)) {
     let options = Options {
         bootstrap_key: Some(BOOTSTRAP.into()),

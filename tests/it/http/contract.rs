@@ -23,7 +23,10 @@ fn the_committed_document_is_the_one_that_is_served() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
     let committed = std::fs::read_to_string(file).unwrap_or_default();
     let built = json_text(&openapi_document());
-    assert!(committed == built, "openapi/openapi.json is out of date: run `recoup openapi > openapi/openapi.json`");
+    assert!(
+        committed == built,
+        "openapi/openapi.json is out of date: run `recoup openapi > openapi/openapi.json`"
+    );
     stage(async |stage| assert_eq!(stage.get("/openapi.json").await.text, built));
 }
 
@@ -50,7 +53,11 @@ fn every_operation_documents_its_errors() {
         assert!(known("405"), "{method} {path}");
         if path.starts_with("/v1/") {
             assert!(["400", "401", "403", "503"].into_iter().all(known), "{method} {path}");
-            assert_eq!(operation["security"][0]["key"], Value::Array(Vec::new()), "{method} {path}");
+            assert_eq!(
+                operation["security"][0]["key"],
+                Value::Array(Vec::new()),
+                "{method} {path}"
+            );
         }
         if method == "POST" {
             assert!(["408", "413", "415"].into_iter().all(known), "{method} {path}");

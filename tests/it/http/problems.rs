@@ -23,17 +23,53 @@ fn errors_of_routing_and_reading_are_problems_too() {
             (400, "bad_query", admin(client.get(stage.url("/v1/cases?limit=x")))),
             (400, "bad_query", admin(client.get(stage.url("/v1/cases?status=odd")))),
             (400, "bad_query", admin(client.get(stage.url("/v1/cases?statsu=open")))),
-            (400, "bad_query", admin(client.get(stage.url("/v1/cases?customer_id=%00")))),
+            (
+                400,
+                "bad_query",
+                admin(client.get(stage.url("/v1/cases?customer_id=%00"))),
+            ),
             (400, "bad_cursor", admin(client.get(stage.url("/v1/cases?cursor=odd")))),
-            (400, "bad_query", admin(client.get(stage.url("/v1/reports/recovery?from=2026-02-30")))),
-            (400, "bad_query", admin(client.get(stage.url("/v1/reports/recovery?zone=Mars/Base")))),
-            (400, "bad_json", admin(client.post(&retry)).header("content-type", "application/json").body("{")),
+            (
+                400,
+                "bad_query",
+                admin(client.get(stage.url("/v1/reports/recovery?from=2026-02-30"))),
+            ),
+            (
+                400,
+                "bad_query",
+                admin(client.get(stage.url("/v1/reports/recovery?zone=Mars/Base"))),
+            ),
+            (
+                400,
+                "bad_json",
+                admin(client.post(&retry))
+                    .header("content-type", "application/json")
+                    .body("{"),
+            ),
             (415, "unsupported_media_type", admin(client.post(&retry)).body("{}")),
-            (415, "unsupported_media_type", admin(client.post(&retry)).header("content-encoding", "br").json(&json!({}))),
-            (413, "body_too_large", admin(client.post(&retry)).body("x".repeat(65 * 1024))),
+            (
+                415,
+                "unsupported_media_type",
+                admin(client.post(&retry))
+                    .header("content-encoding", "br")
+                    .json(&json!({})),
+            ),
+            (
+                413,
+                "body_too_large",
+                admin(client.post(&retry)).body("x".repeat(65 * 1024)),
+            ),
             (422, "bad_field", admin(client.post(&retry)).json(&json!({"odd": 1}))),
-            (422, "bad_field", admin(client.post(&retry)).json(&json!({"comment": ""}))),
-            (400, "bad_idempotency_key", admin(client.post(&retry)).header("idempotency-key", "a b")),
+            (
+                422,
+                "bad_field",
+                admin(client.post(&retry)).json(&json!({"comment": ""})),
+            ),
+            (
+                400,
+                "bad_idempotency_key",
+                admin(client.post(&retry)).header("idempotency-key", "a b"),
+            ),
         ];
         for (status, code, request) in cases {
             let seen = stage.send(request).await;
@@ -45,7 +81,9 @@ fn errors_of_routing_and_reading_are_problems_too() {
 #[test]
 fn a_wrong_method_is_told_the_right_ones_and_head_is_get_without_a_body() {
     stage(async |stage| {
-        let wrong = stage.send(stage.client.put(stage.url("/v1/keys")).bearer_auth(BOOTSTRAP)).await;
+        let wrong = stage
+            .send(stage.client.put(stage.url("/v1/keys")).bearer_auth(BOOTSTRAP))
+            .await;
         assert_eq!((wrong.status, wrong.header("allow")), (405, "GET, POST, HEAD"));
         let head = stage.send(stage.client.head(stage.url("/healthz"))).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""));
@@ -58,7 +96,9 @@ fn a_request_keeps_its_id_or_gets_one() {
         let given = stage.client.get(stage.url("/healthz")).header("x-request-id", "mine-1");
         assert_eq!(stage.send(given).await.header("x-request-id"), "mine-1");
         for odd in ["a b", &"x".repeat(65), "<script>"] {
-            let seen = stage.send(stage.client.get(stage.url("/healthz")).header("x-request-id", odd)).await;
+            let seen = stage
+                .send(stage.client.get(stage.url("/healthz")).header("x-request-id", odd))
+                .await;
             assert!(seen.header("x-request-id").starts_with("req_"), "{odd}");
         }
     });

@@ -23,7 +23,10 @@ fn signed(secret: &str, signed_at: i64, body: &[u8]) -> String {
 }
 
 async fn stored(stage: &Stage) -> usize {
-    stage.get("/v1/inbox?limit=200").await.json()["data"].as_array().unwrap().len()
+    stage.get("/v1/inbox?limit=200").await.json()["data"]
+        .as_array()
+        .unwrap()
+        .len()
 }
 
 #[test]
@@ -63,7 +66,10 @@ fn what_is_not_rightly_signed_is_refused_and_not_stored() {
             ("signature_no_signature", Some(format!("t={now},v0={right}"))),
             ("signature_no_timestamp", Some(format!("v1={right}"))),
             ("signature_two_timestamps", Some(format!("t={now},t={now},v1={right}"))),
-            ("signature_bad_timestamp", Some(format!("t=99999999999999999999,v1={right}"))),
+            (
+                "signature_bad_timestamp",
+                Some(format!("t=99999999999999999999,v1={right}")),
+            ),
             ("signature_bad_timestamp", Some(format!("t=-5,v1={right}"))),
             ("signature_no_match", Some(signed("whsec_other", now, BODY))),
             ("signature_no_match", Some(signed(SECRET, now, b"{}"))),
@@ -82,7 +88,12 @@ fn what_is_not_rightly_signed_is_refused_and_not_stored() {
 fn a_signed_event_that_cannot_be_read_is_kept_dead() {
     stage(async |stage| {
         let now = stage.clock.now().as_second();
-        let odd: [&[u8]; 4] = [b"{\"id\":", b"", b"\xff\xfe", br#"{"id":"evt_\u0000","type":"x","data":{"object":{}}}"#];
+        let odd: [&[u8]; 4] = [
+            b"{\"id\":",
+            b"",
+            b"\xff\xfe",
+            br#"{"id":"evt_\u0000","type":"x","data":{"object":{}}}"#,
+        ];
         for body in odd {
             for status in ["accepted", "duplicate"] {
                 let seen = send(stage, Some(&signed(SECRET, now, body)), body).await;
@@ -93,7 +104,12 @@ fn a_signed_event_that_cannot_be_read_is_kept_dead() {
         assert_eq!(dead["data"].as_array().unwrap().len(), 4, "{dead}");
         let id = dead["data"][0]["id"].as_str().unwrap();
         let again = stage.post(&format!("/v1/inbox/{id}/rerun"), &json!({})).await;
-        assert_eq!((again.status, &again.json()["status"]), (200, &json!("pending")), "{}", again.text);
+        assert_eq!(
+            (again.status, &again.json()["status"]),
+            (200, &json!("pending")),
+            "{}",
+            again.text
+        );
         let twice = stage.post(&format!("/v1/inbox/{id}/rerun"), &json!({})).await;
         assert_eq!((twice.status, twice.code().as_str()), (409, "not_dead"));
         let audit = stage.get("/v1/audit").await.json();
@@ -107,7 +123,10 @@ fn too_much_encoded_or_sent_elsewhere_is_refused() {
         let big = vec![b' '; 2 * 1024 * 1024];
         let now = stage.clock.now().as_second();
         let header = signed(SECRET, now, &big);
-        assert_eq!(raw(stage, &header, &format!("Content-Length: {}", big.len()), b"").await, 413);
+        assert_eq!(
+            raw(stage, &header, &format!("Content-Length: {}", big.len()), b"").await,
+            413
+        );
         let mut chunked = Vec::new();
         for _ in 0..5 {
             chunked.extend_from_slice(b"10000\r\n");
@@ -115,14 +134,25 @@ fn too_much_encoded_or_sent_elsewhere_is_refused() {
             chunked.extend_from_slice(b"\r\n");
         }
         assert_eq!(raw(stage, &header, "Transfer-Encoding: chunked", &chunked).await, 413);
-        let zipped = stage.client.post(stage.url("/webhooks/stripe")).header("content-encoding", "gzip").body(BODY);
-        let seen = stage.send(zipped.header("stripe-signature", signed(SECRET, now, BODY))).await;
+        let zipped = stage
+            .client
+            .post(stage.url("/webhooks/stripe"))
+            .header("content-encoding", "gzip")
+            .body(BODY);
+        let seen = stage
+            .send(zipped.header("stripe-signature", signed(SECRET, now, BODY)))
+            .await;
         assert_eq!((seen.status, seen.code().as_str()), (415, "unsupported_media_type"));
-        let other = stage.send(stage.client.post(stage.url("/webhooks/other")).body(BODY)).await;
+        let other = stage
+            .send(stage.client.post(stage.url("/webhooks/other")).body(BODY))
+            .await;
         assert_eq!((other.status, other.code().as_str()), (404, "not_found"));
         assert_eq!(stored(stage).await, 0);
         let longest = [BODY, &vec![b' '; 256 * 1024 - BODY.len()]].concat();
-        assert_eq!(send(stage, Some(&signed(SECRET, now, &longest)), &longest).await.status, 200);
+        assert_eq!(
+            send(stage, Some(&signed(SECRET, now, &longest)), &longest).await.status,
+            200
+        );
     });
 }
 
@@ -130,8 +160,9 @@ fn too_much_encoded_or_sent_elsewhere_is_refused() {
 async fn raw(stage: &Stage, signature: &str, framing: &str, body: &[u8]) -> u16 {
     let address = stage.base.trim_start_matches("http://");
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head =
-        format!("POST /webhooks/stripe HTTP/1.1\r\nHost: {address}\r\nStripe-Signature: {signature}\r\n{framing}\r\n\r\n");
+    let head = format!(
+        "POST /webhooks/stripe HTTP/1.1\r\nHost: {address}\r\nStripe-Signature: {signature}\r\n{framing}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(body).await;

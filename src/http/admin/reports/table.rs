@@ -11,7 +11,9 @@ pub(super) fn text(report: &Report, cut: &Cut, from: Timestamp, to: Timestamp) -
     let head = columns(&Row::blank(), cut, from, to);
     writer.write_record(head.iter().map(|(name, _)| name)).ok()?;
     for row in &report.rows {
-        writer.write_record(columns(row, cut, from, to).iter().map(|(_, value)| value)).ok()?;
+        writer
+            .write_record(columns(row, cut, from, to).iter().map(|(_, value)| value))
+            .ok()?;
     }
     String::from_utf8(writer.into_inner().ok()?).ok()
 }
