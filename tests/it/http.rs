@@ -200,6 +200,10 @@ impl Stage {
 }
 
 /// Plays a story on a service of its own, once per kind of database.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a closure written in place reads best without an ampersand"
+)]
 pub fn stage(story: impl AsyncFn(&Stage)) {
     let options = Options {
         bootstrap_key: Some(BOOTSTRAP.into()),

@@ -104,10 +104,10 @@ fn words(word: &str) -> String {
 
 /// What an outcome says besides its kind: by whom, what then, or why.
 fn ending(outcome: &Value) -> Result<String, Error> {
-    for field in ["by", "then", "why"] {
+    for (field, before) in [("by", "by "), ("then", "then "), ("why", "")] {
         let value = outcome.get_attr(field)?;
         if let Some(word) = value.as_str() {
-            return Ok(words(word));
+            return Ok(format!("{before}{}", words(word)));
         }
     }
     Ok(String::new())

@@ -163,7 +163,7 @@ pub(in crate::http) async fn act(
     comment: Option<String>,
 ) -> Result<CaseJson, Problem> {
     let id = page::known(id)?.into();
-    let comment = comment.map(checked_comment).transpose()?;
+    let comment = comment.as_deref().map(checked_comment).transpose()?;
     match state.engine.staff(&id, action, &caller.name, comment).await {
         Ok(case) => Ok(CaseJson::of(&case, caller.role)),
         Err(StaffError::NotFound) => Err(Problem::not_found("there is no such case")),
@@ -176,7 +176,7 @@ pub(in crate::http) async fn act(
     }
 }
 
-fn checked_comment(comment: String) -> Result<String, Problem> {
+fn checked_comment(comment: &str) -> Result<String, Problem> {
     let odd = |letter: char| letter.is_control() && letter != '\n' && letter != '\t' && letter != '\r';
     let trimmed = comment.trim();
     if trimmed.is_empty() || trimmed.chars().count() > COMMENT_CHARS_MAX || trimmed.chars().any(odd) {
