@@ -119,6 +119,18 @@ pub enum State {
     },
 }
 
+/// The states of an open case, as the API names them.
+pub const STATES_OPEN: &[&str] = &[
+    "scheduled",
+    "waiting",
+    "charging",
+    "in_doubt",
+    "processing",
+    "paused",
+    "needs_person",
+    "ending",
+];
+
 /// The attempt that is open, with what a second sending must repeat to the letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenAttempt {

@@ -252,6 +252,26 @@ pub async fn count_by_status<C: ConnectionTrait>(conn: &C) -> Result<Vec<(Status
         .collect()
 }
 
+/// How many open cases are in which state; a state without a case is left out.
+pub async fn open_by_state<C: ConnectionTrait>(conn: &C) -> Result<Vec<(String, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> = Entity::find()
+        .select_only()
+        .column(Column::State)
+        .column_as(Column::Id.count(), "cases")
+        .filter(Column::ClosedAt.is_null())
+        .group_by(Column::State)
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let row = Row {
+        table: "cases",
+        id: "count",
+    };
+    rows.into_iter()
+        .map(|(state, count)| Ok((state, row.count("count", count)?)))
+        .collect()
+}
+
 const DUE: Queue = Queue {
     table: "cases",
     due: "closed_at IS NULL AND next_action_at <= $1",

@@ -2,3 +2,4 @@
 
 mod awkward;
 mod ordinary;
+mod staff;
