@@ -5,6 +5,7 @@
 )]
 
 mod config;
+mod decide;
 mod mail;
 mod readme;
 mod sandbox;
