@@ -31,9 +31,9 @@ fn ends(alter: impl Fn(&mut Snapshot), outcome: &str) {
         desk.later(HOUR);
         alter(&mut desk.truth);
         if due {
-            desk.due().unwrap()
+            desk.due().unwrap();
         } else {
-            desk.hint().unwrap()
+            desk.hint().unwrap();
         }
         assert!(
             !desk.calendar.iter().any(|line| line.contains("charge")),

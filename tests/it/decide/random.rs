@@ -114,7 +114,7 @@ impl Shown {
         let mut truth = snapshot(kind(self.payment.2), ago);
         truth.status = InvoiceStatus::ALL[usize::from((self.status + 1) % 5)];
         truth.amount_remaining = eur([1999, 1999, 500][usize::from(self.amount)]);
-        truth.paid_at = (self.rare % 2 == 0).then_some(ago);
+        truth.paid_at = self.rare.is_multiple_of(2).then_some(ago);
         truth.paid_out_of_band = self.rare % 16 == 1;
         truth.provider_next_attempt_at = self.next_hours.map(|after| hours(now, i64::from(after)));
         truth.customer.payment_method = self.default_method.map(method);
@@ -133,7 +133,7 @@ impl Shown {
         truth.subscription = (self.rare % 32 != 5).then(|| {
             let mut seen = subscription();
             seen.status = *SubscriptionStatus::ALL.get(usize::from(status)).unwrap_or(&seen.status);
-            seen.cancel_at_period_end = leaving == 0 && self.rare % 8 == 0;
+            seen.cancel_at_period_end = leaving == 0 && self.rare.is_multiple_of(8);
             seen.canceled_at = (leaving < 2).then_some(ago);
             seen.cancel_reason = CancelReason::ALL.get(usize::from(reason)).copied();
             seen.collection_paused = self.rare % 32 == 9;
