@@ -5,6 +5,7 @@
 )]
 
 mod config;
+mod decide;
 mod http;
 mod mail;
 mod readme;

@@ -159,12 +159,12 @@ pub fn to_person(draft: &mut Draft<'_>) {
     draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
 }
 
-/// The attempt that was closed without knowing, where money that came at `paid_at` is its doing: within the time in
-/// which it may have been carried out.
+/// The attempt that was closed without knowing, where money that came at `paid_at` is its doing: within a
+/// day, after which hardly a sending of it was still under way.
 pub fn brought_by(unclear: Option<&OpenAttempt>, paid_at: Option<Timestamp>) -> Option<&OpenAttempt> {
     unclear.filter(|attempt| {
         let from = secs_from(attempt.started_at, -SKEW_SECS);
-        let until = secs_from(attempt.started_at, UNRESOLVED_SECS);
+        let until = secs_from(attempt.started_at, DAILY_SECS);
         paid_at.is_some_and(|at| (from..=until).contains(&at))
     })
 }

@@ -137,7 +137,6 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
     draft.case.memory.charges = draft.case.memory.charges.saturating_add(1);
     draft.case.memory.last_charge_at = Some(draft.now());
     draft.case.memory.charged_method = charged_method;
-    draft.case.memory.unclear = None;
     draft.say(
         EntryKind::AttemptStarted,
         format!(
