@@ -26,7 +26,12 @@ fn errors_of_routing_and_reading_are_problems_too() {
     stage(async |stage| {
         for (status, code, path) in WRONG_READS {
             let seen = stage.get(path).await;
-            assert_eq!((seen.status, seen.code().as_str()), (*status, *code), "{path}: {}", seen.text);
+            assert_eq!(
+                (seen.status, seen.code().as_str()),
+                (*status, *code),
+                "{path}: {}",
+                seen.text
+            );
         }
         let admin = |request: reqwest::RequestBuilder| request.bearer_auth(BOOTSTRAP);
         let client = &stage.client;
@@ -59,7 +64,7 @@ fn errors_of_routing_and_reading_are_problems_too() {
             (
                 422,
                 "bad_field",
-                admin(client.post(&retry)).json(&json!({"comment": ""})),
+                admin(client.post(&retry)).json(&json!({"comment": "\u{1}"})),
             ),
             (
                 400,
