@@ -196,7 +196,7 @@ pub async fn release(store: &Store, id: &CaseId, fence: i64) -> Result<(), Store
 pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT MIN(due_at) FROM (\
          SELECT MIN(next_action_at) AS due_at FROM cases WHERE closed_at IS NULL AND next_action_at > $1 \
-         UNION ALL SELECT MIN(next_at) FROM inbox WHERE status = 'pending' AND next_at > $1 \
+         UNION ALL SELECT MIN(next_at) FROM inbox WHERE ended_at IS NULL AND next_at > $1 \
          UNION ALL SELECT MIN(next_at) FROM notifications WHERE status = 'pending' AND next_at > $1) AS dues";
     let rows = store.query(sql, [now.as_millisecond().into()]).await?;
     let millis = match rows.first() {

@@ -1,3 +1,4 @@
 //! Stories with dates: the clock is advanced, the queues are drained, the whole timeline is asserted.
 
+mod awkward;
 mod ordinary;
