@@ -47,6 +47,13 @@ fn every_route_under_v1_has_a_rule_and_every_rule_a_route() {
 }
 
 #[test]
+fn words_stand_in_the_document_as_they_are_sent() {
+    let document: Value = serde_json::from_str(&json_text(&openapi_document())).unwrap();
+    let status = &document["components"]["schemas"]["Status"]["enum"];
+    assert_eq!(status, &serde_json::json!(["open", "recovered", "exhausted", "stopped"]));
+}
+
+#[test]
 fn every_operation_documents_its_errors() {
     for (method, path, operation) in operations() {
         let known = |status: &str| operation["responses"].get(status).is_some();
