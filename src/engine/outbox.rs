@@ -57,14 +57,7 @@ async fn one(inner: &Inner, row: NotificationRow) {
 
 async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
     let Some(connection) = inner.connections.get(&row.connection) else {
-        return end_notice(
-            inner,
-            &row.case_id,
-            &row.id,
-            NotificationStatus::Failed,
-            Some("no_connection"),
-        )
-        .await;
+        return end_notice(inner, row, NotificationStatus::Failed, Some("no_connection")).await;
     };
     match gate(inner, connection, row).await? {
         Gate::Send(case) => send(inner, connection, row, &case).await,
@@ -117,14 +110,7 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
 
 async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> Result<(), StoreError> {
     let Some(to) = case.contact.email.clone() else {
-        return end_notice(
-            inner,
-            &case.id,
-            &row.id,
-            NotificationStatus::Suppressed,
-            Some("no_address"),
-        )
-        .await;
+        return end_notice(inner, row, NotificationStatus::Suppressed, Some("no_address")).await;
     };
     let context = context(inner, connection, row, case).await;
     let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
@@ -132,14 +118,7 @@ async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, cas
         Ok(rendered) => rendered,
         Err(error) => {
             tracing::error!(notification_id = %row.id, %error, "a message could not be rendered");
-            return end_notice(
-                inner,
-                &case.id,
-                &row.id,
-                NotificationStatus::Failed,
-                Some("not_rendered"),
-            )
-            .await;
+            return end_notice(inner, row, NotificationStatus::Failed, Some("not_rendered")).await;
         }
     };
     let words = Rendered {

@@ -120,11 +120,11 @@ mod tests {
     #[test]
     fn the_recorder_is_installed_once_and_renders_what_was_counted() {
         assert!(std::ptr::eq(recorder(), recorder()));
-        metrics::counter!(DRIFT).increment(2);
+        metrics::counter!(PROVIDER_REFUSED).increment(2);
         metrics::histogram!(TICK).record(0.02);
         let text = recorder().render();
         assert!(
-            text.contains("# TYPE recoup_drift_total counter\nrecoup_drift_total 2"),
+            text.contains("# TYPE recoup_provider_refused_total counter\nrecoup_provider_refused_total 2"),
             "{text}"
         );
         assert!(text.contains("recoup_tick_seconds_bucket{le=\"0.025\"} 1"), "{text}");

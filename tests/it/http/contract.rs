@@ -50,7 +50,10 @@ fn every_route_under_v1_has_a_rule_and_every_rule_a_route() {
 fn words_stand_in_the_document_as_they_are_sent() {
     let document: Value = serde_json::from_str(&json_text(&openapi_document())).unwrap();
     let status = &document["components"]["schemas"]["Status"]["enum"];
-    assert_eq!(status, &serde_json::json!(["open", "recovered", "exhausted", "stopped"]));
+    assert_eq!(
+        status,
+        &serde_json::json!(["open", "recovered", "exhausted", "stopped"])
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::support::story::{Story, tell, tell_in};
 
 #[test]
 fn paid_elsewhere_between_decision_and_charge() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story.advance("2026-03-02T12:00:00Z").await;
         assert!(story.sandbox.pay_by_customer(&failed.invoice));
@@ -30,7 +30,7 @@ fn paid_elsewhere_between_decision_and_charge() {
 
 #[test]
 fn an_unknown_outcome_that_was_a_payment() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story
             .sandbox
@@ -54,7 +54,7 @@ fn an_unknown_outcome_that_was_a_payment() {
 
 #[test]
 fn an_unknown_outcome_that_was_no_payment() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story.sandbox.fail_next(&failed.invoice, "insufficient_funds");
         story
@@ -94,7 +94,7 @@ fn an_unknown_outcome_that_was_no_payment() {
 
 #[test]
 fn an_error_that_the_provider_repeats_for_ever_is_read_back_as_not_charged() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story
             .sandbox
@@ -123,14 +123,14 @@ fn an_error_that_the_provider_repeats_for_ever_is_read_back_as_not_charged() {
 
 #[test]
 fn a_charge_that_the_provider_makes_ten_minutes_after_our_timeout() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story.sandbox.faults(|faults| {
             faults.next(
                 &format!("{}/pay", failed.invoice),
                 Fault::Late(SignedDuration::from_mins(10)),
                 1,
-            )
+            );
         });
         story.advance("2026-04-10T00:00:00Z").await;
         assert_eq!(story.diary(&failed.invoice).await, "
@@ -151,7 +151,7 @@ fn a_charge_that_the_provider_makes_ten_minutes_after_our_timeout() {
 
 #[test]
 fn the_provider_is_down_for_six_hours() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         let (from, to) = (
             "2026-03-03T07:00:00Z".parse().unwrap(),
@@ -179,7 +179,7 @@ fn the_provider_is_down_for_six_hours() {
 #[test]
 fn every_order_of_failed_failed_paid_ends_alike() {
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         for order in orders {
             // The second failure and the payment are told of only after both happened, in any order, each twice.
             let failed = story.failed_invoice("insufficient_funds");
@@ -242,7 +242,7 @@ fn late_events(story: &Story, invoice: &str) -> Vec<Event> {
 
 #[test]
 fn nine_in_the_morning_stays_nine_when_the_clocks_change() {
-    tell("2026-03-26T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-26T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         let never = std::iter::repeat_n(Charge::decline("insufficient_funds"), 10);
         story.sandbox.script_outcomes(&failed.invoice, never);

@@ -6,7 +6,7 @@ use crate::support::story::{Story, tell};
 
 #[test]
 fn recovered_on_the_second_retry() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         let outcomes = [Outcome::decline("insufficient_funds"), Outcome::Success];
         story.sandbox.script_outcomes(&failed.invoice, outcomes);
@@ -42,7 +42,7 @@ fn recovered_on_the_second_retry() {
 
 #[test]
 fn a_hard_decline_then_a_new_card() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("lost_card");
         story.advance("2026-03-05T15:00:00Z").await;
         story.sandbox.attach_card(&failed.customer, NewCard::default());
@@ -81,7 +81,7 @@ fn a_hard_decline_then_a_new_card() {
 
 #[test]
 fn the_customer_confirms_with_3d_secure() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("authentication_required");
         story.advance("2026-03-02T20:00:00Z").await;
         assert!(story.sandbox.world(|world| world.confirm_by_customer(&failed.invoice)));
@@ -105,7 +105,7 @@ fn the_customer_confirms_with_3d_secure() {
 
 #[test]
 fn exhausted_and_cancelled() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         let never = std::iter::repeat_n(Outcome::decline("insufficient_funds"), 10);
         story.sandbox.script_outcomes(&failed.invoice, never);
@@ -153,7 +153,7 @@ fn exhausted_and_cancelled() {
 
 #[test]
 fn the_customer_cancels_during_the_chase() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("do_not_honor");
         story.sandbox.fail_next(&failed.invoice, "do_not_honor");
         story.advance("2026-03-04T12:00:00Z").await;
@@ -176,7 +176,7 @@ fn the_customer_cancels_during_the_chase() {
 
 #[test]
 fn the_merchant_voids_the_invoice() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story.advance("2026-03-02T12:00:00Z").await;
         assert!(story.sandbox.void(&failed.invoice));
@@ -192,7 +192,7 @@ fn the_merchant_voids_the_invoice() {
 
 #[test]
 fn the_merchant_gives_the_invoice_up() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("expired_card");
         story.advance("2026-03-02T12:00:00Z").await;
         assert!(story.sandbox.world(|world| world.mark_uncollectible(&failed.invoice)));
@@ -213,7 +213,7 @@ fn the_merchant_gives_the_invoice_up() {
 
 #[test]
 fn a_dispute_after_the_recovery_is_a_reversal() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         story.advance("2026-03-04T00:00:00Z").await;
         assert!(story.sandbox.dispute(&failed.invoice).is_some());
@@ -229,7 +229,7 @@ fn a_dispute_after_the_recovery_is_a_reversal() {
 
 #[test]
 fn issuer_down_is_tried_within_hours() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("issuer_not_available");
         let outcomes = [
             Outcome::decline("issuer_not_available"),

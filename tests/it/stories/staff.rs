@@ -7,7 +7,7 @@ use crate::support::story::{Story, tell, tell_in};
 
 #[test]
 fn a_retry_by_staff_does_not_eat_the_ladder() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         let never = std::iter::repeat_n(Outcome::decline("insufficient_funds"), 10);
         story.sandbox.script_outcomes(&failed.invoice, never);
@@ -27,7 +27,7 @@ fn a_retry_by_staff_does_not_eat_the_ladder() {
 
 #[test]
 fn a_pause_skips_what_falls_into_it() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         let never = std::iter::repeat_n(Outcome::decline("insufficient_funds"), 10);
         story.sandbox.script_outcomes(&failed.invoice, never);
@@ -54,7 +54,7 @@ fn a_pause_skips_what_falls_into_it() {
 
 #[test]
 fn the_ceiling_stands_above_staff() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("stolen_card");
         story.advance("2026-03-02T12:00:00Z").await;
         let id = story.case(&failed.invoice).await.id;
@@ -71,7 +71,7 @@ fn the_ceiling_stands_above_staff() {
 
 #[test]
 fn two_systems_never_retry_one_invoice() {
-    tell("2026-03-02T08:30:00Z", async |story: &mut Story| {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");
         assert!(
             story

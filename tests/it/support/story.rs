@@ -40,9 +40,9 @@ pub struct Story {
 }
 
 /// Plays a story on SQLite and on PostgreSQL, in both shapes of the provider's invoices.
-pub fn tell(start: &str, play: impl AsyncFn(&mut Story)) {
+pub fn tell(start: &str, play: &impl AsyncFn(&mut Story)) {
     for shape in [Shape::Old, Shape::New] {
-        tell_in(shape, start, &[], &play);
+        tell_in(shape, start, &[], play);
     }
 }
 
@@ -331,9 +331,8 @@ fn brief(kind: &str, data: &Value) -> String {
             .filter_map(|word| data["outcome"][word].as_str())
             .collect::<Vec<_>>()
             .join(" "),
-        "final_action" => text(&data["action"]),
+        "final_action" | "staff" => text(&data["action"]),
         "warned" => text(&data["warning"]),
-        "staff" => text(&data["action"]),
         _ => String::new(),
     }
     .trim_end()
