@@ -155,8 +155,7 @@ class Drive:
 
     def __init__(self, recoup, book, sink, world, postman, title):
         self.recoup, self.book, self.sink, self.world, self.postman, self.title = recoup, book, sink, world, postman, title
-        self.troubles, self.steps, self.slowest, self.seen = [], [], (0, ""), 0
-        self.dates = []           # (mail, earliest) for the check of dates
+        self.troubles, self.strange, self.slowest, self.seen = [], [], (0, ""), 0
 
     def step(self, t):
         before = self.book.now
@@ -188,7 +187,7 @@ class Drive:
         t = self.world.start
         while t < last:
             planned = self.world.next_time()
-            t = min(t + HOUR, planned) if planned and planned > t else t + HOUR
+            t = min((t // HOUR + 1) * HOUR, max(planned or last, t + 1))
             self.step(t)
             self.progress(t, end)
             if t >= end and (t - end) % DAY == 0 and planned is None and self.postman.idle() and not self.open_cases():

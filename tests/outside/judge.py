@@ -16,6 +16,7 @@ KINDS = {"insufficient_funds": "insufficient_funds", "generic_decline": "do_not_
          "authentication_required": "authentication_required", "lost_card": "lost_stolen", "stolen_card": "lost_stolen",
          "fraudulent": "fraud", "revocation_of_authorization": "revoked"}
 ENDS = ("paid", "cancelled", "voided", "uncollectible", "disputed", "final")
+PARTS = ("all", "recovered", "exhausted", "stopped")
 RESEND_SECS_MAX = 20 * HOUR
 
 
@@ -26,7 +27,7 @@ class Evidence:
     cases: list
     notes: dict = dataclasses.field(default_factory=dict)      # case id -> notifications
     timelines: dict = dataclasses.field(default_factory=dict)  # case id -> rows
-    reports: dict = dataclasses.field(default_factory=dict)    # currency -> {"failed": minor, "recovered": minor}
+    reports: dict = dataclasses.field(default_factory=dict)    # a name -> the rows of a report
     refused: list = dataclasses.field(default_factory=list)    # webhook deliveries not answered with 200
     sent: int = 0
     troubles: list = dataclasses.field(default_factory=list)
@@ -353,19 +354,42 @@ def facts_of_cases(ev):
 # -- reports and the rest ----------------------------------------------------------------------------------------------
 
 def own_sums(ev):
+    """Per currency: all, recovered, exhausted, stopped, each with cases and amount, from the books alone."""
     sums = {}
     for inv in ev.failed():
-        row = sums.setdefault(inv["currency"].upper(), {"failed": 0, "recovered": 0})
-        row["failed"] += inv["amount"]
-        fact = first(ev.book.of(inv["id"], *ENDS))
-        row["recovered"] += inv["amount"] if fact and fact["kind"] == "paid" else 0
+        row = sums.setdefault(inv["currency"].upper(), {name: {"cases": 0, "amount_minor": 0} for name in PARTS})
+        status = next(iter(expected(ev, inv)))[0]
+        for name in ("all", status):
+            row[name]["cases"] += 1
+            row[name]["amount_minor"] += inv["amount"]
+    return sums
+
+
+def shown_sums(rows):
+    """The same from the rows of a report."""
+    sums = {}
+    for row in rows:
+        out = sums.setdefault(row["currency"], {name: {"cases": 0, "amount_minor": 0} for name in PARTS})
+        for name in PARTS:
+            for unit in out[name]:
+                out[name][unit] += row[name][unit]
     return sums
 
 
 def report_sums(ev):
-    """the recovery report has our own sums, per currency"""
-    own = own_sums(ev)
-    return len(own), [] if ev.reports == own else [(None, "report %s, books %s" % (ev.reports, own))]
+    """the recovery report has our own sums per currency, in its rows, its totals, by day and by week"""
+    own, n, faults = own_sums(ev), 0, []
+    for name, rows in ev.reports.items():
+        n += len(rows) if isinstance(rows, list) else 1
+        try:
+            shown = shown_sums(rows)
+        except (KeyError, TypeError) as trouble:
+            faults.append((None, "report %s cannot be read (%r): %s" % (name, trouble, str(rows)[:300])))
+            continue
+        for currency in sorted(set(own) | set(shown)):
+            if own.get(currency) != shown.get(currency):
+                faults.append((None, "report %s, %s: shows %s, books %s" % (name, currency, shown.get(currency), own.get(currency))))
+    return n, faults
 
 
 def webhooks_taken(ev):

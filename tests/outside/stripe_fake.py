@@ -147,7 +147,7 @@ class Fake:
 
     def pay(self, inv, key, form, version):
         entry = self.book.log("call", inv["id"], key=key, card=(form.get("payment_method") or [None])[0], form=form,
-                              answer=None, unknown=False, replayed=False, off_session=form.get("off_session"))
+                              answer=None, unknown=False, replayed=False, off_session=(form.get("off_session") or [None])[0])
         if key and key not in inv["keys"]:
             inv["keys"].append(key)
         faults = inv["faults"].get(inv["keys"].index(key) + 1, []) if key else []
