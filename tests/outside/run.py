@@ -56,9 +56,10 @@ def play(binary, kind, version, options, title):
         drive.run()
         evidence = gather(recoup, book, sink, drive)
         evidence.exit_code = recoup.stop()
-        print("  %s: %s to %s, %d invoices, %d charge calls, %d mails, %d webhooks (%d twice, %d late, %d lost), slowest step %.1f s at %s" % (
+        print("  %s: %s to %s, %d invoices, %d charge calls, %d event lists read, %d mails, "
+              "%d webhooks (%d twice, %d late, %d lost), slowest step %.1f s at %s" % (
             title, rfc3339(world.start)[:10], rfc3339(drive.ended)[:10], len(book.invoices),
-            sum(e["kind"] == "call" for e in book.entries), len(sink.mails), postman.sent, postman.twice, postman.delayed,
+            sum(e["kind"] == "call" for e in book.entries), sum(e["kind"] == "sweep" for e in book.entries), len(sink.mails), postman.sent, postman.twice, postman.delayed,
             postman.lost, *drive.slowest))
         return evidence, judge(evidence)
     finally:

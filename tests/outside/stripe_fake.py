@@ -282,6 +282,7 @@ class Fake:
                 self.note_read("invoice_payments", wanted)
             shown = wire.listing("/v1/invoice_payments", [wire.invoice_payment(row) for row in rows])
         elif parts == ["events"]:
+            self.book.log("sweep")
             shown = self.read_events(query, first)
         elif parts == ["account"]:
             shown = {"id": "acct_out", "object": "account", "country": "DE", "default_currency": "eur"}
