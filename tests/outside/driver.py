@@ -4,6 +4,7 @@ import datetime
 import http.client
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -22,6 +24,7 @@ PUBLIC = "http://pay.outside.example"
 START = 1772409600            # 2026-03-02T00:00:00Z; Europe changes its clocks on the way
 GRACE_DAYS = 45
 ADVANCE_SECS_MAX = 900
+LEASE_SECS_MAX = 240
 
 
 def rfc3339(t):
@@ -36,19 +39,21 @@ class Recoup:
     """One running service in an empty folder of its own."""
 
     def __init__(self, binary, database, api_base, smtp_port):
-        self.folder = tempfile.mkdtemp(prefix="outside-")
-        self.log = open(os.path.join(self.folder, "stderr.log"), "w+b")
-        env = {k: v for k, v in os.environ.items() if not k.startswith("RECOUP") and k not in ("RUST_LOG",)}
-        env.update({
+        self.binary, self.folder = binary, tempfile.mkdtemp(prefix="outside-")
+        self.log = open(os.path.join(self.folder, "stderr.log"), "a+b")
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("RECOUP") and k != "RUST_LOG"}
+        self.env.update({
             "RECOUP__DATABASE__URL": database, "RECOUP__HTTP__LISTEN": "127.0.0.1:0", "RECOUP__HTTP__PUBLIC_URL": PUBLIC,
-            "RECOUP__CLOCK__MODE": "test", "RECOUP__CLOCK__START": rfc3339(START), "RECOUP__STRIPE__API_BASE": api_base,
-            "RECOUP__STRIPE__API_KEY": API_KEY, "RECOUP__STRIPE__WEBHOOK_SECRETS": ",".join(SECRETS),
-            "RECOUP__MAIL__SMTP_URL": "smtp://127.0.0.1:%d" % smtp_port, "RECOUP__MAIL__FROM": "Billing <billing@outside.example>",
-            "RECOUP__ADMIN__BOOTSTRAP_KEY": ADMIN_KEY,
+            "RECOUP__CLOCK__MODE": "test", "RECOUP__STRIPE__API_BASE": api_base, "RECOUP__STRIPE__API_KEY": API_KEY,
+            "RECOUP__STRIPE__WEBHOOK_SECRETS": ",".join(SECRETS), "RECOUP__MAIL__SMTP_URL": "smtp://127.0.0.1:%d" % smtp_port,
+            "RECOUP__MAIL__FROM": "Billing <billing@outside.example>", "RECOUP__ADMIN__BOOTSTRAP_KEY": ADMIN_KEY,
         })
-        cwd = os.path.join(self.folder, "empty")
-        os.mkdir(cwd)
-        self.process = subprocess.Popen([binary, "serve"], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=self.log)
+        os.mkdir(os.path.join(self.folder, "empty"))
+        self.start(START)
+
+    def start(self, now):
+        self.process = subprocess.Popen([self.binary, "serve"], cwd=os.path.join(self.folder, "empty"), stdout=subprocess.PIPE,
+                                        env={**self.env, "RECOUP__CLOCK__START": rfc3339(now)}, stderr=self.log)
         line = self.first_line(120)
         if not line.startswith("listening on http://"):
             self.process.kill()
@@ -156,10 +161,77 @@ class Drive:
     def __init__(self, recoup, book, sink, world, postman, title):
         self.recoup, self.book, self.sink, self.world, self.postman, self.title = recoup, book, sink, world, postman, title
         self.troubles, self.strange, self.slowest, self.seen = [], [], (0, ""), 0
+        self.dice, self.kills, self.polite, self.killed, self.rested = random.Random(7), [], None, 0, 0
+        self.drained, self.undone = 0, []
+        world.peek = self.peek
+
+    def plan_breaks(self, kills, dice):
+        """When the process is killed in the middle of its charges, and when it is restarted politely."""
+        first = self.world.start + 3 * DAY
+        self.kills = sorted(first + dice.randrange(9 * DAY) for _ in range(kills))
+        self.polite = first + 5 * DAY
+
+    def peek(self, invoice):
+        rows, _ = self.recoup.all("/v1/cases?invoice_id=" + invoice)
+        planned = rows[0].get("next_action") if rows else None
+        return (planned["kind"], int(unix(planned["at"]))) if planned else None
+
+    def charges_due(self, t):
+        rows, _ = self.recoup.all("/v1/cases?status=open")
+        planned = [row["next_action"] for row in rows if row.get("next_action")]
+        return any(p["kind"] == "charge" and unix(p["at"]) <= t for p in planned)
+
+    def kill_in(self, t, before):
+        """SIGKILL soon after a charge call reached the provider; then a new process with the clock where it was."""
+        calls = lambda: sum(e["kind"] == "call" for e in list(self.book.entries))  # noqa: E731
+        known, end = calls(), time.monotonic() + 10
+        thread = threading.Thread(target=self.advance_blindly, args=(t,))
+        thread.start()
+        while calls() == known and time.monotonic() < end:
+            time.sleep(0.001)
+        time.sleep(self.dice.random() * 0.03)
+        self.recoup.process.kill()
+        self.recoup.process.wait()
+        thread.join()
+        self.recoup.process.stdout.close()
+        self.recoup.start(before)
+        self.killed += 1
+        self.wait_for_leases(t)
+
+    def overdue(self, t):
+        rows, _ = self.recoup.all("/v1/cases?status=open")
+        return [row for row in rows if row.get("next_action") and unix(row["next_action"]["at"]) <= t]
+
+    def wait_for_leases(self, t):
+        """What the dead process had taken may rest until its lease ends, and leases run by the real clock."""
+        began = time.monotonic()
+        self.advance(t)
+        while self.overdue(t) and time.monotonic() - began < LEASE_SECS_MAX:
+            time.sleep(3)
+            self.advance(t)
+        self.rested = max(self.rested, time.monotonic() - began)
+
+    def advance_blindly(self, t):
+        try:
+            self.recoup.advance(t)
+        except (OSError, http.client.HTTPException):
+            pass
+
+    def restart(self, now):
+        code = self.recoup.stop()
+        if code != 0:
+            self.troubles.append("exit code %s after SIGTERM at %s" % (code, rfc3339(now)))
+        self.recoup.start(now)
 
     def step(self, t):
         before = self.book.now
+        if self.polite and t >= self.polite:
+            self.polite = None
+            self.restart(before)
         self.book.set_now(t)
+        if self.kills and t >= self.kills[0] and self.charges_due(t):
+            self.kills.pop(0)
+            self.kill_in(t, before)
         self.advance(t)
         self.world.run_due(t)
         self.world.watch()
@@ -167,6 +239,10 @@ class Drive:
         if self.postman.deliver(self.recoup.webhook, SECRETS[0]):
             self.advance(t)
             self.postman.collect()
+        if t % DAY == 11 * HOUR:
+            self.drained += 1
+            self.undone += [(row["invoice_id"], "after the advance to %s still due: %s" % (rfc3339(t), row["next_action"]))
+                            for row in self.overdue(t)]
         fresh = self.sink.mails[self.seen:]
         self.seen += len(fresh)
         for mail in fresh:

@@ -1,7 +1,7 @@
 """The outside judge of Recoup: drives the real binary by its contract alone and prints a table of checks.
 
     python3 tests/outside/run.py --binary PATH [--database sqlite|postgres|both] [--shape old|new|both]
-                                 [--seed N] [--failures 60] [--days 45] [--skip-intake]
+                                 [--seed N] [--failures 60] [--days 45] [--kills 3] [--skip-intake]
     python3 tests/outside/run.py --self-test
 
 Needs Python 3.11 and, for PostgreSQL, psql; RECOUP_TEST_POSTGRES names the server.
@@ -9,6 +9,7 @@ Needs Python 3.11 and, for PostgreSQL, psql; RECOUP_TEST_POSTGRES names the serv
 
 import argparse
 import os
+import random
 import shutil
 import sys
 import time
@@ -33,6 +34,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failures", type=int, default=60)
     parser.add_argument("--days", type=int, default=45)
+    parser.add_argument("--kills", type=int, default=3, help="how often the process is killed in the middle of its charges")
     parser.add_argument("--skip-intake", action="store_true")
     parser.add_argument("--keep-log", metavar="FILE", help="copy the service's log there")
     parser.add_argument("--self-test", action="store_true", help="try the judge on clients that commit each sin")
@@ -53,14 +55,16 @@ def play(binary, kind, version, options, title):
     drive = Drive(recoup, book, sink, world, postman, title)
     drive.strange = fake.strange
     try:
+        drive.plan_breaks(options.kills, random.Random(options.seed))
         drive.run()
         evidence = gather(recoup, book, sink, drive)
         evidence.exit_code = recoup.stop()
-        print("  %s: %s to %s, %d invoices, %d charge calls, %d event lists read, %d mails, "
-              "%d webhooks (%d twice, %d late, %d lost), slowest step %.1f s at %s" % (
-            title, rfc3339(world.start)[:10], rfc3339(drive.ended)[:10], len(book.invoices),
-            sum(e["kind"] == "call" for e in book.entries), sum(e["kind"] == "sweep" for e in book.entries), len(sink.mails), postman.sent, postman.twice, postman.delayed,
-            postman.lost, *drive.slowest))
+        count = lambda kind: sum(e["kind"] == kind for e in book.entries)  # noqa: E731
+        print("  %s: %s to %s, %d invoices, %d charge calls, %d event lists read, %d mails, %d webhooks (%d twice, %d late, %d lost),\n"
+              "  %d deeds a minute before an action, %d kills (work rested %.0f s at most), API version asked for: %s, slowest step %.1f s at %s" % (
+                  title, rfc3339(world.start)[:10], rfc3339(drive.ended)[:10], len(book.invoices), count("call"), count("sweep"),
+                  len(sink.mails), postman.sent, postman.twice, postman.delayed, postman.lost, world.sneaked, drive.killed, drive.rested,
+                  fake.pinned, *drive.slowest))
         return evidence, judge(evidence)
     finally:
         recoup.stop()
@@ -94,7 +98,8 @@ def gather(recoup, book, sink, drive):
             reports["totals"] = shown.get("totals")
     return Evidence(book=book, mails=sink.mails, cases=cases, notes=notes, timelines=timelines, reports=reports,
                     refused=drive.postman.refused, sent=drive.postman.sent, troubles=troubles + sink.strange,
-                    strange=list(drive.strange), followed=drive.world.followed, dead=rows("/v1/inbox?status=dead"))
+                    strange=list(drive.strange), followed=drive.world.followed, dead=rows("/v1/inbox?status=dead"), drained=drive.drained,
+                    undone=drive.undone)
 
 
 def doors(binary, kind, options):

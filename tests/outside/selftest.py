@@ -10,7 +10,7 @@ import urllib.parse
 
 import stripe_wire as wire
 from driver import API_KEY, START
-from judge import Evidence, expected, judge
+from judge import PARTS, Evidence, expected, judge
 from smtp_sink import Sink
 from stripe_book import DAY, HOUR, Book
 from stripe_fake import Fake
@@ -32,7 +32,7 @@ SINS = {
     "case left open": "all_closed", "wrong mechanism": "outcomes", "exhausted though paid": "outcomes", "wrong final action": "outcomes",
     "wrong reason": "reasons", "wrong amount": "facts_of_cases", "wrong currency": "facts_of_cases", "wrong decline": "facts_of_cases",
     "report one cent short": "report_sums", "report counts a loss": "report_sums", "webhook refused": "webhooks_taken",
-    "event dead": "webhooks_taken", "unknown route": "clock_and_calls", "exit with 1": "clock_and_calls",
+    "event dead": "webhooks_taken", "work left undone": "advance_drains", "unknown route": "clock_and_calls", "exit with 1": "clock_and_calls",
 }
 
 
@@ -213,7 +213,7 @@ class Client:
         ev = Evidence(book=self.book, mails=self.sink.mails, cases=[], notes={"all": self.notes}, followed=self.followed, sent=10)
         ev.cases = [self.case(ev, inv) for inv in failed]
         self.lie_about_cases(ev, failed, paid)
-        rows = [{"currency": "EUR", "cohort": "2026-03", **{part: {"cases": 0, "amount_minor": 0} for part in ("all", "recovered", "exhausted", "stopped")}}]
+        rows = [{"currency": "EUR", "cohort": "2026-03", **{part: {"cases": 0, "amount_minor": 0} for part in PARTS}}]
         for inv in failed:
             status = "stopped" if inv["fate"] == "disputed" else next(iter(expected(ev, inv)))[0]
             for part in ("all", status):
@@ -223,6 +223,7 @@ class Client:
         rows[0]["recovered"]["cases"] += self.sin == "report counts a loss"
         ev.reports = {"rows": rows}
         ev.refused = [("invoice.paid", "evt_1", 500, b"")] if self.sin == "webhook refused" else []
+        ev.undone = [(failed[0]["id"], "charge")] if self.sin == "work left undone" else []
         ev.dead = ["evt_2"] if self.sin == "event dead" else []
         if self.sin == "unknown route":
             self.call("GET", "/v1/balance")

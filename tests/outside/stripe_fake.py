@@ -8,7 +8,7 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import stripe_wire as wire
-from stripe_book import DAY, Refused
+from stripe_book import DAY, HOUR, Refused
 
 HANG_SECS_MAX = 45
 
@@ -23,7 +23,7 @@ class Dropped(Exception):
 
 class Fake:
     def __init__(self, book, api_key):
-        self.book, self.api_key, self.keys, self.strange = book, api_key, {}, []
+        self.book, self.api_key, self.keys, self.strange, self.pinned = book, api_key, {}, [], None
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -32,6 +32,12 @@ class Fake:
 
             def log_message(self, *_):
                 pass
+
+            def handle(self):
+                try:
+                    super().handle()
+                except OSError:       # the service was killed
+                    pass
 
             def finish(self):
                 try:
@@ -105,7 +111,8 @@ class Fake:
     def route(self, http, path, query, form):
         if http.headers.get("Authorization") != "Bearer " + self.api_key:
             raise Refused(401, wire.error("Invalid API Key provided"))
-        version = http.headers.get("Stripe-Version") or self.book.version
+        self.pinned = http.headers.get("Stripe-Version")
+        version = self.pinned or self.book.version
         parts = [p for p in path.split("/") if p][1:]
         key = http.headers.get("Idempotency-Key")
         pay = http.command == "POST" and len(parts) == 3 and parts[0] == "invoices" and parts[2] == "pay"
@@ -152,6 +159,8 @@ class Fake:
             inv["keys"].append(key)
         faults = inv["faults"].get(inv["keys"].index(key) + 1, []) if key else []
         fault = self.book.outage() or (faults.pop(0) if faults else None)
+        if fault == "deaf":       # for 26 hours nothing sent for this invoice arrives
+            fault = "reset_lost" if self.book.now < inv.setdefault("deaf_until", self.book.now + 26 * HOUR) else None
         run = lambda: self.execute(inv, key, form, version)  # noqa: E731
         path = "/v1/invoices/%s/pay" % inv["id"]
         try:

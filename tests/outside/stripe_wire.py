@@ -206,7 +206,7 @@ _WORDS = {
 
 def refusal(decline_code):
     """An issuer's no in Stripe's words."""
-    code, message, network, advice = _WORDS[decline_code]
+    code, message, network, advice = _WORDS.get(decline_code, ("card_declined", "Your card was declined.", None, None))
     shown = None if decline_code == "processing_error" else decline_code
     return {"code": code, "decline_code": shown, "message": message, "network_code": network, "advice_code": advice,
             "said": decline_code}

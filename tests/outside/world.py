@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import itertools
 import json
 import random
 
@@ -14,11 +15,11 @@ CURRENCIES = ("eur", "usd", "gbp", "jpy")
 
 # name: (weight of sixty, what the issuer says to this card, faults on the n-th key of Recoup)
 FATES = {
-    "nsf_heals_on_2": (5, [NSF, OK], {}),
-    "nsf_heals_on_3": (5, [NSF, NSF, OK], {}),
-    "nsf_heals_on_4": (3, [NSF, NSF, NSF, OK], {}),
+    "nsf_heals_on_2": (3, [NSF, OK], {}),
+    "nsf_heals_on_3": (3, [NSF, NSF, OK], {}),
+    "nsf_heals_on_4": (2, [NSF, NSF, NSF, OK], {}),
     "nsf_never": (3, [NSF], {}),
-    "generic_never": (1, ["generic_decline"], {}),
+    "odd_code": (4, [], {}),      # one of ODD
     "lost": (1, ["lost_card"], {}),
     "stolen": (1, ["stolen_card"], {}),
     "fraudulent": (1, ["fraudulent"], {}),
@@ -48,8 +49,16 @@ FATES = {
     "500_charged": (1, [NSF, OK], {1: ["500_done"]}),
     "500_lost": (1, [NSF, OK], {1: ["500_lost"]}),
     "throttled": (1, [NSF, OK], {1: ["429", "429"]}),
+    "unknown_then_pays": (1, [NSF], {1: ["reset_lost"] * 400}),
+    "unknown_26_hours": (1, [NSF, OK], {1: ["deaf"] * 400}),
     "event_lost": (1, [NSF, OK], {}),
 }
+ODD = ("generic_decline", "card_velocity_exceeded", "pickup_card", "do_not_honor", "invalid_account", "merchant_blacklist",
+       "transaction_not_allowed", "stop_payment_order", "call_issuer", "security_violation", "restricted_card", "incorrect_number",
+       "revocation_of_all_authorizations", "withdrawal_count_limit_exceeded", "new_account_information_available", "incorrect_cvc",
+       "service_not_allowed", "testmode_decline", "currency_not_supported", "duplicate_transaction", "card_not_supported",
+       "no_action_taken", "incorrect_pin", "invalid_amount")
+
 # Shapes of fate where somebody outside acts, and how many hours after the failure: from, to.
 DEEDS = {
     "lost_new_card": (30, 60), "expired_new_card": (30, 80), "nsf_new_card": (30, 60), "hosted_between": (30, 130),
@@ -60,9 +69,11 @@ DEEDS = {
 
 class World:
     def __init__(self, book, failures, days, seed):
-        self.book, self.random = book, random.Random(seed * 7919 + 1)
+        self.book, self.random, self.odd = book, random.Random(seed * 7919 + 1), seed * 4
+        self.peek = lambda invoice: None     # what Recoup plans next for an invoice: (kind, time)
         self.start = book.now
         self.days = days
+        self.count = itertools.count()
         self.jobs = []            # (time, number, function)
         self.clicks = set()
         self.followed = []        # (invoice, mail subject, whether the link led to the page)
@@ -84,7 +95,7 @@ class World:
         return t if not begin - MINUTE <= t <= end else end + HOUR + (t - begin)
 
     def at(self, t, function):
-        self.jobs.append((self.clear(t), len(self.jobs), function))
+        self.jobs.append((self.clear(t), next(self.count), function))
         self.jobs.sort()
 
     def next_time(self):
@@ -98,6 +109,9 @@ class World:
 
     def add(self, t, fate, number):
         _, script, faults = FATES[fate]
+        if fate == "odd_code":
+            script = [ODD[self.odd % len(ODD)]]
+            self.odd += 1
         currency = CURRENCIES[number % len(CURRENCIES)]
 
         def fail():
@@ -118,7 +132,7 @@ class World:
         if fate in DEEDS:
             low, high = DEEDS[fate]
             deed_at = self.clear(t) + self.random.randrange(low * 60, high * 60) * MINUTE
-            self.at(deed_at, lambda: self.deed(self.invoice_of(fail_number=number), number))
+            self.at(deed_at, lambda: self.choose_moment(self.invoice_of(fail_number=number), number))
         self.numbers = getattr(self, "numbers", {})
         self.numbers[number] = 1200 + 13 * number
 
@@ -139,6 +153,24 @@ class World:
         for event in self.book.events[before:]:
             event["created"] -= 30 * DAY
             event["lost"] = True
+
+    def choose_moment(self, inv, number, tries=0):
+        """Half of the deeds happen at any time; the others a minute before Recoup's next charge, or mail, with their webhooks
+        four hours late, so that only reading again can tell."""
+        if number % 2 or inv["fate"] == "disputed" or tries > 300:
+            return self.deed(inv, number)
+        planned = self.peek(inv["id"])
+        if planned and planned[0] == ("charge" if number % 4 else "notify") and planned[1] - MINUTE > self.book.now:
+            def sneak():
+                before = len(self.book.events)
+                self.deed(inv, number)
+                self.sneaked += 1
+                for event in self.book.events[before:]:
+                    event["late"] = 4 * HOUR
+            return self.at(planned[1] - MINUTE, sneak)
+        self.at((self.book.now // HOUR + 1) * HOUR, lambda: self.choose_moment(inv, number, tries + 1))
+
+    sneaked = 0
 
     def deed(self, inv, number):
         book, fate = self.book, inv["fate"]
@@ -180,8 +212,11 @@ class World:
             self.at(self.book.now + 6 * HOUR, click)
 
     def watch(self):
-        """A customer disputes a payment two days after it went through."""
+        """A customer disputes a payment two days after it went through; another pays while a charge is unresolved."""
         for inv in self.made:
+            if inv["fate"] == "unknown_then_pays" and inv["keys"] and not inv.get("watched"):
+                inv["watched"] = True
+                self.at(self.book.now + 3 * HOUR, lambda inv=inv: self.book.customer_pays(inv))
             if inv["fate"] == "paid_then_disputed" and inv["status"] == "paid" and not inv.get("watched"):
                 inv["watched"] = True
                 self.at(self.book.now + 2 * DAY,
@@ -225,7 +260,7 @@ class Postman:
                 continue
             prompt = event["type"].startswith("charge.dispute")
             draw = 0 if prompt else self.random.random()
-            delay = 0 if draw < 0.7 else self.random.randrange(60) * MINUTE if draw < 0.9 else self.random.randrange(1, 10) * HOUR
+            delay = event["late"] if "late" in event else 0 if draw < 0.7 else self.random.randrange(60) * MINUTE if draw < 0.9 else self.random.randrange(1, 10) * HOUR
             self.delayed += delay >= HOUR
             self.bag.append((self.book.now + delay, event))
             if self.random.random() < 0.1:
