@@ -43,6 +43,8 @@ class Evidence:
     followed: list = dataclasses.field(default_factory=list)
     dead: list = dataclasses.field(default_factory=list)
     exit_code: object = 0
+    documented: tuple = (0, ())                                # answers held against the OpenAPI document
+    paged: tuple = (0, ())                                     # lists in pages and by filter
     drained: int = 0                                           # how often we looked whether an advance left something undone
     undone: list = dataclasses.field(default_factory=list)
 
@@ -439,7 +441,9 @@ def report_sums(ev):
             continue
         for currency in sorted(set(own) | set(shown)):
             if own.get(currency) != shown.get(currency):
-                faults.append((None, "report %s, %s: shows %s, books %s" % (name, currency, shown.get(currency), own.get(currency))))
+                got, want = shown.get(currency, {}), own.get(currency, {})
+                differ = ["%s %s instead of %s" % (part, got.get(part), want.get(part)) for part in PARTS if got.get(part) != want.get(part)]
+                faults.append((None, "report %s, %s: %s" % (name, currency, "; ".join(differ))))
     return n, faults
 
 
@@ -447,6 +451,16 @@ def webhooks_taken(ev):
     """every webhook is answered with 200, twice or late as it may come, and none ends dead"""
     faults = [(None, "%s %s answered %s %r" % row) for row in ev.refused] + [(None, "dead: %s" % row) for row in ev.dead]
     return ev.sent, faults
+
+
+def answers_as_documented(ev):
+    """answers of the API fit its own OpenAPI document"""
+    return ev.documented
+
+
+def lists_agree(ev):
+    """pages and filters of the list of cases agree with the whole list"""
+    return ev.paged
 
 
 def advance_drains(ev):
@@ -465,6 +479,7 @@ def clock_and_calls(ev):
 CHECKS = [one_success, no_charge_after_end, dispute_before, no_terminal_card, no_blind_authentication, unknown_keeps_key, keys_in_order,
           new_card_used, no_mail_after_payment, no_mail_after_stop, mails_are_theirs, mail_dates, mails_recorded, links_lead,
           one_case_each, all_closed, outcomes, reasons, facts_of_cases, report_sums, webhooks_taken, advance_drains,
+          answers_as_documented, lists_agree,
           clock_and_calls]
 
 

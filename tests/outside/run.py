@@ -18,6 +18,7 @@ import stripe_wire as wire
 from driver import API_KEY, START, Database, Drive, Recoup, rfc3339
 from intake import Intake
 from judge import Evidence, judge
+from schema import check_answers
 from smtp_sink import Sink
 from stripe_book import DAY, Book
 from stripe_fake import Fake
@@ -98,8 +99,29 @@ def gather(recoup, book, sink, drive):
             reports["totals"] = shown.get("totals")
     return Evidence(book=book, mails=sink.mails, cases=cases, notes=notes, timelines=timelines, reports=reports,
                     refused=drive.postman.refused, sent=drive.postman.sent, troubles=troubles + sink.strange,
-                    strange=list(drive.strange), followed=drive.world.followed, dead=rows("/v1/inbox?status=dead"), drained=drive.drained,
+                    strange=list(drive.strange), followed=drive.world.followed, dead=rows("/v1/inbox?status=dead"),
+                    documented=check_answers(recoup, cases), paged=check_pages(recoup, cases), drained=drive.drained,
                     undone=drive.undone)
+
+
+def check_pages(recoup, cases):
+    """Small pages and filters show the same cases as one long list. Returns (how many lists, faults)."""
+    faults, ids = [], {case["id"] for case in cases}
+    rows, cursor, turns = [], "", 0
+    while cursor is not None and turns < 200:
+        _, _, shown = recoup.api("GET", "/v1/cases?limit=7" + ("&cursor=" + cursor if cursor else ""))
+        rows, cursor, turns = rows + [row["id"] for row in shown["data"]], shown["next_cursor"], turns + 1
+    if len(rows) != len(ids) or set(rows) != ids:
+        faults.append((None, "pages of 7 show %d rows, %d cases, of %d" % (len(rows), len(set(rows)), len(ids))))
+    lists = 1
+    for name, value in (("status", lambda c: c["status"]), ("customer_id", lambda c: c["customer_id"]),
+                        ("invoice_id", lambda c: c["invoice_id"]), ("decline_kind", lambda c: (c["decline"] or {}).get("kind"))):
+        for wanted in sorted({value(case) for case in cases if value(case)})[:15]:
+            lists += 1
+            found, trouble = recoup.all("/v1/cases?%s=%s" % (name, wanted))
+            if trouble or {c["id"] for c in found} != {c["id"] for c in cases if value(c) == wanted}:
+                faults.append((None, "%s=%s shows %d cases; %s" % (name, wanted, len(found), trouble)))
+    return lists, faults
 
 
 def doors(binary, kind, options):
