@@ -1,7 +1,7 @@
 """The outside judge of Recoup: drives the real binary by its contract alone and prints a table of checks.
 
     python3 tests/outside/run.py --binary PATH [--database sqlite|postgres|both] [--shape old|new|both]
-                                 [--seed N] [--failures 60] [--days 45] [--kills 3] [--skip-intake]
+                                 [--seed N] [--failures 60] [--days 45] [--kills 1] [--skip-intake]
     python3 tests/outside/run.py --self-test
 
 Needs Python 3.11 and, for PostgreSQL, psql; RECOUP_TEST_POSTGRES names the server.
@@ -13,6 +13,8 @@ import random
 import shutil
 import sys
 import time
+
+sys.dont_write_bytecode = True    # leave no traces beside the sources
 
 import stripe_wire as wire
 from driver import API_KEY, START, Database, Drive, Recoup, rfc3339
@@ -35,7 +37,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--failures", type=int, default=60)
     parser.add_argument("--days", type=int, default=45)
-    parser.add_argument("--kills", type=int, default=3, help="how often the process is killed in the middle of its charges")
+    parser.add_argument("--kills", type=int, default=1, help="how often the process is killed in the middle of its charges")
     parser.add_argument("--skip-intake", action="store_true")
     parser.add_argument("--keep-log", metavar="FILE", help="copy the service's log there")
     parser.add_argument("--self-test", action="store_true", help="try the judge on clients that commit each sin")
