@@ -162,7 +162,7 @@ class Drive:
         self.recoup, self.book, self.sink, self.world, self.postman, self.title = recoup, book, sink, world, postman, title
         self.troubles, self.strange, self.slowest, self.seen = [], [], (0, ""), 0
         self.dice, self.kills, self.polite, self.killed, self.rested = random.Random(7), [], None, 0, 0
-        self.drained, self.undone = 0, []
+        self.drained, self.undone, self.after_kill = 0, [], []
         world.peek = self.peek
 
     def plan_breaks(self, kills, dice):
@@ -206,6 +206,8 @@ class Drive:
         """What the dead process had taken may rest until its lease ends, and leases run by the real clock."""
         began = time.monotonic()
         self.advance(t)
+        self.after_kill += [(row["invoice_id"], "the first advance after SIGKILL answered, still due: %s" % row["next_action"])
+                            for row in self.overdue(t)]
         while self.overdue(t) and time.monotonic() - began < LEASE_SECS_MAX:
             time.sleep(3)
             self.advance(t)

@@ -46,6 +46,8 @@ class Evidence:
     documented: tuple = (0, ())                                # answers held against the OpenAPI document
     paged: tuple = (0, ())                                     # lists in pages and by filter
     drained: int = 0                                           # how often we looked whether an advance left something undone
+    killed: int = 0
+    after_kill: list = dataclasses.field(default_factory=list)
     undone: list = dataclasses.field(default_factory=list)
 
     def failed(self):
@@ -468,6 +470,11 @@ def advance_drains(ev):
     return ev.drained, list(dict(reversed(ev.undone)).items())
 
 
+def advance_after_kill(ev):
+    """the first advance after a SIGKILL, too, answers only when all that is due is done"""
+    return ev.killed, list(dict(reversed(ev.after_kill)).items())
+
+
 def clock_and_calls(ev):
     """advancing works, only known routes of the provider are called, SIGTERM ends with 0"""
     faults = [(None, text) for text in ev.troubles] + [(None, "called " + text) for text in sorted(set(ev.strange))]
@@ -478,7 +485,7 @@ def clock_and_calls(ev):
 
 CHECKS = [one_success, no_charge_after_end, dispute_before, no_terminal_card, no_blind_authentication, unknown_keeps_key, keys_in_order,
           new_card_used, no_mail_after_payment, no_mail_after_stop, mails_are_theirs, mail_dates, mails_recorded, links_lead,
-          one_case_each, all_closed, outcomes, reasons, facts_of_cases, report_sums, webhooks_taken, advance_drains,
+          one_case_each, all_closed, outcomes, reasons, facts_of_cases, report_sums, webhooks_taken, advance_drains, advance_after_kill,
           answers_as_documented, lists_agree,
           clock_and_calls]
 

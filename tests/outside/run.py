@@ -103,7 +103,7 @@ def gather(recoup, book, sink, drive):
                     refused=drive.postman.refused, sent=drive.postman.sent, troubles=troubles + sink.strange,
                     strange=list(drive.strange), followed=drive.world.followed, dead=rows("/v1/inbox?status=dead"),
                     documented=check_answers(recoup, cases), paged=check_pages(recoup, cases), drained=drive.drained,
-                    undone=drive.undone)
+                    undone=drive.undone, killed=drive.killed, after_kill=drive.after_kill)
 
 
 def check_pages(recoup, cases):

@@ -32,7 +32,8 @@ SINS = {
     "case left open": "all_closed", "wrong mechanism": "outcomes", "exhausted though paid": "outcomes", "wrong final action": "outcomes",
     "wrong reason": "reasons", "wrong amount": "facts_of_cases", "wrong currency": "facts_of_cases", "wrong decline": "facts_of_cases",
     "report one cent short": "report_sums", "report counts a loss": "report_sums", "webhook refused": "webhooks_taken",
-    "event dead": "webhooks_taken", "work left undone": "advance_drains", "unknown route": "clock_and_calls", "exit with 1": "clock_and_calls",
+    "event dead": "webhooks_taken", "work left undone": "advance_drains", "work resting after a kill": "advance_after_kill",
+    "unknown route": "clock_and_calls", "exit with 1": "clock_and_calls",
 }
 
 
@@ -224,6 +225,7 @@ class Client:
         ev.reports = {"rows": rows}
         ev.refused = [("invoice.paid", "evt_1", 500, b"")] if self.sin == "webhook refused" else []
         ev.undone = [(failed[0]["id"], "charge")] if self.sin == "work left undone" else []
+        ev.after_kill = [(failed[0]["id"], "charge")] if self.sin == "work resting after a kill" else []
         ev.dead = ["evt_2"] if self.sin == "event dead" else []
         if self.sin == "unknown route":
             self.call("GET", "/v1/balance")
