@@ -27,12 +27,8 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
         Answer::Declined { .. } => take_refusal(&mut draft, &attempt, answer),
         Answer::Processing => wait_for_processing(&mut draft, Some(attempt)),
         Answer::NothingOwed => {
-            if sent_once(&draft.case.state) {
-                nothing_owed(&mut draft, &attempt);
-            } else {
-                // An earlier sending of this very charge may be what settled the invoice: reading it will tell.
-                unknown(&mut draft, attempt, "nothing is owed any more", None);
-            }
+            // Had an earlier sending been carried out, the provider would have repeated its answer.
+            nothing_owed(&mut draft, &attempt);
         }
         Answer::NotSent {
             reason,
