@@ -223,6 +223,33 @@ fn a_default_that_is_barred_is_charged_by_no_ladder() {
     desk.play_until(DeclineKind::LostStolen, "2026-03-28T00:00:00Z");
     desk.expect(
         "03-21 09:00 seen customer
-         03-22 06:00 notify update_payment_method",
+         03-21 11:00 notify update_payment_method",
     );
+}
+
+#[test]
+fn beside_a_barred_default_the_newer_card_is_charged_or_none() {
+    let mut desk = desk(DeclineKind::LostStolen);
+    desk.new_card("pm_2", "fp_2", false).unwrap();
+    desk.due().unwrap();
+    desk.declines(KIND, Some("pm_2"));
+    desk.truth.default_method = Some(method("pm_3", Some("fp_1")));
+    desk.due().unwrap();
+    desk.expect(
+        "03-20 13:00 charge card_update pm_2
+         03-21 09:00 charge schedule pm_2",
+    );
+
+    let mut desk = self::desk(DeclineKind::LostStolen);
+    desk.truth.default_method = None;
+    let mut payment = failed("ch_2", KIND, desk.now);
+    payment.payment_method = Some("pm_9".to_owned());
+    payment.fingerprint = Some("fp_9".to_owned());
+    desk.truth.payment = Some(payment);
+    desk.hint().unwrap();
+    assert!(desk.case.timers.charge_at.is_some());
+    desk.truth.default_method = Some(method("pm_3", Some("fp_1")));
+    desk.due().unwrap();
+    desk.expect("03-20 13:00 seen customer");
+    assert_eq!(desk.case.timers.charge_at, None);
 }

@@ -138,7 +138,10 @@ async fn the_card_of_the_default_is_read_where_the_last_charge_does_not_tell() {
         (found.default_method.unwrap().fingerprint, asked)
     };
     let of_method = (METHOD, method);
-    assert_eq!(read_of(&[of_method.clone()]).await, (Some("fp_two".to_owned()), true));
+    assert_eq!(
+        read_of(std::slice::from_ref(&of_method)).await,
+        (Some("fp_two".to_owned()), true)
+    );
     // The charged one needs no further call, and one that is no longer owed neither.
     let charged = (SUBSCRIPTION, json!({ "default_payment_method": "pm_1" }));
     assert_eq!(
