@@ -253,3 +253,26 @@ fn a_late_success_waits_for_the_charge_that_is_open() {
            03-23 09:00 {"by":"retry","kind":"recovered"}"#,
     );
 }
+
+#[test]
+fn a_hint_does_not_ask_again_before_the_provider_wants_to_be_asked() {
+    let mut desk = Desk::open(KIND, "Europe/Berlin", "2026-03-20T12:00:00Z");
+    desk.due().unwrap();
+    desk.answer(Answer::Unknown {
+        reason: "HTTP 429".to_owned(),
+        retry_after: Some(std::time::Duration::from_mins(30)),
+    })
+    .unwrap();
+    desk.later(60);
+    desk.hint().unwrap();
+    desk.due().unwrap();
+    desk.expect(
+        "03-21 09:00 charge schedule default
+         03-21 09:30 resend",
+    );
+    desk.answer(unknown()).unwrap();
+    desk.later(10);
+    desk.hint().unwrap();
+    desk.due().unwrap();
+    desk.expect("03-21 09:30 resend");
+}
