@@ -152,7 +152,10 @@ fn problem(status: &str, description: &str) -> RefOr<utoipa::openapi::Response> 
         .build();
     let header = |text: &str| {
         let schema = ObjectBuilder::new().schema_type(Type::String).build();
-        HeaderBuilder::new().schema(Some(schema)).description(Some(text)).build()
+        HeaderBuilder::new()
+            .schema(Some(schema))
+            .description(Some(text))
+            .build()
     };
     let response = ResponseBuilder::new()
         .description(description)

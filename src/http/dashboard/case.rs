@@ -61,7 +61,10 @@ pub(super) async fn show_case(
     let attempts = attempts::by_case(conn, &case.id).await?;
     let attempts: Vec<_> = attempts.iter().map(Attempt::from).collect();
     let mails = notifications::by_case(conn, &case.id).await?;
-    let mails: Vec<_> = mails.iter().map(|row| NotificationJson::of(row, visitor.role)).collect();
+    let mails: Vec<_> = mails
+        .iter()
+        .map(|row| NotificationJson::of(row, visitor.role))
+        .collect();
     let context = context! {
         section => "cases",
         now => now.to_string(),
@@ -98,13 +101,43 @@ impl From<&AttemptRow> for Attempt {
 fn acts() -> Vec<Value> {
     let one = |verb, title, text, danger| context! { verb, title, text, danger };
     vec![
-        one("retry", "Retry now", "Charges the customer now, where the rules of the card networks allow it.", false),
-        one("pause", "Pause", "Neither charges nor writes until the time you choose.", false),
-        one("resume", "Resume", "Goes on with a paused case. Skipped steps are not made up for.", false),
-        one("mark-paid", "Mark as paid", "The money came another way. The case ends as recovered.", false),
-        one("notes", "Add a note", "Writes into the timeline. Nothing else happens.", false),
+        one(
+            "retry",
+            "Retry now",
+            "Charges the customer now, where the rules of the card networks allow it.",
+            false,
+        ),
+        one(
+            "pause",
+            "Pause",
+            "Neither charges nor writes until the time you choose.",
+            false,
+        ),
+        one(
+            "resume",
+            "Resume",
+            "Goes on with a paused case. Skipped steps are not made up for.",
+            false,
+        ),
+        one(
+            "mark-paid",
+            "Mark as paid",
+            "The money came another way. The case ends as recovered.",
+            false,
+        ),
+        one(
+            "notes",
+            "Add a note",
+            "Writes into the timeline. Nothing else happens.",
+            false,
+        ),
         one("stop", "Stop", "Ends the chase. The invoice stays as it is.", true),
-        one("write-off", "Write off", "Gives the invoice up, at the provider too.", true),
+        one(
+            "write-off",
+            "Write off",
+            "Gives the invoice up, at the provider too.",
+            true,
+        ),
     ]
 }
 
@@ -119,7 +152,10 @@ pub(super) async fn mail(
     let (id, mail) = path.into_inner();
     let case = find(&state, id).await?;
     let mails = notifications::by_case(state.engine.store().conn(), &case.id).await?;
-    let html = mails.into_iter().find(|row| row.id.as_str() == mail).and_then(|row| row.body_html);
+    let html = mails
+        .into_iter()
+        .find(|row| row.id.as_str() == mail)
+        .and_then(|row| row.body_html);
     let html = html.ok_or_else(|| Problem::not_found("there is no such mail"))?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(html))
 }
@@ -155,7 +191,9 @@ fn parent(path: &str) -> &str {
 fn action_of(verb: &str, until: Option<&str>) -> Result<StaffAction, Problem> {
     Ok(match verb {
         "retry" => StaffAction::Retry,
-        "pause" => StaffAction::Pause { until: until_of(until)? },
+        "pause" => StaffAction::Pause {
+            until: until_of(until)?,
+        },
         "resume" => StaffAction::Resume,
         "stop" => StaffAction::Stop,
         "mark-paid" => StaffAction::MarkPaid,
@@ -168,6 +206,8 @@ fn action_of(verb: &str, until: Option<&str>) -> Result<StaffAction, Problem> {
 /// A field `datetime-local`, which carries no zone; the page says that it means UTC.
 fn until_of(text: Option<&str>) -> Result<Timestamp, Problem> {
     let local: Option<DateTime> = text.and_then(|text| text.parse().ok());
-    let instant = local.and_then(|local| local.to_zoned(TimeZone::UTC).ok()).map(|zoned| zoned.timestamp());
+    let instant = local
+        .and_then(|local| local.to_zoned(TimeZone::UTC).ok())
+        .map(|zoned| zoned.timestamp());
     instant.ok_or_else(|| Problem::bad_request("bad_field", "choose until when the case is paused"))
 }
