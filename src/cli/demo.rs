@@ -23,7 +23,7 @@ use town::{Plan, Town};
 /// How many days are played.
 const DAYS: i64 = 90;
 /// How many customers the town has: enough for three hundred first failures with any seed.
-const CUSTOMERS: usize = 700;
+const CUSTOMERS: usize = 950;
 /// Where the demo listens unless told otherwise.
 const PORT: u16 = 8080;
 
