@@ -44,7 +44,7 @@ pub struct Arguments {
 /// Plays the demo, then serves until Ctrl-C or SIGTERM. Everything it wrote is gone when it returns, also with an error.
 pub async fn run(given: &Arguments) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let folder = tempfile::Builder::new().prefix("recoup-demo-").tempdir()?;
+    let folder = temporary_folder()?;
     let done = played_in(&folder, given, &mut signals).await;
     folder.close()?;
     done
@@ -131,14 +131,12 @@ fn summary(town: &Town, plan: &Plan, audit: &Audit, seconds: f64) -> Result<Stri
         ),
     ];
     for (name, count, note) in rows {
-        writeln!(text, "  {name:<11}{count:>6}  {note}")?;
+        writeln!(text, "  {name:<14}{count:>6}  {note}")?;
     }
     for (currency, money) in &audit.money {
-        let (recovered, owed) = (
-            audit::written(money.recovered_minor, *currency),
-            audit::written(money.owed_minor, *currency),
-        );
-        writeln!(text, "  {:<11}{recovered:>16} of {owed}", currency.code())?;
+        let recovered = audit::decimal(money.recovered_minor, *currency);
+        let owed = audit::decimal(money.owed_minor, *currency);
+        writeln!(text, "  {:<8}{recovered:>12}  recovered of {owed}", currency.code())?;
     }
     let url = &town.url;
     writeln!(text, "\n  dashboard    {url}/dashboard")?;
@@ -154,6 +152,19 @@ fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// A folder in memory unless `TMPDIR` names another place: nothing in it is to survive, and each of the many commits would
+/// wait for the disk.
+fn temporary_folder() -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("recoup-demo-");
+    if std::env::var_os("TMPDIR").is_none()
+        && let Ok(folder) = builder.tempdir_in("/dev/shm")
+    {
+        return Ok(folder);
+    }
+    builder.tempdir()
 }
 
 /// The beginning of the day (UTC), so that the same day gives the same demo.

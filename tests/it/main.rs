@@ -5,6 +5,7 @@
 )]
 
 mod config;
+mod demo;
 mod mail;
 mod readme;
 mod sandbox;

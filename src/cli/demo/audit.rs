@@ -104,13 +104,13 @@ pub fn percent(part: u64, whole: u64) -> Option<String> {
     Some(format!("{}.{}", tenths / 10, tenths % 10))
 }
 
-/// An amount as people write it, `1234.50 EUR`.
-pub fn written(amount_minor: i64, currency: Currency) -> String {
+/// An amount in units of its currency, `1234.50`.
+pub fn decimal(amount_minor: i64, currency: Currency) -> String {
     let unit = 10_i64.pow(currency.decimals());
     let (whole, part) = (amount_minor / unit, amount_minor % unit);
     match usize::try_from(currency.decimals()) {
-        Ok(decimals) if decimals > 0 => format!("{whole}.{part:0decimals$} {currency}"),
-        _ => format!("{whole} {currency}"),
+        Ok(decimals) if decimals > 0 => format!("{whole}.{part:0decimals$}"),
+        _ => whole.to_string(),
     }
 }
 
