@@ -218,3 +218,19 @@ impl Audit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_for_people() {
+        assert_eq!(percent(2, 3).as_deref(), Some("66.7"));
+        assert_eq!(percent(5, 5).as_deref(), Some("100.0"));
+        assert_eq!(percent(0, 0), None);
+        let decimal = |minor, code: &str| decimal(minor, code.parse().unwrap());
+        assert_eq!(decimal(123_405, "EUR"), "1234.05");
+        assert_eq!(decimal(1_500, "JPY"), "1500");
+        assert_eq!(decimal(7, "KWD"), "0.007");
+    }
+}

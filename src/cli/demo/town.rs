@@ -143,10 +143,11 @@ impl Town {
     /// Delivers webhooks and mails and does what is due now, until all is at rest.
     async fn settle(&self) -> anyhow::Result<()> {
         for _ in 0..ROUNDS_MAX {
-            let delivered = self.sandbox.deliver_webhooks().await;
-            let done = self.app.engine.tick().await?;
+            self.sandbox.deliver_webhooks().await;
+            self.app.engine.tick().await?;
             self.sandbox.read_mail(&self.mailbox).await;
-            if done.total() == 0 && delivered.pending == 0 && self.sandbox.pending_webhooks() == 0 {
+            // A tick ends when nothing is due, so only what its calls made the provider tell is left.
+            if self.sandbox.pending_webhooks() == 0 {
                 return Ok(());
             }
         }
