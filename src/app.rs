@@ -172,7 +172,6 @@ impl App {
             public_url: config.http.public_url.clone(),
             bootstrap_key: config.admin.bootstrap_key.clone(),
             demo: setting.demo,
-            workers: None,
         };
         let state = HttpState::new(engine.clone(), recorder.clone(), Arc::clone(&draining), &options);
         let server = http::serve(listener, Arc::new(state), None)?;

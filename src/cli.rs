@@ -53,7 +53,10 @@ enum Command {
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
-        Command::Openapi => openapi::run(),
+        Command::Openapi => {
+            openapi::run();
+            Ok(())
+        }
         Command::Healthcheck(given) => in_runtime(healthcheck::run(given)),
         Command::Demo(given) => start_quiet_logging().and_then(|()| in_runtime(demo::run(given))),
         Command::Check => match configured(&arguments) {

@@ -19,6 +19,7 @@ use crate::mailer::{Mailer, Templates};
 use crate::providers::Provider;
 use crate::store::{Store, StoreError, campaigns, settings};
 
+mod count;
 mod handle;
 mod inbox;
 mod outbox;
@@ -183,6 +184,11 @@ impl Engine {
     /// Waits until somebody rings.
     pub async fn rung(&self) {
         self.inner.bell.notified().await;
+    }
+
+    /// Brings the gauges up to date with the database.
+    pub async fn take_stock(&self) -> Result<(), StoreError> {
+        count::stock(&self.inner).await
     }
 
     /// Does everything that is due now, until nothing is.

@@ -51,8 +51,6 @@ pub struct Options {
     pub bootstrap_key: Option<SecretString>,
     /// Whether the dashboard opens without a key for readers on this machine.
     pub demo: bool,
-    /// How many threads serve; nothing for one per core.
-    pub workers: Option<usize>,
 }
 
 /// What every handler can reach.
@@ -91,7 +89,7 @@ impl HttpState {
     }
 }
 
-/// Starts the server on a bound listener. It runs when awaited; its handle stops it. Signals are left to the floor above.
+/// Starts the server on a bound listener, with `workers` threads or one per core. It runs when awaited; its handle stops it. Signals are left to the floor above.
 pub fn serve(listener: TcpListener, state: Arc<HttpState>, workers: Option<usize>) -> std::io::Result<Server> {
     let data = web::Data::from(state);
     let server = HttpServer::new(move || {
@@ -130,6 +128,11 @@ pub(crate) fn documented(config: &mut ServiceConfig) {
     webhooks::routes(config);
     ops::routes(config);
     admin::routes(config);
+}
+
+/// The OpenAPI document as it is served, printed and committed.
+pub fn openapi_text() -> String {
+    openapi::json_text(&openapi_document())
 }
 
 /// The OpenAPI document as built from the routes.

@@ -94,12 +94,13 @@ const CASES: &str = "CREATE TABLE cases (
     CONSTRAINT lease_whole CHECK ((lease_owner IS NULL) = (lease_until IS NULL))
 ){strict}";
 
+/// The lists name a customer or an invoice without its connection; the laws name the connection first.
 const CASES_INDEXES: [&str; 7] = [
     "CREATE UNIQUE INDEX cases_one_open_per_invoice ON cases (connection, invoice_id) WHERE closed_at IS NULL",
-    "CREATE INDEX cases_due ON cases (next_action_at) WHERE closed_at IS NULL",
-    "CREATE INDEX cases_invoice ON cases (connection, invoice_id)",
-    "CREATE INDEX cases_customer ON cases (connection, customer_id)",
-    "CREATE INDEX cases_subscription ON cases (connection, subscription_id) WHERE subscription_id IS NOT NULL",
+    "CREATE INDEX cases_due ON cases (next_action_at, id) WHERE closed_at IS NULL",
+    "CREATE INDEX cases_invoice ON cases (invoice_id, id)",
+    "CREATE INDEX cases_customer ON cases (customer_id, id)",
+    "CREATE INDEX cases_subscription ON cases (subscription_id, id) WHERE subscription_id IS NOT NULL",
     "CREATE INDEX cases_status ON cases (status, id)",
     "CREATE INDEX cases_opened ON cases (opened_at)",
 ];

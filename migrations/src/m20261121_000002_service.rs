@@ -50,7 +50,7 @@ const INBOX: [&str; 3] = [
     CONSTRAINT lease_whole CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
     CONSTRAINT each_event_once UNIQUE (connection, event_id)
 ){strict}",
-    "CREATE INDEX inbox_due ON inbox (next_at, id) WHERE status = 'pending'",
+    "CREATE INDEX inbox_due ON inbox (next_at, id) WHERE ended_at IS NULL",
     "CREATE INDEX inbox_status ON inbox (status, id)",
 ];
 

@@ -3,7 +3,6 @@
 use crate::http::{openapi, openapi_document};
 
 /// Prints the OpenAPI document.
-pub fn run() -> anyhow::Result<()> {
+pub fn run() {
     print!("{}", openapi::json_text(&openapi_document()));
-    Ok(())
 }

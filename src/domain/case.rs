@@ -119,6 +119,18 @@ pub enum State {
     },
 }
 
+/// The states of an open case, as the API names them.
+pub const STATES_OPEN: &[&str] = &[
+    "scheduled",
+    "waiting",
+    "charging",
+    "in_doubt",
+    "processing",
+    "paused",
+    "needs_person",
+    "ending",
+];
+
 /// The attempt that is open, with what a second sending must repeat to the letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenAttempt {
@@ -204,6 +216,21 @@ pub struct Memory {
     pub disputed: bool,
     /// How often in a row the provider was out of reach.
     pub out_of_reach: u32,
+    /// How often in a row a charge was planned and its call was not carried out.
+    #[serde(default)]
+    pub not_sent: u32,
+    /// The payment method that our last charge went to, as far as it is known.
+    #[serde(default)]
+    pub charged_method: Option<String>,
+    /// Our last attempt, where it was closed without knowing whether it brought money.
+    #[serde(default)]
+    pub unclear: Option<OpenAttempt>,
+    /// What was paid back of this invoice in all, in minor units of its currency.
+    #[serde(default)]
+    pub refunded_minor: i64,
+    /// What of it was paid back during an open attempt, in minor units: settled once the attempt is answered.
+    #[serde(default)]
+    pub refund_pending_minor: i64,
     /// Charges we made (answered or not), which the ceiling counts.
     pub charges: u32,
     /// When the provider itself will charge next.

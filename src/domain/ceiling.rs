@@ -57,7 +57,12 @@ pub fn ceiling(case: &Case, fresh_method: bool, at: Timestamp) -> Verdict {
         Disposition::FixData | Disposition::CustomerAction => Verdict::Never(Rule::CustomerMustAct),
         Disposition::Merchant => Verdict::Never(Rule::MerchantMustAct),
         Disposition::Retry => {
-            let until = secs_from(case.memory.kind_since, BLOCK_SECS);
+            // The block is as old as the last charge at most: the kind may have been seen long before.
+            let since = case
+                .memory
+                .last_charge_at
+                .map_or(case.memory.kind_since, |last| last.max(case.memory.kind_since));
+            let until = secs_from(since, BLOCK_SECS);
             if case.decline.provider_code.as_deref() == Some(BLOCK_CODE) && at < until {
                 Verdict::NotBefore(until, Rule::ProviderBlock)
             } else {

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::calendar::secs_from;
 use super::case::{Case, Collector, State, Trigger, Warning};
-use super::command::{Change, Command, Decision, Entry, EntryKind, LateKind, Moment, Reason};
+use super::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
 use super::event::Event;
-use super::money::Money;
-use super::outcome::{Outcome, StoppedWhy};
 
 mod answer;
 mod close;
+mod doubt;
+mod late;
 mod look;
 mod method;
 mod open;
@@ -52,8 +52,8 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
             renewed,
         } => method::changed(draft, payment_method.as_deref(), fingerprint.as_deref(), *renewed),
         Event::ContactChanged { contact, zone } => method::contact_changed(draft, contact, zone.as_deref()),
-        Event::Disputed => disputed(draft),
-        Event::Refunded { amount } => refunded(draft, *amount),
+        Event::Disputed => late::disputed(draft),
+        Event::Refunded { amount } => late::refunded(draft, *amount),
         Event::Bounced => bounced(draft),
         Event::Staff { action, actor, comment } => staff::act(draft, action, actor, comment.as_deref()),
     }
@@ -102,14 +102,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Plans the rest of the case anew. A payment method that was never tried is charged first.
+    /// Plans the rest of the case anew. A payment method that was never tried is charged first, and so is what staff asked
+    /// for and was not done yet.
     fn replan(&mut self) {
-        let waiting =
-            self.case.timers.charge_at.is_some() && self.case.timers.charge_trigger == Some(Trigger::CardUpdate);
+        let waiting = self.case.timers.charge_at.and(self.case.timers.charge_trigger);
+        let trigger = match waiting {
+            Some(Trigger::CardUpdate | Trigger::Staff) => waiting,
+            Some(Trigger::Schedule) | None => self.case.fresh_method().then_some(Trigger::CardUpdate),
+        };
         let entry = plan::replan(&mut self.case, self.moment.campaign, self.moment.now);
         self.entries.push(entry);
-        if (waiting || self.case.fresh_method()) && self.case.collector == Collector::Us {
-            self.charge_now(Trigger::CardUpdate);
+        if let Some(trigger) = trigger.filter(|_| self.case.collector == Collector::Us) {
+            self.charge_now(trigger);
         }
     }
 
@@ -150,8 +154,8 @@ fn out_of_reach(mut draft: Draft<'_>, reason: &str, retry_after: Option<Duration
             draft.case.timers.look_at = Some(now);
         }
         State::InDoubt { attempt, .. } if now >= secs_from(attempt.started_at, UNRESOLVED_SECS) => {
-            let id = attempt.id.clone();
-            return answer::give_up(draft, id);
+            let attempt = attempt.clone();
+            return doubt::give_up(draft, &attempt);
         }
         State::InDoubt { .. }
         | State::Active
@@ -161,7 +165,18 @@ fn out_of_reach(mut draft: Draft<'_>, reason: &str, retry_after: Option<Duration
         | State::Ending { .. } => {}
     }
     draft.case.memory.out_of_reach = draft.case.memory.out_of_reach.saturating_add(1);
-    let wait = backoff_secs(draft.case.memory.out_of_reach, retry_after);
+    let tries = match &draft.case.state {
+        // The invoice may be readable while the final action is not to be had: its own count makes the waits grow.
+        State::Ending { sent, .. } => draft.case.memory.out_of_reach.max(*sent),
+        State::Active
+        | State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Closed { .. } => draft.case.memory.out_of_reach,
+    };
+    let wait = backoff_secs(tries, retry_after);
     let until = draft.in_secs(if refused { BACKOFF_LONGEST_SECS } else { wait });
     draft.case.timers.hold_until = Some(until);
     if draft.case.memory.out_of_reach == 1 {
@@ -185,90 +200,18 @@ fn invoice_missing(mut draft: Draft<'_>) -> Decision {
     match &draft.case.state {
         State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
         State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => {
-            if let Some(attempt) = draft.case.open_attempt() {
-                let id = attempt.id.clone();
-                return answer::give_up(draft, id);
+            if let Some(attempt) = draft.case.open_attempt().cloned() {
+                return doubt::give_up(draft, &attempt);
             }
         }
         State::Active | State::Paused { .. } | State::NeedsPerson | State::Ending { .. } => {}
     }
-    draft.case.state = State::NeedsPerson;
-    draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+    doubt::to_person(&mut draft);
     draft.warn(
         Warning::InvoiceMissing,
         "The provider no longer knows the invoice; a person must decide.",
     );
-    draft.done()
-}
-
-fn disputed(mut draft: Draft<'_>) -> Decision {
-    match &draft.case.state {
-        State::Active | State::Paused { .. } | State::NeedsPerson | State::Ending { .. } => {
-            close::close(
-                &mut draft,
-                Outcome::Stopped {
-                    why: StoppedWhy::Disputed,
-                },
-            );
-        }
-        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => {
-            draft.case.memory.disputed = true;
-            draft.case.memory.look_again = true;
-        }
-        State::Closed {
-            outcome: Outcome::Recovered { .. },
-        } if !draft.case.memory.reversed => {
-            let amount = draft.case.amount_due;
-            draft.case.memory.reversed = true;
-            draft.say(
-                EntryKind::Reversal,
-                "The customer disputes the payment.",
-                json!({"kind": LateKind::Dispute}),
-            );
-            draft.commands.push(Command::BookLate {
-                kind: LateKind::Dispute,
-                amount,
-            });
-            draft.commands.push(Command::OpenReversal);
-        }
-        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
-    }
-    draft.done()
-}
-
-fn refunded(mut draft: Draft<'_>, amount: Money) -> Decision {
-    match &draft.case.state {
-        State::Active | State::Paused { .. } => {
-            draft.case.state = State::NeedsPerson;
-            draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
-            draft.warn(
-                Warning::RefundSeen,
-                "Money of this invoice was paid back; a person must decide.",
-            );
-        }
-        State::NeedsPerson | State::Ending { .. } => {
-            draft.warn(Warning::RefundSeen, "Money of this invoice was paid back.");
-        }
-        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => {
-            draft.warn(Warning::RefundSeen, "Money of this invoice was paid back.");
-            draft.case.memory.look_again = true;
-        }
-        State::Closed {
-            outcome: Outcome::Recovered { .. },
-        } if !draft.case.memory.reversed => {
-            draft.case.memory.reversed = true;
-            draft.say(
-                EntryKind::Reversal,
-                "Money was paid back to the customer.",
-                json!({"amount": amount}),
-            );
-            draft.commands.push(Command::BookLate {
-                kind: LateKind::Refund,
-                amount,
-            });
-        }
-        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
-    }
+    late::settle(&mut draft);
     draft.done()
 }
 

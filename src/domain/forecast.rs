@@ -7,7 +7,7 @@ use super::campaign::Campaign;
 use super::case::{Case, Collector, State};
 use super::ceiling::CHARGES_MAX;
 use super::message::Message;
-use super::schedule::{charges_after, notices_left};
+use super::schedule::{charges_after, next_notice, notices_left};
 
 /// One step that is still planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -28,13 +28,10 @@ pub struct ForecastStep {
 /// Every step still planned, in order of time, if each charge is declined like the last one and nobody intervenes.
 pub fn forecast(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<ForecastStep> {
     let resumed_at = match &case.state {
-        State::Closed { .. } | State::Ending { .. } => return Vec::new(),
+        // Where a person must decide, nothing happens while nobody intervenes.
+        State::Closed { .. } | State::Ending { .. } | State::NeedsPerson => return Vec::new(),
         State::Paused { until } => Some(*until),
-        State::Active
-        | State::Charging { .. }
-        | State::InDoubt { .. }
-        | State::Processing { .. }
-        | State::NeedsPerson => None,
+        State::Active | State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => None,
     };
     let from = resumed_at.unwrap_or(now).max(now);
     let mut steps = charges(case, campaign, from, resumed_at.is_some());
@@ -54,8 +51,10 @@ fn charges(case: &Case, campaign: &Campaign, from: Timestamp, resumed: bool) -> 
     if case.collector == Collector::Provider {
         return Vec::new();
     }
-    let next = case.timers.charge_at.filter(|_| !resumed);
-    let ladder = charges_after(case, campaign, next.unwrap_or(from));
+    let next = case.timers.charge_at.filter(|_| !resumed).map(|at| at.max(from));
+    let mut after = case.clone();
+    after.memory.last_charge_at = next.or(case.memory.last_charge_at);
+    let ladder = charges_after(&after, campaign, next.unwrap_or(from));
     let left = usize::try_from(CHARGES_MAX.saturating_sub(case.memory.charges)).unwrap_or(0);
     let end = case.timers.final_at;
     next.into_iter()
@@ -73,20 +72,30 @@ fn charges(case: &Case, campaign: &Campaign, from: Timestamp, resumed: bool) -> 
 }
 
 fn notices(case: &Case, campaign: &Campaign, from: Timestamp, resumed: bool) -> Vec<ForecastStep> {
-    let next = case.timers.notice.as_ref().filter(|_| !resumed);
-    notices_left(case, campaign)
-        .into_iter()
-        .map(|(step, at)| match next {
-            Some((key, planned)) if *key == step.key => (step, *planned),
-            Some(_) | None => (step, at),
-        })
-        .filter(|(_, at)| !resumed || *at > from)
-        .map(|(step, at)| ForecastStep {
+    let mut case = case.clone();
+    if resumed {
+        let missed = notices_left(&case, campaign).into_iter().filter(|(_, at)| *at <= from);
+        let missed: Vec<String> = missed.map(|(step, _)| step.key.clone()).collect();
+        case.memory.steps_done.extend(missed);
+    }
+    let mut steps = Vec::new();
+    let mut now = from;
+    while let Some((key, at, overtaken)) = next_notice(&case, campaign, now) {
+        now = at.max(now);
+        if case.timers.final_at.is_some_and(|end| now >= end) {
+            break;
+        }
+        let step = campaign.messages.iter().find(|step| step.key == key);
+        steps.extend(step.map(|step| ForecastStep {
             kind: "notify",
-            at: at.max(from),
+            at: now,
             message: Some(step.message),
-            step: Some(step.key.clone()),
-            why: format!("message step {} for {}", step.key, case.decline.disposition),
-        })
-        .collect()
+            step: Some(key.clone()),
+            why: format!("message step {key} for {}", case.decline.disposition),
+        }));
+        case.memory.steps_done.extend(overtaken);
+        case.memory.steps_done.push(key);
+        case.memory.last_notice_at = Some(now);
+    }
+    steps
 }

@@ -38,6 +38,10 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp) -> Vec<
             Verdict::Never(_) => None,
         })
         .collect();
+    if !ladder.days.is_empty() {
+        // A charge that the ceiling moves may come close to the next one; they become one.
+        charges.dedup_by(|next, kept| *next < secs_from(*kept, CHARGE_GAP_SECS));
+    }
     charges.dedup();
     charges
 }

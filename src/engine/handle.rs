@@ -1,6 +1,8 @@
 //! The one place that writes case state: one transaction, under the row lock, together with all that follows.
 
-use super::{Connection, Inner};
+use metrics::counter;
+
+use super::{Connection, Inner, count};
 use crate::clock::entropy;
 use crate::domain::case::Case;
 use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
@@ -10,8 +12,9 @@ use crate::domain::ids::{AttemptId, AuditId, CaseId, NotificationId, TimelineId}
 use crate::domain::snapshot::Snapshot;
 use crate::store::audit::AuditRow;
 use crate::store::cases::Inserted;
-use crate::store::notifications::NotificationStatus;
+use crate::store::notifications::{NotificationRow, NotificationStatus};
 use crate::store::{StoreError, Tx, attempts, audit, cases, late, notifications, timeline};
+use crate::telemetry::metric;
 
 /// Who acted, where nobody of the staff did.
 pub const ENGINE: &str = "recoup";
@@ -67,7 +70,7 @@ pub async fn handle(inner: &Inner, id: &CaseId, event: &Event, actor: &str) -> R
         audited(inner, &tx, id, action, actor, comment.as_deref()).await?;
     }
     tx.commit().await?;
-    log(&change);
+    told(&change);
     Ok(Handled::Changed(change))
 }
 
@@ -99,15 +102,19 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
     }
     record(inner, &tx, &change, &moment, ENGINE).await?;
     tx.commit().await?;
-    log(&change);
+    told(&change);
     Ok(Opened::New)
 }
 
 /// Writes how a notification ended, with its line in the timeline.
 pub async fn end_notice(
     inner: &Inner,
-    case: &CaseId,
-    id: &NotificationId,
+    NotificationRow {
+        id,
+        case_id: case,
+        message,
+        ..
+    }: &NotificationRow,
     status: NotificationStatus,
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
@@ -128,6 +135,7 @@ pub async fn end_notice(
     )
     .await?;
     tx.commit().await?;
+    counter!(metric::NOTIFICATIONS, "message" => message.as_str(), "result" => status.as_str()).increment(1);
     tracing::info!(case_id = %case, notification_id = %id, status = status.as_str(), reason, "message ended");
     Ok(())
 }
@@ -202,8 +210,10 @@ async fn audited(
     audit::append(tx, &entry).await
 }
 
-fn log(change: &Change) {
+/// Tells operators of a committed change: a line for each entry, and the counters.
+fn told(change: &Change) {
     let case = &change.case;
+    count::change(change);
     for entry in &change.entries {
         tracing::info!(case_id = %case.id, state = case.state_word(), kind = entry.kind.as_str(), "{}", entry.text);
     }

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, StreamExt};
+use metrics::counter;
 
 use super::handle::{ENGINE, Handled, Opened, handle, open_case};
 use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
@@ -15,6 +16,7 @@ use crate::domain::money::Money;
 use crate::providers::{Hint, NormalizedEvent, PaymentHint, ReadError};
 use crate::store::inbox::{InboxRow, InboxStatus};
 use crate::store::{StoreError, cases, inbox};
+use crate::telemetry::metric;
 
 /// After so many tries an event that we cannot handle is dead: visible, and re-runnable.
 const TRIES_MAX: u32 = 10;
@@ -72,6 +74,7 @@ async fn record(inner: &Inner, row: &InboxRow, end: End) -> Result<(), StoreErro
             (InboxStatus::Dead, Some(reason))
         }
     };
+    counter!(metric::EVENTS_FINISHED, "end" => status.as_str()).increment(1);
     tracing::info!(inbox_id = %row.id, kind = row.kind, status = status.as_str(), reason, "event ended");
     inbox::end(conn, &row.id, status, reason.as_deref(), now).await?;
     Ok(())

@@ -3,9 +3,11 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, StreamExt};
+use metrics::histogram;
 
 use super::handle::{ENGINE, end_notice, handle};
 use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
+use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, State};
 use crate::domain::event::{Event, LookCause};
@@ -16,6 +18,7 @@ use crate::mailer::context::Card;
 use crate::mailer::{Email, Locale, MailContext, SendOutcome};
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
 use crate::store::{StoreError, cases, notifications};
+use crate::telemetry::metric;
 
 /// The waits between tries of a message that the mail server put off.
 const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
@@ -54,20 +57,11 @@ async fn one(inner: &Inner, row: NotificationRow) {
 
 async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
     let Some(connection) = inner.connections.get(&row.connection) else {
-        return end_notice(
-            inner,
-            &row.case_id,
-            &row.id,
-            NotificationStatus::Failed,
-            Some("no_connection"),
-        )
-        .await;
+        return end_notice(inner, row, NotificationStatus::Failed, Some("no_connection")).await;
     };
     match gate(inner, connection, row).await? {
         Gate::Send(case) => send(inner, connection, row, &case).await,
-        Gate::Supersede(why) => {
-            end_notice(inner, &row.case_id, &row.id, NotificationStatus::Superseded, Some(why)).await
-        }
+        Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
         Gate::Later(why) => {
             let at = secs_from(inner.now(), PUT_BACK_SECS);
             notifications::put_back(inner.store.conn(), &row.id, at, why).await?;
@@ -116,14 +110,7 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
 
 async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> Result<(), StoreError> {
     let Some(to) = case.contact.email.clone() else {
-        return end_notice(
-            inner,
-            &case.id,
-            &row.id,
-            NotificationStatus::Suppressed,
-            Some("no_address"),
-        )
-        .await;
+        return end_notice(inner, row, NotificationStatus::Suppressed, Some("no_address")).await;
     };
     let context = context(inner, connection, row, case).await;
     let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
@@ -131,14 +118,7 @@ async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, cas
         Ok(rendered) => rendered,
         Err(error) => {
             tracing::error!(notification_id = %row.id, %error, "a message could not be rendered");
-            return end_notice(
-                inner,
-                &case.id,
-                &row.id,
-                NotificationStatus::Failed,
-                Some("not_rendered"),
-            )
-            .await;
+            return end_notice(inner, row, NotificationStatus::Failed, Some("not_rendered")).await;
         }
     };
     let words = Rendered {
@@ -159,7 +139,15 @@ async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, cas
         text: rendered.text,
         html: rendered.html,
     };
+    let watch = Stopwatch::start();
     let outcome = inner.mailer.send(&email, inner.now()).await;
+    let result = match &outcome {
+        SendOutcome::Sent | SendOutcome::Kept => "sent",
+        SendOutcome::Transient(_) => "put_off",
+        SendOutcome::BadRecipient(_) | SendOutcome::Permanent(_) => "refused",
+        SendOutcome::Unknown(_) => "unknown",
+    };
+    histogram!(metric::MAIL_SEND, "result" => result).record(watch.elapsed().as_secs_f64());
     record(inner, row, case, outcome).await
 }
 
@@ -182,7 +170,7 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
             None => (NotificationStatus::Failed, Some(reason)),
         },
     };
-    end_notice(inner, &case.id, &row.id, status, reason.as_deref()).await
+    end_notice(inner, row, status, reason.as_deref()).await
 }
 
 async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {

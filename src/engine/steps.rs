@@ -3,9 +3,10 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, StreamExt};
+use metrics::counter;
 
 use super::handle::{ENGINE, Handled, handle};
-use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
+use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS, count};
 use crate::clock::Stopwatch;
 use crate::domain::case::{Case, OpenAttempt, State};
 use crate::domain::command::{Change, Command};
@@ -15,6 +16,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::providers::{ActionOutcome, ChargeOutcome, ChargeRequest, ReadError};
 use crate::store::cases::Claim;
 use crate::store::{StoreError, cases};
+use crate::telemetry::metric;
 
 /// An effect is sent only while at least half of the lease is left.
 const SEND_BEFORE_SECS: u64 = LEASE_SECS as u64 / 2;
@@ -61,6 +63,7 @@ async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
         return Ok(false);
     };
     let read = connection.provider.snapshot(&case.invoice_id).await;
+    count::call(watch, "read", if read.is_ok() { "answered" } else { "unusable" });
     let event = match &read {
         Ok(snapshot) => Event::Looked {
             snapshot: Box::new(snapshot.clone()),
@@ -84,7 +87,10 @@ async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
 fn out_of_reach(error: &ReadError) -> Event {
     let (retry_after, refused) = match error {
         ReadError::Unavailable { retry_after, .. } => (*retry_after, false),
-        ReadError::Refused(_) => (None, true),
+        ReadError::Refused(_) => {
+            counter!(metric::PROVIDER_REFUSED).increment(1);
+            (None, true)
+        }
         ReadError::NotFound => (None, false),
     };
     Event::OutOfReach {
@@ -125,8 +131,10 @@ async fn charge(inner: &Inner, connection: &Connection, case: &Case, attempt: &O
         amount: attempt.amount,
         payment_method: attempt.payment_method.clone(),
     };
+    let watch = Stopwatch::start();
     let outcome = connection.provider.charge(&request).await;
     let answer = answer(outcome);
+    count::call(watch, "charge", word(&answer));
     tracing::info!(case_id = %case.id, attempt_id = %attempt.id, answer = word(&answer), "charge answered");
     handle(
         inner,
@@ -187,7 +195,18 @@ async fn finish(inner: &Inner, connection: &Connection, case: &Case, snapshot: &
     };
     // The key names the case and the action, so that sending it again is the same request.
     let key = format!("{}-{}", case.id, action.as_str());
-    let event = match connection.provider.finish(*action, snapshot, &key).await {
+    let watch = Stopwatch::start();
+    let outcome = connection.provider.finish(*action, snapshot, &key).await;
+    count::call(
+        watch,
+        "finish",
+        if outcome == ActionOutcome::Done {
+            "done"
+        } else {
+            "not_done"
+        },
+    );
+    let event = match outcome {
         ActionOutcome::Done => Event::Finished,
         ActionOutcome::Refused { reason } => Event::FinishRefused { reason },
         ActionOutcome::Unavailable { reason, retry_after } => Event::OutOfReach {

@@ -1,9 +1,12 @@
 //! Everything that is due, until nothing is; and the test clock that walks from one due instant to the next.
 
 use jiff::Timestamp;
+use metrics::histogram;
 
 use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, inbox, outbox, steps};
+use crate::clock::Stopwatch;
 use crate::store::{StoreError, cases, settings};
+use crate::telemetry::metric;
 
 /// More rounds than this in one tick mean that something is due for ever.
 const ROUNDS_MAX: u32 = 100_000;
@@ -28,6 +31,7 @@ impl TickReport {
 
 /// Works until a round finds nothing due.
 pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
+    let watch = Stopwatch::start();
     let mut all = TickReport::default();
     for _ in 0..ROUNDS_MAX {
         let round = TickReport {
@@ -36,6 +40,9 @@ pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
             mails: outbox::work(inner).await?,
         };
         if round.total() == 0 {
+            if all.total() > 0 {
+                histogram!(metric::TICK).record(watch.elapsed().as_secs_f64());
+            }
             return Ok(all);
         }
         all.inbox += round.inbox;

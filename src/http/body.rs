@@ -10,6 +10,7 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use super::error::Problem;
 
@@ -74,17 +75,12 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Pro
         body
     };
     let strict: Result<T, serde_json::Error> = serde_json::from_slice(json);
-    strict.map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "bad_field",
-                format!("the body does not fit: {error}"),
-            ),
-            serde_json::error::Category::Io
-            | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof => Problem::bad_request("bad_json", "the body is not JSON"),
-        };
-        what
+    strict.map_err(|error| match error.classify() {
+        Category::Data => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_field",
+            format!("the body does not fit: {error}"),
+        ),
+        Category::Io | Category::Syntax | Category::Eof => Problem::bad_request("bad_json", "the body is not JSON"),
     })
 }

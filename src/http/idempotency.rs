@@ -20,7 +20,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A key with all that tells one request from another.
 pub(super) struct Key {
-    key_id: KeyId,
+    holder: KeyId,
     text: String,
     route: String,
     request_hash: [u8; 32],
@@ -53,7 +53,7 @@ impl Key {
             ));
         };
         Ok(Some(Self {
-            key_id: caller.key_id.clone().into(),
+            holder: caller.key_id.clone().into(),
             text: text.to_owned(),
             route: path.to_owned(),
             request_hash: Sha256::new()
@@ -71,7 +71,7 @@ pub(super) async fn begin(state: &HttpState, key: &Key) -> Result<Start, Problem
     let now = state.engine.clock().now();
     let begun = kept::begin(
         state.engine.store(),
-        &key.key_id,
+        &key.holder,
         &key.text,
         &key.route,
         &key.request_hash,
@@ -117,7 +117,7 @@ pub(super) async fn keep(
     let final_answer = status.is_success() || status == StatusCode::CONFLICT || status == StatusCode::NOT_FOUND;
     let store = state.engine.store();
     if !final_answer {
-        if let Err(error) = kept::abandon(store, &key.key_id, &key.text).await {
+        if let Err(error) = kept::abandon(store, &key.holder, &key.text).await {
             tracing::warn!(%error, "an idempotency key could not be let go");
         }
         return Ok(response);
@@ -127,7 +127,7 @@ pub(super) async fn keep(
     let body = to_bytes(body).await.map_err(|_| Problem::internal())?;
     let instead = response.extensions_mut().remove::<KeepInstead>();
     let to_keep = instead.map_or_else(|| body.to_vec(), |instead| instead.0);
-    if let Err(error) = kept::finish(store, &key.key_id, &key.text, status.as_u16(), &to_keep).await {
+    if let Err(error) = kept::finish(store, &key.holder, &key.text, status.as_u16(), &to_keep).await {
         tracing::warn!(%error, "an answer could not be kept for its idempotency key");
     }
     Ok(ServiceResponse::new(request, response.set_body(BoxBody::new(body))))

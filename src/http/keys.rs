@@ -27,6 +27,12 @@ pub type Digest = [u8; 32];
 #[derive(Clone, Copy)]
 pub struct Entropy(pub [u128; 3]);
 
+impl From<(u128, u128, u128)> for Entropy {
+    fn from((one, two, three): (u128, u128, u128)) -> Self {
+        Self([one, two, three])
+    }
+}
+
 /// Makes a key: the row to store, and the text that is shown once.
 pub fn mint(name: &str, role: Role, now: Timestamp, entropy: Entropy) -> (KeyRow, SecretString) {
     let Entropy([public, high, low]) = entropy;

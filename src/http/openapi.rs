@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, PathItem, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
@@ -86,10 +86,33 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     document.components = Some(components);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations_mut(item) {
+            tighten_parameters(operation);
             complete(path, &method, operation);
         }
     }
     document
+}
+
+/// Says of the parameters of a query what their types do not: they can be left out, but never be null.
+fn tighten_parameters(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let RefOr::T(parameter) = parameter else { continue };
+        let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else {
+            continue;
+        };
+        if let SchemaType::Array(types) = &mut schema.schema_type {
+            types.retain(|kind| *kind != Type::Null);
+            if let [only] = types.as_slice() {
+                schema.schema_type = SchemaType::Type(only.clone());
+            }
+        }
+        if parameter.name == "cursor" {
+            schema.pattern = Some("^([0-9a-f]{2})+$".to_owned());
+        } else if matches!(parameter.parameter_in, ParameterIn::Query) && schema.schema_type == Type::String.into() {
+            schema.min_length = Some(1);
+            schema.max_length = Some(255);
+        }
+    }
 }
 
 /// Adds what every operation of its kind answers.

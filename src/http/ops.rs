@@ -67,6 +67,12 @@ async fn readyz(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
 #[utoipa::path(tag = "operations", responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 #[get("/metrics")]
 async fn metrics_text(state: web::Data<HttpState>) -> HttpResponse {
+    // Without the database the counters are told all the same; only the gauges stay as they were.
+    match tokio::time::timeout(READY_TIMEOUT, state.engine.take_stock()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the gauges could not be brought up to date"),
+        Err(_) => tracing::warn!("the gauges could not be brought up to date in time"),
+    }
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(state.metrics.render())

@@ -196,7 +196,7 @@ pub async fn release(store: &Store, id: &CaseId, fence: i64) -> Result<(), Store
 pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let sql = "SELECT MIN(due_at) FROM (\
          SELECT MIN(next_action_at) AS due_at FROM cases WHERE closed_at IS NULL AND next_action_at > $1 \
-         UNION ALL SELECT MIN(next_at) FROM inbox WHERE status = 'pending' AND next_at > $1 \
+         UNION ALL SELECT MIN(next_at) FROM inbox WHERE ended_at IS NULL AND next_at > $1 \
          UNION ALL SELECT MIN(next_at) FROM notifications WHERE status = 'pending' AND next_at > $1) AS dues";
     let rows = store.query(sql, [now.as_millisecond().into()]).await?;
     let millis = match rows.first() {
@@ -249,6 +249,26 @@ pub async fn count_by_status<C: ConnectionTrait>(conn: &C) -> Result<Vec<(Status
     };
     rows.into_iter()
         .map(|(status, count)| Ok((row.word("status", &status)?, row.count("count", count)?)))
+        .collect()
+}
+
+/// How many open cases are in which state; a state without a case is left out.
+pub async fn open_by_state<C: ConnectionTrait>(conn: &C) -> Result<Vec<(String, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> = Entity::find()
+        .select_only()
+        .column(Column::State)
+        .column_as(Column::Id.count(), "cases")
+        .filter(Column::ClosedAt.is_null())
+        .group_by(Column::State)
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let row = Row {
+        table: "cases",
+        id: "count",
+    };
+    rows.into_iter()
+        .map(|(state, count)| Ok((state, row.count("count", count)?)))
         .collect()
 }
 

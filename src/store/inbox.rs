@@ -249,9 +249,10 @@ pub async fn find<C: ConnectionTrait>(conn: &C, id: &InboxId) -> Result<Option<I
     row.map(decode).transpose()
 }
 
+/// What has not ended is pending, says the schema; asked so, SQLite takes the index by time and not the one by status.
 const DUE: Queue = Queue {
     table: "inbox",
-    due: "status = 'pending' AND next_at <= $1",
+    due: "ended_at IS NULL AND next_at <= $1",
     order: "next_at, id",
     also_set: "",
     returning: "*",

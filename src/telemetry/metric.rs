@@ -17,10 +17,8 @@ pub const CASES_CLOSED: &str = "recoup_cases_closed_total";
 pub const ATTEMPTS: &str = "recoup_attempts_total";
 /// Notifications that ended, by `message` and `result`.
 pub const NOTIFICATIONS: &str = "recoup_notifications_total";
-/// Effects not carried out because the obligation had changed, by `effect`.
+/// Effects that were due and not carried out; the timeline says why.
 pub const STOOD_BACK: &str = "recoup_stood_back_total";
-/// Differences to the provider that reconciliation found.
-pub const DRIFT: &str = "recoup_drift_total";
 /// Calls to the provider that it refused for want of permission.
 pub const PROVIDER_REFUSED: &str = "recoup_provider_refused_total";
 /// Seconds a call to the provider took, by `call` and `result`.
@@ -31,28 +29,22 @@ pub const MAIL_SEND: &str = "recoup_mail_send_seconds";
 pub const HTTP_REQUEST: &str = "recoup_http_request_seconds";
 /// Seconds one tick of the engine took.
 pub const TICK: &str = "recoup_tick_seconds";
-/// Attempts whose result is not known yet.
-pub const ATTEMPTS_OPEN: &str = "recoup_attempts_open";
-/// Events waiting in the inbox, by `status`.
+/// Events in the inbox that wait or were given up, by `status`.
 pub const INBOX_WAITING: &str = "recoup_inbox_waiting";
-/// Cases that wait for a person.
-pub const CASES_MANUAL: &str = "recoup_cases_manual";
+/// Open cases, by `state`: those in doubt and those that need a person are what to watch.
+pub const CASES_OPEN: &str = "recoup_cases_open";
 
 /// Upper bounds of the buckets of every histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 8] = [
     (EVENTS_RECEIVED, "Webhook events that arrived, by result."),
     (EVENTS_FINISHED, "Events of the inbox that reached an end."),
     (CASES_OPENED, "Cases opened."),
     (CASES_CLOSED, "Cases closed, by outcome."),
     (ATTEMPTS, "Attempts to charge that ended, by who made them and result."),
     (NOTIFICATIONS, "Notifications that ended, by message and result."),
-    (
-        STOOD_BACK,
-        "Effects not carried out because the obligation had changed.",
-    ),
-    (DRIFT, "Differences to the provider that reconciliation found."),
+    (STOOD_BACK, "Effects that were due and not carried out."),
     (
         PROVIDER_REFUSED,
         "Calls that the provider refused for want of permission.",
@@ -66,10 +58,12 @@ const HISTOGRAMS: [(&str, &str); 4] = [
     (TICK, "Seconds one tick of the engine took."),
 ];
 
-const GAUGES: [(&str, &str); 3] = [
-    (ATTEMPTS_OPEN, "Attempts whose result is not known yet."),
-    (INBOX_WAITING, "Events waiting in the inbox, by status."),
-    (CASES_MANUAL, "Cases that wait for a person."),
+const GAUGES: [(&str, &str); 2] = [
+    (
+        INBOX_WAITING,
+        "Events in the inbox that wait or were given up, by status.",
+    ),
+    (CASES_OPEN, "Open cases, by state."),
 ];
 
 /// The recorder of this process, installed on the first call; its `render` is the text of `/metrics`.
@@ -126,11 +120,11 @@ mod tests {
     #[test]
     fn the_recorder_is_installed_once_and_renders_what_was_counted() {
         assert!(std::ptr::eq(recorder(), recorder()));
-        metrics::counter!(DRIFT).increment(2);
+        metrics::counter!(PROVIDER_REFUSED).increment(2);
         metrics::histogram!(TICK).record(0.02);
         let text = recorder().render();
         assert!(
-            text.contains("# TYPE recoup_drift_total counter\nrecoup_drift_total 2"),
+            text.contains("# TYPE recoup_provider_refused_total counter\nrecoup_provider_refused_total 2"),
             "{text}"
         );
         assert!(text.contains("recoup_tick_seconds_bucket{le=\"0.025\"} 1"), "{text}");

@@ -15,7 +15,7 @@ use recoup::store::late;
 const START: &str = "2026-03-01T00:00:00Z";
 
 /// A small town for a month, from its start to the audit; then the story's own questions are asked, and all is stopped.
-fn play(folder: &Path, ask: impl AsyncFn(&Town, &Audit)) {
+fn play(folder: &Path, ask: &impl AsyncFn(&Town, &Audit)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -55,7 +55,7 @@ fn recovered_by_the_books(books: &Books) -> (BTreeMap<&str, usize>, BTreeMap<Str
 fn the_cases_are_what_the_books_say_and_nothing_stays_behind() {
     let around = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir_in(around.path()).unwrap();
-    play(folder.path(), async |town: &Town, found: &Audit| {
+    play(folder.path(), &async |town: &Town, found: &Audit| {
         assert_eq!(found.faults, Vec::<String>::new());
         let books = town.sandbox.books();
         let (successes, booked) = recovered_by_the_books(&books);
@@ -90,7 +90,7 @@ fn the_cases_are_what_the_books_say_and_nothing_stays_behind() {
 #[test]
 fn a_disagreement_names_its_invoice() {
     let folder = tempfile::tempdir().unwrap();
-    play(folder.path(), async |town: &Town, _: &Audit| {
+    play(folder.path(), &async |town: &Town, _: &Audit| {
         let mut books = town.sandbox.books();
         let failed: Vec<String> = books.failed_first().into_iter().map(str::to_owned).collect();
         let paid = failed.iter().find(|invoice| books.successes(invoice) == 1).unwrap();

@@ -5,7 +5,9 @@
 )]
 
 mod config;
+mod decide;
 mod demo;
+mod http;
 mod mail;
 mod readme;
 mod sandbox;

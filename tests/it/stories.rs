@@ -1,3 +1,5 @@
 //! Stories with dates: the clock is advanced, the queues are drained, the whole timeline is asserted.
 
+mod awkward;
 mod ordinary;
+mod staff;

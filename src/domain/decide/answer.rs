@@ -4,67 +4,110 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::close::close;
 use super::look::{declined, recovered_by, wait_for_processing};
-use super::{BACKOFF_LONGEST_SECS, DAILY_SECS, Draft, backoff_secs};
+use super::{BACKOFF_LONGEST_SECS, Draft, backoff_secs, doubt, late};
 use crate::domain::case::{Case, OpenAttempt, State, Warning};
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Decline;
 use crate::domain::event::Answer;
 use crate::domain::ids::AttemptId;
-use crate::domain::outcome::{Outcome, StoppedWhy};
 
 /// What follows from an answer. A true answer is welcome however late; a decline counts only for the open attempt.
 pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decision {
-    let attempt = match &draft.case.state {
-        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
-        State::Charging { attempt } | State::InDoubt { attempt, .. } | State::Processing { attempt: Some(attempt) } => {
-            attempt.clone()
-        }
-        State::Active
-        | State::Processing { attempt: None }
-        | State::Paused { .. }
-        | State::NeedsPerson
-        | State::Ending { .. } => return Decision::Ignored(Reason::OtherAttempt),
+    let open = draft.case.open_attempt().filter(|attempt| attempt.id == *id).cloned();
+    let Some(attempt) = open else {
+        return answered_late(draft, id, answer);
     };
-    if attempt.id != *id {
-        return Decision::Ignored(Reason::OtherAttempt);
-    }
     match answer {
         Answer::Succeeded { charge_id } => {
             close_attempt(&mut draft, &attempt, AttemptStatus::Succeeded, charge_id.clone(), None);
             draft.case.memory.known_charges.extend(charge_id.clone());
-            close(
-                &mut draft,
-                Outcome::Recovered {
-                    by: recovered_by(&attempt),
-                },
-            );
+            late::recovered(&mut draft, recovered_by(&attempt));
         }
         Answer::Declined { .. } => take_refusal(&mut draft, &attempt, answer),
         Answer::Processing => wait_for_processing(&mut draft, Some(attempt)),
         Answer::NothingOwed => {
-            close_attempt(&mut draft, &attempt, AttemptStatus::NotNeeded, None, None);
-            uncount(&mut draft.case);
-            active_again(&mut draft);
-            draft.replan();
-            // Were the invoice owed all the same, the provider must not be asked in a circle.
-            let later = draft.in_secs(BACKOFF_LONGEST_SECS);
-            draft.case.timers.charge_at = draft.case.timers.charge_at.map(|at| at.max(later));
-            draft.case.memory.look_again = true;
-            settle(&mut draft);
+            if sent_once(&draft.case.state) {
+                nothing_owed(&mut draft, &attempt);
+            } else {
+                // An earlier sending of this very charge may be what settled the invoice: reading it will tell.
+                unknown(&mut draft, attempt, "nothing is owed any more", None);
+            }
         }
         Answer::NotSent {
             reason,
             needs_person,
             retry_after,
         } => {
-            not_sent(&mut draft, &attempt, reason, *needs_person, *retry_after);
+            if *needs_person {
+                provider_refuses(&mut draft);
+            }
+            if sent_once(&draft.case.state) {
+                not_sent(&mut draft, &attempt, reason, *needs_person, *retry_after);
+            } else {
+                // This sending came to nothing; what became of the earlier ones still cannot be told.
+                unknown(&mut draft, attempt, reason, *retry_after);
+            }
         }
         Answer::Unknown { reason, retry_after } => unknown(&mut draft, attempt, reason, *retry_after),
         Answer::Mismatch { reason } => mismatch(&mut draft, &attempt, reason),
     }
     draft.done()
+}
+
+/// An answer to a charge that is no longer open.
+fn answered_late(draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decision {
+    match answer {
+        Answer::Succeeded { charge_id } => late::late_success(draft, id, charge_id.as_deref()),
+        Answer::Declined { .. }
+        | Answer::Processing
+        | Answer::NothingOwed
+        | Answer::NotSent { .. }
+        | Answer::Unknown { .. }
+        | Answer::Mismatch { .. } => Decision::Ignored(match &draft.case.state {
+            State::Closed { .. } => Reason::CaseClosed,
+            State::Active
+            | State::Charging { .. }
+            | State::InDoubt { .. }
+            | State::Processing { .. }
+            | State::Paused { .. }
+            | State::NeedsPerson
+            | State::Ending { .. } => Reason::OtherAttempt,
+        }),
+    }
+}
+
+/// Whether the open attempt was sent only once, so that an answer that denies this sending denies the charge.
+fn sent_once(state: &State) -> bool {
+    match state {
+        State::Charging { .. } => true,
+        State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Active
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Ending { .. }
+        | State::Closed { .. } => false,
+    }
+}
+
+/// Somebody else was faster: the invoice is read again at once.
+fn nothing_owed(draft: &mut Draft<'_>, attempt: &OpenAttempt) {
+    close_attempt(draft, attempt, AttemptStatus::NotNeeded, None, None);
+    active_again(draft);
+    draft.replan();
+    // Were the invoice owed all the same, the provider must not be asked in a circle.
+    let later = draft.in_secs(BACKOFF_LONGEST_SECS);
+    draft.case.timers.charge_at = draft.case.timers.charge_at.map(|at| at.max(later));
+    draft.case.memory.look_again = true;
+    late::settle(draft);
+}
+
+fn provider_refuses(draft: &mut Draft<'_>) {
+    draft.warn(
+        Warning::ProviderRefuses,
+        "The provider refuses our calls: check the API key and its rights.",
+    );
 }
 
 /// The issuer said no: the decline is taken in and the rest of the case planned anew.
@@ -92,11 +135,12 @@ fn take_refusal(draft: &mut Draft<'_>, attempt: &OpenAttempt, answer: &Answer) {
         charge_id.clone(),
         Some(decline),
     );
-    let method = payment_method.as_deref().or(attempt.payment_method.as_deref());
-    declined(draft, decline, method, fingerprint.as_deref());
+    let named = [payment_method.as_deref(), attempt.payment_method.as_deref()];
+    declined(draft, decline, &named, fingerprint.as_deref());
     active_again(draft);
+    draft.case.memory.not_sent = 0;
     draft.replan();
-    settle(draft);
+    late::settle(draft);
 }
 
 /// Records how an attempt ended, in the timeline too.
@@ -113,6 +157,15 @@ pub fn close_attempt(
     };
     let data = json!({"attempt": attempt.id, "status": status, "charge": charge_id, "decline": decline});
     draft.say(EntryKind::AttemptAnswered, text, data);
+    match status {
+        AttemptStatus::NotSent | AttemptStatus::NotNeeded => uncount(&mut draft.case),
+        AttemptStatus::Open
+        | AttemptStatus::Succeeded
+        | AttemptStatus::Declined
+        | AttemptStatus::NotCharged
+        | AttemptStatus::Mismatch
+        | AttemptStatus::Unresolved => {}
+    }
     draft.commands.push(Command::CloseAttempt {
         id: attempt.id.clone(),
         status,
@@ -134,28 +187,12 @@ fn uncount(case: &mut Case) {
     case.attempts = case.attempts.saturating_sub(1);
 }
 
-/// What waited for the attempt to be answered: a dispute, a hint to look again.
-pub fn settle(draft: &mut Draft<'_>) {
-    if draft.case.memory.disputed {
-        close(
-            draft,
-            Outcome::Stopped {
-                why: StoppedWhy::Disputed,
-            },
-        );
-        return;
-    }
-    if std::mem::take(&mut draft.case.memory.look_again) {
-        draft.case.timers.look_at = Some(draft.now());
-    }
-}
-
 fn not_sent(draft: &mut Draft<'_>, attempt: &OpenAttempt, reason: &str, person: bool, retry_after: Option<Duration>) {
-    let tries = draft.case.memory.out_of_reach.saturating_add(1);
+    let tries = draft.case.memory.not_sent.saturating_add(1);
     close_attempt(draft, attempt, AttemptStatus::NotSent, None, None);
-    uncount(&mut draft.case);
     active_again(draft);
-    draft.case.memory.out_of_reach = tries;
+    // The invoice can be read while charges are not carried out: these have their own count, so that the waits grow.
+    draft.case.memory.not_sent = tries;
     let wait = if person {
         BACKOFF_LONGEST_SECS
     } else {
@@ -166,35 +203,11 @@ fn not_sent(draft: &mut Draft<'_>, attempt: &OpenAttempt, reason: &str, person: 
     draft.case.timers.charge_trigger = Some(attempt.trigger);
     let text = format!("Nothing was charged, because the call was not carried out; it is made again at {until}.");
     draft.say(EntryKind::StoodBack, text, json!({"reason": reason, "until": until}));
-    if person {
-        draft.warn(
-            Warning::ProviderRefuses,
-            "The provider refuses our calls: check the API key and its rights.",
-        );
-    }
-    if draft.case.memory.disputed {
-        close(
-            draft,
-            Outcome::Stopped {
-                why: StoppedWhy::Disputed,
-            },
-        );
-    } else if std::mem::take(&mut draft.case.memory.look_again) {
-        draft.case.timers.look_at = Some(draft.now());
-    }
+    late::settle(draft);
 }
 
 fn unknown(draft: &mut Draft<'_>, attempt: OpenAttempt, reason: &str, retry_after: Option<Duration>) {
-    let asked = match draft.case.state {
-        State::InDoubt { asked, .. } => asked,
-        State::Active
-        | State::Charging { .. }
-        | State::Processing { .. }
-        | State::Paused { .. }
-        | State::NeedsPerson
-        | State::Ending { .. }
-        | State::Closed { .. } => 0,
-    };
+    let asked = doubt::asked(&draft.case.state);
     let look_at = draft.in_secs(backoff_secs(asked.saturating_add(1), retry_after));
     if asked == 0 {
         let text = "It cannot be told whether the charge was made; the same key is sent again, never a new one.";
@@ -208,36 +221,16 @@ fn unknown(draft: &mut Draft<'_>, attempt: OpenAttempt, reason: &str, retry_afte
     draft.case.timers.look_at = Some(look_at);
 }
 
-fn mismatch(draft: &mut Draft<'_>, attempt: &OpenAttempt, reason: &str) {
+/// The answer contradicts the question: a person takes over.
+pub fn mismatch(draft: &mut Draft<'_>, attempt: &OpenAttempt, reason: &str) {
     close_attempt(draft, attempt, AttemptStatus::Mismatch, None, None);
-    draft.case.state = State::NeedsPerson;
-    draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+    doubt::unclear(draft, attempt);
+    doubt::to_person(draft);
     draft.say(
         EntryKind::Warned,
         "The answer contradicts what was asked.",
         json!({ "reason": reason }),
     );
     draft.case.warn(Warning::AnswerMismatch);
-}
-
-/// An attempt that could not be resolved in time: a person takes over.
-pub fn give_up(mut draft: Draft<'_>, id: AttemptId) -> Decision {
-    draft.say(
-        EntryKind::AttemptAnswered,
-        "The charge could not be resolved; a person must ask the provider.",
-        json!({"attempt": id, "status": AttemptStatus::Unresolved}),
-    );
-    draft.commands.push(Command::CloseAttempt {
-        id,
-        status: AttemptStatus::Unresolved,
-        charge_id: None,
-        decline: None,
-    });
-    draft.case.state = State::NeedsPerson;
-    draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
-    draft.warn(
-        Warning::AttemptUnresolved,
-        "An attempt could not be resolved in time; a person must decide.",
-    );
-    draft.done()
+    late::settle(draft);
 }

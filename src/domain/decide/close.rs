@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::Draft;
+use super::doubt::brought_by;
+use super::look::recovered_by;
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{Case, State, Timers, Warning};
 use crate::domain::command::{Command, Decision, EntryKind, Reason};
@@ -126,7 +128,11 @@ pub fn paid_by(case: &Case, snapshot: &Snapshot) -> RecoveredBy {
     if snapshot.paid_out_of_band {
         return RecoveredBy::OutOfBand;
     }
-    let planned = case.memory.provider_next_attempt_at;
+    let memory = &case.memory;
+    if let Some(attempt) = brought_by(memory.unclear.as_ref(), snapshot.paid_at) {
+        return recovered_by(attempt);
+    }
+    let planned = memory.provider_next_attempt_at;
     let by_provider = match (planned, snapshot.paid_at) {
         (Some(planned), Some(paid)) => paid >= planned,
         (Some(_), None) => true,
@@ -195,6 +201,8 @@ pub fn begin(draft: &mut Draft<'_>, action: FinalAction, outcome: Outcome) {
             };
             draft.case.timers = Timers {
                 look_at: Some(draft.now()),
+                // A case that a person takes over before the action is done still needs its end.
+                final_at: draft.case.timers.final_at,
                 ..Timers::default()
             };
             draft.commands.push(Command::SupersedeNotices);

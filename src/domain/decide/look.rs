@@ -3,27 +3,27 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::answer;
 use super::close::{close, forced, paid_by};
+use super::doubt::SKEW_SECS;
 use super::open::decline_of;
 use super::plan::take_decline;
-use super::{DAILY_SECS, Draft, method, timers};
+use super::{BACKOFF_LONGEST_SECS, DAILY_SECS, Draft, answer, doubt, late, method, timers};
 use crate::domain::calendar::secs_from;
+use crate::domain::campaign::FinalAction;
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
-use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, LateKind, Reason};
+use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::event::{LookCause, SeenAttempt};
 use crate::domain::outcome::{Outcome, RecoveredBy};
 use crate::domain::snapshot::{InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot, SubscriptionStatus};
 
-/// The provider's clock may be this far behind ours when a charge is matched to an attempt by time.
-const SKEW_SECS: i64 = 60;
-
 /// What follows from a snapshot, by state.
 pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> Decision {
     let state = draft.case.state.clone();
     match (&state, cause) {
-        (State::Closed { outcome }, LookCause::Hint | LookCause::Due) => return closed(draft, *outcome, snapshot),
+        (State::Closed { outcome }, LookCause::Hint | LookCause::Due) => {
+            return late::looked(draft, *outcome, snapshot);
+        }
         // Somebody may be on the wire for this case right now: only remember to look again.
         (State::Charging { .. } | State::InDoubt { .. }, LookCause::Hint) => {
             draft.case.memory.look_again = true;
@@ -38,7 +38,7 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
         }
         (State::Charging { attempt } | State::InDoubt { attempt, .. }, LookCause::Due) => {
             reached(&mut draft);
-            in_doubt(&mut draft, snapshot, attempt);
+            doubt::in_doubt(&mut draft, snapshot, attempt);
         }
         (State::Processing { attempt }, LookCause::Hint | LookCause::Due) => {
             reached(&mut draft);
@@ -59,11 +59,11 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
                 return Decision::Ignored(Reason::FinalActionRunning);
             }
             let by = paid_by(&draft.case, snapshot);
-            close(&mut draft, Outcome::Recovered { by });
+            late::recovered(&mut draft, by);
         }
-        (State::Ending { outcome, sent, .. }, LookCause::Due) => {
+        (State::Ending { action, outcome, .. }, LookCause::Due) => {
             reached(&mut draft);
-            ending(&mut draft, snapshot, *outcome, *sent);
+            ending(&mut draft, snapshot, *action, *outcome);
         }
     }
     draft.done()
@@ -81,7 +81,7 @@ fn reached(draft: &mut Draft<'_>) {
 fn ended(draft: &mut Draft<'_>, snapshot: &Snapshot) -> bool {
     if snapshot.status == InvoiceStatus::Paid {
         let by = paid_by(&draft.case, snapshot);
-        close(draft, Outcome::Recovered { by });
+        late::recovered(draft, by);
         return true;
     }
     if let Some(outcome) = forced(&draft.case, snapshot) {
@@ -149,9 +149,15 @@ pub fn absorb_facts(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     memory.description = snapshot.description.clone().or(memory.description.take());
     let customer = &snapshot.customer;
     let contact = &mut draft.case.contact;
+    let moved = customer.email.is_some() && customer.email != contact.email;
     contact.email = customer.email.clone().or(contact.email.take());
     contact.name = customer.name.clone().or(contact.name.take());
     contact.locale = customer.locale.clone().or(contact.locale.take());
+    if moved {
+        // What is known of the old address says nothing of the new one.
+        draft.case.unwarn(Warning::MailBounced);
+        draft.case.unwarn(Warning::NoAddress);
+    }
 }
 
 /// Takes in the newest payment: a failure that is not ours, or better news of the last decline.
@@ -178,14 +184,14 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
     draft.case.memory.known_charges.push(charge.clone());
     let ours = draft.case.memory.nameless_answer_at.take();
     if ours.is_some_and(|answered| payment.charged_at.is_none_or(|at| at <= secs_from(answered, SKEW_SECS))) {
+        if payment.decline.is_some() && draft.case.decline != decline {
+            let named = [payment.payment_method.as_deref()];
+            declined(draft, &decline, &named, payment.fingerprint.as_deref());
+            draft.replan();
+        }
         return;
     }
-    let origin = if draft.case.memory.provider_next_attempt_at.is_some() || super::open::provider_collects(&draft.case)
-    {
-        Origin::Provider
-    } else {
-        Origin::Customer
-    };
+    let origin = origin_of(draft);
     let at = payment.charged_at.unwrap_or(draft.now());
     draft.case.attempts = draft.case.attempts.saturating_add(1);
     draft.say(
@@ -204,13 +210,22 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
     // A card that the customer only tried on-session says nothing of the one we would charge.
     let default = default_method(snapshot);
     if payment.payment_method.is_none() || default.is_none() || payment.payment_method == default {
-        declined(
-            draft,
-            &decline,
-            payment.payment_method.as_deref(),
-            payment.fingerprint.as_deref(),
-        );
+        let named = [payment.payment_method.as_deref()];
+        declined(draft, &decline, &named, payment.fingerprint.as_deref());
         draft.replan();
+    }
+}
+
+/// Who made a charge that is not ours. After its last retry the provider plans none any more, so what it planned before
+/// this look counts too.
+fn origin_of(draft: &Draft<'_>) -> Origin {
+    let planned = [&draft.case, draft.before]
+        .iter()
+        .any(|case| case.memory.provider_next_attempt_at.is_some());
+    if planned || super::open::provider_collects(&draft.case) {
+        Origin::Provider
+    } else {
+        Origin::Customer
     }
 }
 
@@ -224,21 +239,34 @@ fn refine(draft: &mut Draft<'_>, decline: &crate::domain::decline::Decline) {
     }
 }
 
-/// Takes in a decline of the instrument that we would charge.
+/// Takes in a decline of the instrument that was charged. `named` is what answer and attempt call it; where neither
+/// names it, it is what our last charge went to.
 pub fn declined(
     draft: &mut Draft<'_>,
     decline: &crate::domain::decline::Decline,
-    method: Option<&str>,
+    named: &[Option<&str>],
     fingerprint: Option<&str>,
 ) {
     take_decline(&mut draft.case, decline, draft.moment.now);
     let memory = &mut draft.case.memory;
-    let method = method.map(str::to_owned).or_else(|| memory.new_method.clone());
-    if let Some(method) = method.filter(|method| !memory.declined_methods.contains(method)) {
-        memory.declined_methods.push(method);
+    let mut methods: Vec<String> = named.iter().flatten().map(|method| (*method).to_owned()).collect();
+    if methods.is_empty() {
+        methods.extend(memory.charged_method.clone());
     }
-    if let Some(card) = fingerprint.filter(|_| decline.disposition == Disposition::Never) {
+    for method in methods {
+        if !memory.declined_methods.contains(&method) {
+            memory.declined_methods.push(method);
+        }
+    }
+    if let Some(card) = fingerprint.filter(|_| decline.disposition == Disposition::Never)
+        && !memory.barred_fingerprints.iter().any(|barred| barred == card)
+    {
         memory.barred_fingerprints.push(card.to_owned());
+    }
+    // The charge of a new payment method is planned anew where that method is still untried.
+    if draft.case.timers.charge_trigger == Some(Trigger::CardUpdate) {
+        draft.case.timers.charge_at = None;
+        draft.case.timers.charge_trigger = None;
     }
 }
 
@@ -251,104 +279,6 @@ pub fn default_method(snapshot: &Snapshot) -> Option<String> {
     subscription.or_else(|| snapshot.customer.payment_method.clone())
 }
 
-/// Nobody is on the wire, and it is not known what became of the attempt.
-fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
-    let since = secs_from(attempt.started_at, -SKEW_SECS);
-    let payment = snapshot.payment.as_ref();
-    if snapshot.status == InvoiceStatus::Paid {
-        let when = snapshot
-            .paid_at
-            .or_else(|| payment.and_then(|payment| payment.charged_at));
-        let ours = !snapshot.paid_out_of_band && when.is_none_or(|at| at >= since);
-        let charge = payment.and_then(|payment| payment.charge_id.clone());
-        let status = if ours {
-            AttemptStatus::Succeeded
-        } else {
-            AttemptStatus::NotNeeded
-        };
-        let by = if ours {
-            recovered_by(attempt)
-        } else {
-            paid_by(&draft.case, snapshot)
-        };
-        answer::close_attempt(draft, attempt, status, charge.filter(|_| ours), None);
-        close(draft, Outcome::Recovered { by });
-        return;
-    }
-    if payment.is_some_and(|payment| payment.status == PaymentStatus::Processing) {
-        wait_for_processing(draft, Some(attempt.clone()));
-        return;
-    }
-    let outcome = if draft.case.memory.disputed {
-        Some(Outcome::Stopped {
-            why: crate::domain::outcome::StoppedWhy::Disputed,
-        })
-    } else {
-        forced(&draft.case, snapshot)
-    };
-    if let Some(outcome) = outcome {
-        answer::close_attempt(draft, attempt, AttemptStatus::NotCharged, None, None);
-        close(draft, outcome);
-        return;
-    }
-    if draft.now() < secs_from(attempt.started_at, draft.moment.resend_secs) {
-        let asked = match draft.case.state {
-            State::InDoubt { asked, .. } => asked,
-            State::Active
-            | State::Charging { .. }
-            | State::Processing { .. }
-            | State::Paused { .. }
-            | State::NeedsPerson
-            | State::Ending { .. }
-            | State::Closed { .. } => 0,
-        };
-        draft.case.state = State::InDoubt {
-            attempt: attempt.clone(),
-            asked: asked.saturating_add(1),
-        };
-        draft.case.timers.look_at = Some(draft.now());
-        draft.commands.push(Command::Resend {
-            attempt: attempt.clone(),
-        });
-        return;
-    }
-    read_back(draft, snapshot, attempt, since);
-}
-
-/// The key is too old to be sent again: what the provider shows now is what became of the attempt.
-fn read_back(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt, since: Timestamp) {
-    let traced = snapshot.payment.as_ref().filter(|payment| {
-        let fresh = payment
-            .charge_id
-            .as_ref()
-            .is_some_and(|id| !draft.case.memory.known_charges.contains(id));
-        fresh && payment.decline.is_some() && payment.charged_at.is_some_and(|at| at >= since)
-    });
-    draft.case.state = State::Active;
-    draft.case.timers.look_at = None;
-    if let Some(payment) = traced {
-        let decline = decline_of(snapshot);
-        draft.case.memory.known_charges.extend(payment.charge_id.clone());
-        answer::close_attempt(
-            draft,
-            attempt,
-            AttemptStatus::Declined,
-            payment.charge_id.clone(),
-            Some(&decline),
-        );
-        declined(
-            draft,
-            &decline,
-            payment.payment_method.as_deref(),
-            payment.fingerprint.as_deref(),
-        );
-    } else {
-        answer::close_attempt(draft, attempt, AttemptStatus::NotCharged, None, None);
-    }
-    draft.replan();
-    answer::settle(draft);
-}
-
 /// By which of our doings an attempt of ours brought the money.
 pub fn recovered_by(attempt: &OpenAttempt) -> RecoveredBy {
     match attempt.trigger {
@@ -358,42 +288,77 @@ pub fn recovered_by(attempt: &OpenAttempt) -> RecoveredBy {
 }
 
 fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenAttempt>) {
+    let payment = snapshot.payment.as_ref();
+    let charge = payment.and_then(|payment| payment.charge_id.clone());
     if snapshot.status == InvoiceStatus::Paid {
-        let by = match attempt {
-            Some(attempt) if !snapshot.paid_out_of_band => recovered_by(attempt),
-            Some(_) | None => paid_by(&draft.case, snapshot),
-        };
+        let ours = attempt.filter(|_| !snapshot.paid_out_of_band);
+        let by = ours.map_or_else(|| paid_by(&draft.case, snapshot), recovered_by);
         if let Some(attempt) = attempt {
-            let charge = snapshot.payment.as_ref().and_then(|payment| payment.charge_id.clone());
-            answer::close_attempt(draft, attempt, AttemptStatus::Succeeded, charge, None);
+            let status = if ours.is_some() {
+                AttemptStatus::Succeeded
+            } else {
+                AttemptStatus::NotNeeded
+            };
+            answer::close_attempt(draft, attempt, status, charge.filter(|_| ours.is_some()), None);
         }
-        close(draft, Outcome::Recovered { by });
+        late::recovered(draft, by);
         return;
     }
-    let slow = snapshot
-        .payment
-        .as_ref()
-        .is_some_and(|payment| payment.status == PaymentStatus::Processing);
+    let status = payment.map(|payment| payment.status);
     let outcome = forced(&draft.case, snapshot);
-    if slow && outcome.is_none() {
-        draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+    if outcome.is_none() && waits(draft, status, attempt) {
         return;
     }
     draft.case.timers.look_at = None;
     draft.case.state = State::Active;
     if let Some(attempt) = attempt {
         let decline = decline_of(snapshot);
-        let charge = snapshot.payment.as_ref().and_then(|payment| payment.charge_id.clone());
-        draft.case.memory.known_charges.extend(charge.clone());
+        if let Some(charge) = charge
+            .clone()
+            .filter(|id| !draft.case.memory.known_charges.contains(id))
+        {
+            draft.case.memory.known_charges.push(charge);
+        }
         answer::close_attempt(draft, attempt, AttemptStatus::Declined, charge, Some(&decline));
-        declined(draft, &decline, None, None);
+        let seen = payment.and_then(|payment| payment.payment_method.as_deref());
+        let named = [seen, attempt.payment_method.as_deref()];
+        let card = payment.and_then(|payment| payment.fingerprint.as_deref());
+        declined(draft, &decline, &named, card);
     }
     if let Some(outcome) = outcome {
         close(draft, outcome);
     } else {
         draft.replan();
-        answer::settle(draft);
+        absorb(draft, snapshot);
+        late::settle(draft);
     }
+}
+
+/// Whether a slow charge is waited for. One that succeeded while the invoice is still owed may be about to settle it;
+/// one of ours that did not by the end of the campaign goes to a person.
+fn waits(draft: &mut Draft<'_>, status: Option<PaymentStatus>, attempt: Option<&OpenAttempt>) -> bool {
+    let ended = draft.case.timers.final_at.is_some_and(|at| at <= draft.now());
+    match (status, attempt) {
+        (Some(PaymentStatus::Processing), _) => draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS)),
+        (Some(PaymentStatus::Succeeded), Some(_)) if !ended => {
+            draft.case.timers.look_at = Some(draft.in_secs(BACKOFF_LONGEST_SECS));
+        }
+        (Some(PaymentStatus::Succeeded), Some(attempt)) => {
+            let attempt = attempt.clone();
+            answer::mismatch(draft, &attempt, "the charge succeeded and the invoice is still owed");
+        }
+        (
+            Some(
+                PaymentStatus::Succeeded
+                | PaymentStatus::Failed
+                | PaymentStatus::RequiresAction
+                | PaymentStatus::Canceled,
+            )
+            | None,
+            _,
+        ) => return false,
+    }
+    true
 }
 
 fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp) {
@@ -406,49 +371,29 @@ fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp) {
     }
 }
 
-fn ending(draft: &mut Draft<'_>, snapshot: &Snapshot, outcome: Outcome, sent: u32) {
+/// The final action was sent and not answered: what the provider shows tells whether it arrived.
+fn ending(draft: &mut Draft<'_>, snapshot: &Snapshot, action: FinalAction, outcome: Outcome) {
     if snapshot.status == InvoiceStatus::Paid {
         let by = paid_by(&draft.case, snapshot);
-        close(draft, Outcome::Recovered { by });
+        late::recovered(draft, by);
         return;
     }
-    let gone = snapshot
-        .subscription
-        .as_ref()
-        .is_some_and(|seen| seen.status == SubscriptionStatus::Canceled);
-    let given_up = snapshot.status == InvoiceStatus::Uncollectible;
-    if gone || given_up {
-        // Our own action, sent before without an answer, has arrived.
+    let subscription = snapshot.subscription.as_ref();
+    let arrived = match action {
+        FinalAction::Cancel => subscription.is_some_and(|seen| seen.status == SubscriptionStatus::Canceled),
+        FinalAction::Pause => subscription.is_some_and(|seen| seen.collection_paused),
+        FinalAction::MarkUncollectible => snapshot.status == InvoiceStatus::Uncollectible,
+        FinalAction::LeaveOpen => true,
+    };
+    // What staff gave up stays given up whoever leaves meanwhile, as long as there is something to give up.
+    let staff = matches!(outcome, Outcome::Stopped { .. }) && snapshot.status == InvoiceStatus::Open;
+    if arrived {
         close(draft, outcome);
-    } else if let Some(forced) = forced(&draft.case, snapshot) {
+    } else if let Some(forced) = forced(&draft.case, snapshot).filter(|_| !staff) {
         close(draft, forced);
-    } else if let State::Ending { sent: count, .. } = &mut draft.case.state {
-        *count = sent.saturating_add(1);
+    } else if let State::Ending { sent, .. } = &mut draft.case.state {
+        *sent = sent.saturating_add(1);
         draft.case.timers.look_at = Some(draft.moment.now);
         draft.commands.push(Command::Finish);
     }
-}
-
-/// Money moved after the end: booked once, the outcome stays.
-fn closed(mut draft: Draft<'_>, outcome: Outcome, snapshot: &Snapshot) -> Decision {
-    let without_money = match outcome {
-        Outcome::Recovered { .. } => false,
-        Outcome::Exhausted { .. } | Outcome::Stopped { .. } => true,
-    };
-    if !without_money || snapshot.status != InvoiceStatus::Paid || draft.case.memory.late_money {
-        return Decision::Ignored(Reason::CaseClosed);
-    }
-    draft.case.memory.late_money = true;
-    let amount = draft.case.amount_due;
-    draft.say(
-        EntryKind::LateRecovery,
-        "The invoice was paid after the case had ended; the outcome stays.",
-        json!({ "amount": amount }),
-    );
-    draft.commands.push(Command::BookLate {
-        kind: LateKind::LateRecovery,
-        amount,
-    });
-    draft.commands.push(Command::SupersedeNotices);
-    draft.done()
 }

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::Draft;
+use crate::domain::calendar;
 use crate::domain::case::{Contact, State, Trigger, Warning};
 use crate::domain::command::{Decision, EntryKind, Reason};
+use crate::domain::decline::Disposition;
 
 /// The customer has a new or renewed payment method.
 pub fn changed(mut draft: Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) -> Decision {
@@ -24,22 +26,19 @@ pub fn changed(mut draft: Draft<'_>, method: Option<&str>, fingerprint: Option<&
 /// Takes the method in, and plans one immediate charge of it where nothing forbids that.
 pub fn take(draft: &mut Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) {
     let memory = &draft.case.memory;
-    if let Some(method) = method {
-        let known = memory.new_method.as_deref() == Some(method) || memory.declined_methods.iter().any(|m| m == method);
-        if known && !renewed {
-            return;
-        }
-    } else if !renewed {
+    if fingerprint.is_some_and(|card| memory.barred_fingerprints.iter().any(|barred| barred == card)) {
+        barred(draft, method);
         return;
     }
-    if fingerprint.is_some_and(|card| memory.barred_fingerprints.iter().any(|barred| barred == card)) {
-        let text = "A payment method was added, but it is the card that must not be charged again.";
-        draft.say(
-            EntryKind::MethodChanged,
-            text,
-            json!({"payment_method": method, "barred": true}),
-        );
-        draft.case.memory.declined_methods.extend(method.map(str::to_owned));
+    let nothing_new = match method {
+        Some(method) => {
+            let known = memory.new_method.as_deref() == Some(method);
+            !renewed && (known || memory.declined_methods.iter().any(|declined| declined == method))
+        }
+        // Which one was renewed is not told; where the last must never be charged again, it could be that one.
+        None => !renewed || draft.case.decline.disposition == Disposition::Never,
+    };
+    if nothing_new {
         return;
     }
     let memory = &mut draft.case.memory;
@@ -75,6 +74,28 @@ pub fn take(draft: &mut Draft<'_>, method: Option<&str>, fingerprint: Option<&st
     }
 }
 
+/// The card behind a payment method must not be charged again: a charge of it that is planned already is given up.
+fn barred(draft: &mut Draft<'_>, method: Option<&str>) {
+    let memory = &mut draft.case.memory;
+    let news: Vec<String> = method
+        .map(str::to_owned)
+        .filter(|method| !memory.declined_methods.contains(method))
+        .into_iter()
+        .collect();
+    if news.is_empty() {
+        return;
+    }
+    memory.declined_methods.extend(news);
+    let text = "A payment method was added, but it is the card that must not be charged again.";
+    let data = json!({"payment_method": method, "barred": true});
+    draft.say(EntryKind::MethodChanged, text, data);
+    if draft.case.timers.charge_trigger == Some(Trigger::CardUpdate) {
+        draft.case.timers.charge_at = None;
+        draft.case.timers.charge_trigger = None;
+        draft.replan();
+    }
+}
+
 /// Contact data changed.
 pub fn contact_changed(mut draft: Draft<'_>, contact: &Contact, zone: Option<&str>) -> Decision {
     match &draft.case.state {
@@ -87,6 +108,8 @@ pub fn contact_changed(mut draft: Draft<'_>, contact: &Contact, zone: Option<&st
         | State::NeedsPerson
         | State::Ending { .. } => {}
     }
+    // A name that this binary's zone data does not know reads as UTC from here on, visibly.
+    let zone = zone.map(|name| calendar::zone(name).iana_name().unwrap_or("UTC").to_owned());
     let new_zone = zone.filter(|zone| *zone != draft.case.zone);
     if draft.case.contact == *contact && new_zone.is_none() {
         return Decision::Ignored(Reason::NothingNew);
@@ -97,7 +120,7 @@ pub fn contact_changed(mut draft: Draft<'_>, contact: &Contact, zone: Option<&st
     }
     draft.case.contact = contact.clone();
     if let Some(zone) = new_zone {
-        zone.clone_into(&mut draft.case.zone);
+        draft.case.zone = zone;
     }
     draft.say(
         EntryKind::ContactChanged,

@@ -149,10 +149,6 @@ fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
     // A name that this binary's zone data does not know reads as UTC from here on, visibly.
     let zone_name = zone(zone_name).iana_name().unwrap_or("UTC").to_owned();
     let decline = decline_of(snapshot);
-    let declined = payment
-        .and_then(|payment| payment.payment_method.clone())
-        .or_else(|| look::default_method(snapshot));
-    let barred = payment.and_then(|payment| payment.fingerprint.clone());
     Case {
         id,
         connection: opening.connection.clone(),
@@ -178,35 +174,49 @@ fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         attempts: 1,
         notifications: 0,
         reversal_of: None,
-        memory: Memory {
-            disposition_since: opened_at,
-            kind_since: opened_at,
-            declined_methods: declined.into_iter().collect(),
-            barred_fingerprints: barred
-                .filter(|_| decline.disposition == Disposition::Never)
-                .into_iter()
-                .collect(),
-            new_method: None,
-            known_charges: payment
-                .and_then(|payment| payment.charge_id.clone())
-                .into_iter()
-                .collect(),
-            nameless_answer_at: None,
-            last_charge_at: None,
-            steps_done: Vec::new(),
-            last_notice_at: None,
-            look_again: false,
-            disputed: false,
-            out_of_reach: 0,
-            charges: 0,
-            provider_next_attempt_at: None,
-            card: payment.and_then(|payment| payment.card.clone()),
-            description: snapshot.description.clone(),
-            pay_url: snapshot.pay_url.clone(),
-            late_money: false,
-            reversed: false,
-        },
+        memory: new_memory(snapshot, &decline, opened_at),
         decline,
+    }
+}
+
+fn new_memory(snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp) -> Memory {
+    let payment = snapshot.payment.as_ref();
+    let declined = payment
+        .and_then(|payment| payment.payment_method.clone())
+        .or_else(|| look::default_method(snapshot));
+    let barred = payment.and_then(|payment| payment.fingerprint.clone());
+    Memory {
+        disposition_since: opened_at,
+        kind_since: opened_at,
+        declined_methods: declined.into_iter().collect(),
+        barred_fingerprints: barred
+            .filter(|_| decline.disposition == Disposition::Never)
+            .into_iter()
+            .collect(),
+        new_method: None,
+        known_charges: payment
+            .and_then(|payment| payment.charge_id.clone())
+            .into_iter()
+            .collect(),
+        nameless_answer_at: None,
+        last_charge_at: None,
+        steps_done: Vec::new(),
+        last_notice_at: None,
+        look_again: false,
+        disputed: false,
+        out_of_reach: 0,
+        not_sent: 0,
+        charged_method: None,
+        unclear: None,
+        refunded_minor: 0,
+        refund_pending_minor: 0,
+        charges: 0,
+        provider_next_attempt_at: None,
+        card: payment.and_then(|payment| payment.card.clone()),
+        description: snapshot.description.clone(),
+        pay_url: snapshot.pay_url.clone(),
+        late_money: false,
+        reversed: false,
     }
 }
 

@@ -121,5 +121,5 @@ pub fn resume(draft: &mut Draft<'_>, actor: &str) {
         draft.say(EntryKind::Planned, "The pause is over.", json!({}));
     }
     draft.replan();
-    super::answer::settle(draft);
+    super::late::settle(draft);
 }

@@ -9,6 +9,7 @@ use crate::domain::calendar::secs_from;
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
 use crate::domain::ceiling::{Verdict, ceiling};
 use crate::domain::command::{Command, EntryKind};
+use crate::domain::decline::Disposition;
 use crate::domain::snapshot::Snapshot;
 
 /// How long after the provider's own planned attempt its result is looked for.
@@ -87,7 +88,9 @@ fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
         let until = draft.in_secs(DAILY_SECS);
         return put_off(draft, until, "collection of the subscription is paused at the provider");
     }
-    let fresh = trigger == Trigger::CardUpdate || draft.case.fresh_method();
+    // A renewal that names no payment method lifts what new data can heal, and nothing else.
+    let healed = trigger == Trigger::CardUpdate && draft.case.decline.disposition != Disposition::Never;
+    let fresh = healed || draft.case.fresh_method();
     match ceiling(&draft.case, fresh, now) {
         Verdict::Allowed => open_attempt(draft, snapshot, trigger),
         Verdict::NotBefore(until, rule) => put_off(draft, until, rule.as_str()),
@@ -117,6 +120,7 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
         .new_method
         .clone()
         .filter(|new| stale && default.as_ref() != Some(new));
+    let charged_method = payment_method.clone().or(default);
     let attempt = OpenAttempt {
         id: draft.moment.fresh_attempt.clone(),
         started_at: draft.now(),
@@ -132,6 +136,7 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
     draft.case.attempts = draft.case.attempts.saturating_add(1);
     draft.case.memory.charges = draft.case.memory.charges.saturating_add(1);
     draft.case.memory.last_charge_at = Some(draft.now());
+    draft.case.memory.charged_method = charged_method;
     draft.say(
         EntryKind::AttemptStarted,
         format!(

@@ -9,6 +9,7 @@ use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
 use super::{Stop, session, show, shown, to};
+use crate::domain::case::Trigger;
 use crate::domain::event::StaffAction;
 use crate::domain::role::Role;
 use crate::domain::{explain, forecast};
@@ -87,7 +88,7 @@ impl From<&AttemptRow> for Attempt {
         Self {
             at: row.started_at.to_string(),
             origin: row.origin.as_str(),
-            trigger: row.trigger.map(|trigger| trigger.as_str()),
+            trigger: row.trigger.map(Trigger::as_str),
             status: row.status.as_str(),
             amount: row.amount.into(),
             decline: row.decline.as_ref().map(|decline| decline.kind.to_string()),

@@ -36,6 +36,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("day", day);
     environment.add_filter("words", words);
     environment.add_filter("prose", prose);
+    environment.add_filter("ending", ending);
     for (name, source) in TEMPLATES {
         environment
             .add_template(name, source)
@@ -100,6 +101,17 @@ fn shown(text: &str, format: &str) -> String {
 /// A word of the tables as people read it.
 fn words(word: &str) -> String {
     word.replace('_', " ")
+}
+
+/// What an outcome says besides its kind: by whom, what then, or why.
+fn ending(outcome: &Value) -> Result<String, Error> {
+    for (field, before) in [("by", "by "), ("then", "then "), ("why", "")] {
+        let value = outcome.get_attr(field)?;
+        if let Some(word) = value.as_str() {
+            return Ok(format!("{before}{}", words(word)));
+        }
+    }
+    Ok(String::new())
 }
 
 /// Reads a form.

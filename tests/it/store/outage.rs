@@ -3,8 +3,13 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use recoup::store::{Store, StoreError};
+use recoup::store::inbox::{self, NewInbox, Received};
+use recoup::store::{Dialect, Store, StoreError};
+use sea_orm::ConnectionTrait;
 use tokio::time::timeout;
+
+use super::samples::event;
+use crate::support::databases::{each_database, each_url};
 
 /// One second above the time that a caller waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -58,4 +63,42 @@ async fn what_can_never_work_is_not_called_unavailable() {
         let error = Store::connect(url, 1).await.unwrap_err();
         assert!(matches!(error, StoreError::Other(_)), "{url}: {error}");
     }
+}
+
+#[test]
+fn a_connection_that_the_server_ends_is_unavailable_and_the_next_one_works() {
+    each_database(async |store| {
+        if store.dialect() == Dialect::Postgres {
+            let end = "SELECT pg_terminate_backend(pg_backend_pid())";
+            let error = StoreError::from(store.conn().execute_unprepared(end).await.unwrap_err());
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        }
+        store.ping().await.unwrap();
+    });
+}
+
+#[test]
+fn a_full_disk_is_unavailable_and_what_is_there_can_be_read() {
+    each_url(&async |url: &str| {
+        let store = Store::connect(url, 1).await.unwrap();
+        store.migrate().await.unwrap();
+        assert_eq!(inbox::insert(&store, &event(1)).await.unwrap(), Received::Accepted);
+        if store.dialect() == Dialect::Sqlite {
+            // No page more than there are: what a full disk does to SQLite.
+            store
+                .conn()
+                .execute_unprepared("PRAGMA max_page_count = 1")
+                .await
+                .unwrap();
+            let big = NewInbox {
+                body: vec![7; 1 << 20],
+                ..event(2)
+            };
+            let error = inbox::insert(&store, &big).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        }
+        let found = inbox::list(store.conn(), None, None, 9).await.unwrap();
+        assert_eq!(found.len(), 1);
+        store.close().await.unwrap();
+    });
 }

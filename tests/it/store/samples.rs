@@ -113,6 +113,11 @@ fn memory() -> Memory {
         look_again: false,
         disputed: false,
         out_of_reach: 2,
+        not_sent: 0,
+        charged_method: None,
+        unclear: None,
+        refunded_minor: 0,
+        refund_pending_minor: 0,
         charges: 1,
         provider_next_attempt_at: None,
         card: Some(CardShown {

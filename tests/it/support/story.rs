@@ -9,6 +9,8 @@ use recoup::config::Config;
 use recoup::domain::case::Case;
 use recoup::domain::ids::CaseId;
 use recoup::domain::money::Money;
+use recoup::sandbox::events::Event;
+use recoup::sandbox::hooks::signature;
 use recoup::sandbox::{API_KEY, Letter, Mailbox, Sandbox, SandboxConfig, Shape};
 use recoup::store::{attempts, cases, notifications, timeline};
 use secrecy::SecretString;
@@ -38,9 +40,9 @@ pub struct Story {
 }
 
 /// Plays a story on SQLite and on PostgreSQL, in both shapes of the provider's invoices.
-pub fn tell(start: &str, play: impl AsyncFn(&mut Story)) {
+pub fn tell(start: &str, play: &impl AsyncFn(&mut Story)) {
     for shape in [Shape::Old, Shape::New] {
-        tell_in(shape, start, &[], &play);
+        tell_in(shape, start, &[], play);
     }
 }
 
@@ -238,6 +240,20 @@ impl Story {
             .collect()
     }
 
+    /// Posts one event of the sandbox to the service, signed now.
+    pub async fn deliver(&self, event: &Event) {
+        let body = event.body(self.sandbox.world(|world| world.shape()), 1).to_string();
+        let sign = signature(&SecretString::from(WEBHOOK_SECRET), self.now(), &body);
+        let request = reqwest::Client::new().post(format!("{}/webhooks/stripe", self.url));
+        let answer = request
+            .header("Stripe-Signature", sign)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
     /// Asks the service with the admin key; the status and the JSON of the answer.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let request = reqwest::Client::new()
@@ -308,18 +324,18 @@ fn brief(kind: &str, data: &Value) -> String {
         .trim_end()
         .to_owned(),
         "notice_queued" => text(&data["step"]),
-        "notice_skipped" => format!("{} {}", data["step"], data["reason"]),
+        "notice_skipped" => match data["steps"].as_array() {
+            Some(steps) => steps.iter().map(text).collect::<Vec<_>>().join(" "),
+            None => format!("{} {}", text(&data["step"]), text(&data["reason"])),
+        },
         "notice_ended" => text(&data["status"]),
-        "closed" => data["outcome"]
-            .as_object()
-            .unwrap()
-            .values()
-            .map(text)
+        "closed" => ["kind", "by", "reason", "why", "then"]
+            .iter()
+            .filter_map(|word| data["outcome"][word].as_str())
             .collect::<Vec<_>>()
             .join(" "),
-        "final_action" => text(&data["action"]),
+        "final_action" | "staff" => text(&data["action"]),
         "warned" => text(&data["warning"]),
-        "staff" => text(&data["action"]),
         _ => String::new(),
     }
     .trim_end()

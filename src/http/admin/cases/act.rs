@@ -43,7 +43,7 @@ pub struct PauseBody {
 #[serde(deny_unknown_fields)]
 pub struct NoteBody {
     /// The note.
-    #[schema(min_length = 1, max_length = 2000)]
+    #[schema(min_length = 1, max_length = 2000, pattern = "\\S")]
     pub comment: String,
 }
 
@@ -140,6 +140,13 @@ async fn notes(
     id: web::Path<String>,
     body: JsonBody<NoteBody>,
 ) -> Result<HttpResponse, Problem> {
+    if body.0.comment.trim().is_empty() {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_field",
+            "a note needs a comment",
+        ));
+    }
     answer(&state, &caller, id, StaffAction::Note, Some(body.0.comment)).await
 }
 
@@ -163,6 +170,7 @@ pub(in crate::http) async fn act(
     comment: Option<String>,
 ) -> Result<CaseJson, Problem> {
     let id = page::known(id)?.into();
+    let comment = comment.as_deref().map(str::trim).filter(|comment| !comment.is_empty());
     let comment = comment.map(checked_comment).transpose()?;
     match state.engine.staff(&id, action, &caller.name, comment).await {
         Ok(case) => Ok(CaseJson::of(&case, caller.role)),
@@ -176,15 +184,14 @@ pub(in crate::http) async fn act(
     }
 }
 
-fn checked_comment(comment: String) -> Result<String, Problem> {
+fn checked_comment(comment: &str) -> Result<String, Problem> {
     let odd = |letter: char| letter.is_control() && letter != '\n' && letter != '\t' && letter != '\r';
-    let trimmed = comment.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > COMMENT_CHARS_MAX || trimmed.chars().any(odd) {
+    if comment.chars().count() > COMMENT_CHARS_MAX || comment.chars().any(odd) {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "bad_field",
-            format!("comment must be 1 to {COMMENT_CHARS_MAX} printable characters"),
+            format!("comment must be at most {COMMENT_CHARS_MAX} printable characters"),
         ));
     }
-    Ok(trimmed.to_owned())
+    Ok(comment.to_owned())
 }

@@ -8,14 +8,12 @@ use crate::domain::report::{Cut, Rate, Report, Row, Sum};
 /// The report as text; nothing where it cannot be written, which memory alone could cause.
 pub(super) fn text(report: &Report, cut: &Cut, from: Timestamp, to: Timestamp) -> Option<String> {
     let mut writer = Writer::from_writer(Vec::new());
-    let mut headed = false;
+    let head = columns(&Row::blank(), cut, from, to);
+    writer.write_record(head.iter().map(|(name, _)| name)).ok()?;
     for row in &report.rows {
-        let columns = columns(row, cut, from, to);
-        if !headed {
-            writer.write_record(columns.iter().map(|(name, _)| name)).ok()?;
-            headed = true;
-        }
-        writer.write_record(columns.iter().map(|(_, value)| value)).ok()?;
+        writer
+            .write_record(columns(row, cut, from, to).iter().map(|(_, value)| value))
+            .ok()?;
     }
     String::from_utf8(writer.into_inner().ok()?).ok()
 }

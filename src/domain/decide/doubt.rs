@@ -1,0 +1,170 @@
+//! A charge without a clear answer: the same key is sent again while it is safe, then the provider's books decide.
+
+use jiff::Timestamp;
+
+use super::close::{close, forced, paid_by};
+use super::look::{declined, recovered_by, wait_for_processing};
+use super::open::decline_of;
+use super::{DAILY_SECS, Draft, UNRESOLVED_SECS, answer, late};
+use crate::domain::calendar::secs_from;
+use crate::domain::case::{OpenAttempt, State, Warning};
+use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind};
+use crate::domain::ids::AttemptId;
+use crate::domain::outcome::{Outcome, StoppedWhy};
+use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
+
+/// The provider's clock may be this far behind ours when a charge is matched to an attempt by time.
+pub const SKEW_SECS: i64 = 60;
+
+/// Nobody is on the wire, and it is not known what became of the attempt.
+pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
+    let payment = snapshot.payment.as_ref();
+    if snapshot.status == InvoiceStatus::Paid {
+        paid(draft, snapshot, attempt);
+        return;
+    }
+    if payment.is_some_and(|payment| payment.status == PaymentStatus::Processing) {
+        wait_for_processing(draft, Some(attempt.clone()));
+        return;
+    }
+    let outcome = if draft.case.memory.disputed {
+        Some(Outcome::Stopped {
+            why: StoppedWhy::Disputed,
+        })
+    } else {
+        forced(&draft.case, snapshot)
+    };
+    if let Some(outcome) = outcome {
+        answer::close_attempt(draft, attempt, AttemptStatus::NotCharged, None, None);
+        close(draft, outcome);
+        return;
+    }
+    let resend_until = secs_from(attempt.started_at, draft.moment.resend_secs.min(UNRESOLVED_SECS));
+    if draft.now() < resend_until {
+        resend(draft, attempt);
+    } else {
+        read_back(draft, snapshot, attempt);
+    }
+}
+
+fn paid(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
+    let payment = snapshot.payment.as_ref();
+    let since = secs_from(attempt.started_at, -SKEW_SECS);
+    let when = snapshot
+        .paid_at
+        .or_else(|| payment.and_then(|payment| payment.charged_at));
+    let ours = !snapshot.paid_out_of_band && when.is_none_or(|at| at >= since);
+    let (status, by) = if ours {
+        (AttemptStatus::Succeeded, recovered_by(attempt))
+    } else {
+        (AttemptStatus::NotNeeded, paid_by(&draft.case, snapshot))
+    };
+    let charge = payment.and_then(|payment| payment.charge_id.clone());
+    answer::close_attempt(draft, attempt, status, charge.filter(|_| ours), None);
+    late::recovered(draft, by);
+}
+
+fn resend(draft: &mut Draft<'_>, attempt: &OpenAttempt) {
+    let asked = asked(&draft.case.state);
+    draft.case.state = State::InDoubt {
+        attempt: attempt.clone(),
+        asked: asked.saturating_add(1),
+    };
+    draft.case.timers.look_at = Some(draft.now());
+    draft.commands.push(Command::Resend {
+        attempt: attempt.clone(),
+    });
+}
+
+/// How often the provider was asked again what became of the open attempt.
+pub fn asked(state: &State) -> u32 {
+    match state {
+        State::InDoubt { asked, .. } => *asked,
+        State::Active
+        | State::Charging { .. }
+        | State::Processing { .. }
+        | State::Paused { .. }
+        | State::NeedsPerson
+        | State::Ending { .. }
+        | State::Closed { .. } => 0,
+    }
+}
+
+/// The key is too old to be sent again: what the provider shows now is what became of the attempt.
+fn read_back(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
+    let since = secs_from(attempt.started_at, -SKEW_SECS);
+    let traced = snapshot.payment.as_ref().filter(|payment| {
+        let fresh = payment
+            .charge_id
+            .as_ref()
+            .is_some_and(|id| !draft.case.memory.known_charges.contains(id));
+        let refused = payment.decline.is_some() || payment.status == PaymentStatus::RequiresAction;
+        fresh && refused && payment.charged_at.is_some_and(|at| at >= since)
+    });
+    draft.case.state = State::Active;
+    draft.case.timers.look_at = None;
+    if let Some(payment) = traced {
+        let decline = decline_of(snapshot);
+        draft.case.memory.known_charges.extend(payment.charge_id.clone());
+        answer::close_attempt(
+            draft,
+            attempt,
+            AttemptStatus::Declined,
+            payment.charge_id.clone(),
+            Some(&decline),
+        );
+        let named = [payment.payment_method.as_deref(), attempt.payment_method.as_deref()];
+        declined(draft, &decline, &named, payment.fingerprint.as_deref());
+    } else {
+        answer::close_attempt(draft, attempt, AttemptStatus::NotCharged, None, None);
+        unclear(draft, attempt);
+    }
+    draft.replan();
+    late::settle(draft);
+}
+
+/// Nobody saw the attempt end: a charge of its time that shows up later is ours, and so is the money of it.
+pub fn unclear(draft: &mut Draft<'_>, attempt: &OpenAttempt) {
+    draft.case.memory.unclear = Some(attempt.clone());
+    draft.case.memory.nameless_answer_at = Some(draft.now());
+}
+
+/// An attempt that could not be resolved in time: a person takes over.
+pub fn give_up(mut draft: Draft<'_>, attempt: &OpenAttempt) -> Decision {
+    let id: AttemptId = attempt.id.clone();
+    draft.say(
+        EntryKind::AttemptAnswered,
+        "The charge could not be resolved; a person must ask the provider.",
+        serde_json::json!({"attempt": id, "status": AttemptStatus::Unresolved}),
+    );
+    draft.commands.push(Command::CloseAttempt {
+        id,
+        status: AttemptStatus::Unresolved,
+        charge_id: None,
+        decline: None,
+    });
+    unclear(&mut draft, attempt);
+    to_person(&mut draft);
+    draft.warn(
+        Warning::AttemptUnresolved,
+        "An attempt could not be resolved in time; a person must decide.",
+    );
+    late::settle(&mut draft);
+    draft.done()
+}
+
+/// Only a person can say how to go on; the invoice is watched meanwhile.
+pub fn to_person(draft: &mut Draft<'_>) {
+    draft.case.state = State::NeedsPerson;
+    draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+}
+
+/// The attempt that was closed without knowing, where money that came at `paid_at` is its doing: within a
+/// day, after which hardly a sending of it was still under way.
+pub fn brought_by(unclear: Option<&OpenAttempt>, paid_at: Option<Timestamp>) -> Option<&OpenAttempt> {
+    unclear.filter(|attempt| {
+        let from = secs_from(attempt.started_at, -SKEW_SECS);
+        let until = secs_from(attempt.started_at, DAILY_SECS);
+        paid_at.is_some_and(|at| (from..=until).contains(&at))
+    })
+}

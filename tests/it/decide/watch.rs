@@ -1,0 +1,144 @@
+//! The laws of the decider, checked after every event.
+
+use std::collections::BTreeSet;
+
+use recoup::domain::calendar::secs_from;
+use recoup::domain::case::{Case, Collector, OpenAttempt, Trigger};
+use recoup::domain::ceiling::CHARGES_MAX;
+use recoup::domain::command::{AttemptStatus, Change, Command, Decision};
+use recoup::domain::decline::Disposition;
+use recoup::domain::event::{Event, LookCause};
+use recoup::domain::message::Message;
+use recoup::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
+
+use super::desk::{DAY, Desk};
+
+/// What was seen so far, counted independently of the case.
+#[derive(Default)]
+pub struct Watch {
+    open: Option<OpenAttempt>,
+    steps: BTreeSet<String>,
+    disputed: bool,
+    opened: u32,
+    never_sent: u32,
+    seen: u32,
+    notices: u32,
+}
+
+impl Watch {
+    /// Brings the event to the case, and checks.
+    pub fn tell(&mut self, desk: &mut Desk, event: &Event) {
+        let before = desk.case.clone();
+        match desk.decide(event) {
+            Decision::Changed(change) => {
+                self.change(&before, event, &change, desk);
+                desk.take(*change);
+            }
+            Decision::Ignored(_) => desk.last.clear(),
+        }
+        self.state(&desk.case);
+        if *event == Event::Disputed && before.outcome().is_none() {
+            self.disputed = true;
+        }
+    }
+
+    fn change(&mut self, before: &Case, event: &Event, change: &Change, desk: &Desk) {
+        let after = &change.case;
+        if let Some(outcome) = before.outcome() {
+            assert_eq!(after.outcome(), Some(outcome), "an outcome is final");
+            assert_eq!(after.closed_at, before.closed_at, "the end is final");
+        } else if after.outcome().is_some() {
+            assert_eq!(after.closed_at, Some(desk.now));
+            assert!(change.commands.contains(&Command::SupersedeNotices));
+        }
+        for command in &change.commands {
+            match command {
+                Command::OpenAttempt { attempt, .. } => self.opened(event, attempt, after, desk),
+                Command::Resend { attempt } => assert_eq!(self.open.as_ref(), Some(attempt), "to the letter"),
+                Command::CloseAttempt { id, status, .. } => {
+                    let open = self.open.take().expect("only an open attempt is closed");
+                    assert_eq!(open.id, *id);
+                    if matches!(status, AttemptStatus::NotSent | AttemptStatus::NotNeeded) {
+                        self.never_sent += 1;
+                    }
+                }
+                Command::Notify { message, step } => self.notified(*message, step, before, after),
+                Command::RecordAttempt { .. } => self.seen += 1,
+                Command::Finish => assert!(before.outcome().is_none() && after.outcome().is_none()),
+                Command::SupersedeNotices | Command::BookLate { .. } | Command::OpenReversal => {}
+            }
+        }
+    }
+
+    fn opened(&mut self, event: &Event, attempt: &OpenAttempt, after: &Case, desk: &Desk) {
+        assert!(self.open.is_none(), "at most one open attempt");
+        self.open = Some(attempt.clone());
+        self.opened += 1;
+        let Event::Looked { snapshot, cause } = event else {
+            panic!("a charge follows only from a fresh look, not from {event:?}");
+        };
+        assert_eq!(*cause, LookCause::Due, "a hint never charges");
+        assert!(!self.disputed, "no charge after a dispute");
+        assert_eq!(after.collector, Collector::Us);
+        assert_eq!(attempt.amount, snapshot.amount_remaining);
+        owed(snapshot, desk);
+        let fresh = after.fresh_method();
+        let healed = attempt.trigger == Trigger::CardUpdate && after.decline.disposition != Disposition::Never;
+        assert!(
+            after.decline.disposition == Disposition::Retry || fresh || healed,
+            "a {} decline is charged again without a fresh payment method",
+            after.decline.disposition
+        );
+        let default = super::methods::default_of(snapshot);
+        let declined = &after.memory.declined_methods;
+        if fresh && default.as_ref().is_none_or(|method| declined.contains(method)) {
+            let charged = attempt.payment_method.clone().or(default);
+            assert_eq!(
+                charged, after.memory.new_method,
+                "the new card is charged, not the old one"
+            );
+        }
+    }
+
+    fn notified(&mut self, message: Message, step: &str, before: &Case, after: &Case) {
+        assert!(before.outcome().is_none(), "no message after the end");
+        assert!(self.steps.insert(step.to_owned()), "{step} twice");
+        self.notices += 1;
+        let last_word = matches!(message, Message::PaymentReceived | Message::SubscriptionEnded);
+        assert_eq!(last_word, after.outcome().is_some(), "{message}");
+        assert!(after.outcome().is_some() || !self.disputed);
+    }
+
+    fn state(&self, case: &Case) {
+        assert_eq!(case.next_action().is_some(), case.outcome().is_none(), "{case:#?}");
+        assert_eq!(case.open_attempt(), self.open.as_ref());
+        let charges = self.opened - self.never_sent;
+        assert!(charges <= CHARGES_MAX);
+        assert_eq!(case.memory.charges, charges);
+        assert_eq!(case.attempts, 1 + self.seen + charges);
+        assert_eq!(case.notifications, self.notices);
+    }
+}
+
+fn owed(snapshot: &Snapshot, desk: &Desk) {
+    assert_eq!(snapshot.status, InvoiceStatus::Open);
+    assert!(snapshot.amount_remaining.amount_minor > 0);
+    let planned = snapshot.provider_next_attempt_at;
+    assert!(
+        planned.is_none_or(|at| at < secs_from(desk.now, -DAY)),
+        "the provider charges"
+    );
+    if let Some(payment) = &snapshot.payment {
+        assert!(!payment.disputed && payment.status != PaymentStatus::Processing);
+    }
+    if let Some(subscription) = &snapshot.subscription {
+        let ended = matches!(
+            subscription.status,
+            SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired
+        );
+        assert!(!ended && !subscription.collection_paused);
+        let left =
+            subscription.cancel_at_period_end && subscription.canceled_at.is_none_or(|at| at >= desk.case.opened_at);
+        assert!(!left, "the customer has left");
+    }
+}
