@@ -82,7 +82,8 @@ async fn default_method(
     let fingerprint = match (charged, status) {
         (Some(payment), _) => payment.fingerprint.clone(),
         (None, InvoiceStatus::Open) => {
-            let found: Option<MethodDetails> = client.read_optional(&["payment_methods", &id], &[]).await?;
+            // A key may lack the right to read it; then only the id tells the cards apart.
+            let found: Option<MethodDetails> = client.read_extra(&["payment_methods", &id]).await?;
             found.and_then(|method| method.card?.fingerprint)
         }
         (None, InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible) => None,
