@@ -30,14 +30,15 @@ fn silent(told: &str, key: &str) {
     }
 }
 
-/// Two failed payments, from the webhook to the mails, and what a bad caller does.
+/// Three failed payments, from the webhook to the mails, and what a bad caller does.
 async fn good_and_bad_days(service: &Service, sandbox: &Sandbox, key: &str) {
     let customer = sandbox.add_customer(NAME, ADDRESS);
     let price = recoup::domain::money::Money::new(1_999, "EUR".parse().unwrap());
     let subscription = sandbox.add_subscription(&customer, price, "2026-04-01T10:00:00Z".parse().unwrap());
-    // One will be paid by a retry; the other takes a new card, which nobody brings.
-    sandbox.open_invoice(&subscription, "insufficient_funds");
-    sandbox.open_invoice(&subscription, "expired_card");
+    // One is paid by a retry within hours, one takes a new card and so a mail, one is retried when the provider is gone.
+    for code in ["issuer_not_available", "expired_card", "insufficient_funds"] {
+        sandbox.open_invoice(&subscription, code);
+    }
     sandbox
         .send_webhooks_to(format!("http://{}/webhooks/stripe", service.address))
         .await
@@ -48,7 +49,7 @@ async fn good_and_bad_days(service: &Service, sandbox: &Sandbox, key: &str) {
         let (status, text) = service.send("POST", "/v1/test-clock/advance", Some(BOOTSTRAP_KEY), &body);
         assert_eq!(status, 200, "{text}");
     };
-    advance("2026-03-03T12:00:00Z");
+    advance("2026-03-02T12:30:00Z");
     let cases = json(&service.get("/v1/cases", Some(BOOTSTRAP_KEY)).1);
     let case = cases["data"][0]["id"].as_str().unwrap();
     let notes = format!("/v1/cases/{case}/notes");
@@ -64,7 +65,7 @@ async fn good_and_bad_days(service: &Service, sandbox: &Sandbox, key: &str) {
     assert_eq!(found.0, 200);
     // The provider goes away, too.
     sandbox.stop().await;
-    advance("2026-03-10T12:00:00Z");
+    advance("2026-03-03T20:00:00Z");
 }
 
 fn story(url: &str, mailbox: &str, sandbox: &Sandbox) -> (Service, String) {
