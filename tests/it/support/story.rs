@@ -324,7 +324,10 @@ fn brief(kind: &str, data: &Value) -> String {
         .trim_end()
         .to_owned(),
         "notice_queued" => text(&data["step"]),
-        "notice_skipped" => format!("{} {}", data["step"], data["reason"]),
+        "notice_skipped" => match data["steps"].as_array() {
+            Some(steps) => steps.iter().map(text).collect::<Vec<_>>().join(" "),
+            None => format!("{} {}", text(&data["step"]), text(&data["reason"])),
+        },
         "notice_ended" => text(&data["status"]),
         "closed" => ["kind", "by", "reason", "why", "then"]
             .iter()
