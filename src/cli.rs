@@ -12,6 +12,7 @@ use crate::config::log::Format;
 use crate::telemetry::{self, Form};
 
 mod check;
+pub mod demo;
 mod healthcheck;
 mod keys;
 mod migrate;
@@ -33,6 +34,8 @@ struct Arguments {
 enum Command {
     /// Migrate, serve and work until SIGTERM.
     Serve(serve::Arguments),
+    /// Play three months of failed payments with a sandboxed provider, and show them; needs no configuration.
+    Demo(demo::Arguments),
     /// Bring the schema up to date.
     Migrate,
     /// Check configuration, campaigns and templates; exit 1 and a list on a fault.
@@ -55,6 +58,7 @@ pub fn run() -> ExitCode {
             Ok(())
         }
         Command::Healthcheck(given) => in_runtime(healthcheck::run(given)),
+        Command::Demo(given) => start_quiet_logging().and_then(|()| in_runtime(demo::run(given))),
         Command::Check => match configured(&arguments) {
             Ok(config) => check::run(&config),
             Err(error) => Err(error),
@@ -78,7 +82,7 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Serve(given) => serve::run(&config, given).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Keys(command) => keys::run(&config, command).await,
-            Command::Check | Command::Openapi | Command::Healthcheck(_) => Ok(()),
+            Command::Check | Command::Openapi | Command::Healthcheck(_) | Command::Demo(_) => Ok(()),
         }
     })
 }
@@ -105,5 +109,13 @@ fn start_logging(config: &Config) -> anyhow::Result<()> {
     };
     let filter = std::env::var("RUST_LOG").ok();
     telemetry::start(form, filter.as_deref())?;
+    Ok(())
+}
+
+/// Only what goes wrong: the demo shows its progress on stderr, too.
+fn start_quiet_logging() -> anyhow::Result<()> {
+    let colours = std::io::stderr().is_terminal();
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    telemetry::start(Form::Text { colours }, Some(&filter))?;
     Ok(())
 }

@@ -17,13 +17,14 @@ use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::mailer::{Mailer, Templates};
 use crate::providers::Provider;
-use crate::store::{Store, StoreError, campaigns, settings};
+use crate::store::{Store, StoreError, campaigns, cases, settings};
 
 mod count;
 mod handle;
 mod inbox;
 mod outbox;
 mod steps;
+mod sweep;
 mod tick;
 
 pub use tick::TickReport;
@@ -98,6 +99,8 @@ struct Inner {
     ticking: tokio::sync::Mutex<()>,
     /// Campaign versions are immutable, so they are kept once read.
     campaigns: Mutex<HashMap<(String, u32), Arc<Campaign>>>,
+    /// The turns of the sweep as this process knows them, by connection.
+    sweeps: Mutex<HashMap<String, sweep::Turn>>,
 }
 
 /// Why the test clock was not advanced.
@@ -157,6 +160,7 @@ impl Engine {
                 bell: Notify::new(),
                 ticking: tokio::sync::Mutex::new(()),
                 campaigns: Mutex::new(HashMap::new()),
+                sweeps: Mutex::new(HashMap::new()),
             }),
         }
     }
@@ -230,12 +234,15 @@ impl Engine {
         self.inner.campaign(pinned).await
     }
 
-    /// Sets a test clock to where it stood when the process ended; a system clock stays as it is.
+    /// Sets a test clock to where it stood when the process ended, and frees what that process had claimed; under the
+    /// system's clock nothing is done.
     pub async fn restore_test_clock(&self) -> Result<(), StoreError> {
         if !self.inner.clock.is_test() {
             return Ok(());
         }
         let kept = settings::get(self.inner.store.conn(), TEST_CLOCK).await?;
+        // A test clock drives one process. What a dead one had claimed is free at once: its leases would run by real time.
+        cases::free_all(&self.inner.store).await?;
         if let Some(kept) = kept.and_then(|text| text.parse::<Timestamp>().ok()) {
             // A start later than where the clock stood is a move forward, and wins.
             let _ = self.inner.clock.advance_to(kept);
@@ -245,6 +252,10 @@ impl Engine {
 }
 
 impl Inner {
+    fn sweeps(&self) -> std::sync::MutexGuard<'_, HashMap<String, sweep::Turn>> {
+        self.sweeps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -48,6 +48,11 @@ pub fn secs_from(from: Timestamp, secs: i64) -> Timestamp {
     from.saturating_add(Span::new().seconds(secs)).unwrap_or(from)
 }
 
+/// The instant as texts write it, to the minute that has begun: `2026-03-03 08:00 UTC`.
+pub fn written(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +62,16 @@ mod tests {
         let at = jiff::civil::time(at.0, at.1, 0, 0);
         let got = days_from(from.parse().unwrap(), days, at, &zone(zone_name));
         assert_eq!(got, expect.parse().unwrap(), "got {got}");
+    }
+
+    #[test]
+    fn texts_write_an_instant_in_utc_to_the_minute() {
+        for (at, text) in [
+            ("2026-03-03T08:00:00Z", "2026-03-03 08:00 UTC"),
+            ("2026-03-03T00:59:59.999+01:00", "2026-03-02 23:59 UTC"),
+        ] {
+            assert_eq!(written(at.parse().unwrap()), text);
+        }
     }
 
     #[test]

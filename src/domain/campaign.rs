@@ -25,6 +25,8 @@ const DEFAULT: &str = include_str!("campaign/default.toml");
 
 /// The most charges one ladder may name, and the most message steps of a campaign.
 const STEPS_MAX: usize = 30;
+/// The messages that end a case; their steps have their names as keys.
+const LAST_MESSAGES: [Message; 2] = [Message::PaymentReceived, Message::SubscriptionEnded];
 /// The longest campaign, in days.
 const DAYS_MAX: u16 = 365;
 
@@ -165,6 +167,12 @@ impl Campaign {
             faults.push(format!("at most {STEPS_MAX} messages are allowed"));
         }
         for (index, step) in self.messages.iter().enumerate() {
+            if LAST_MESSAGES.iter().any(|message| message.as_str() == step.key) {
+                faults.push(format!(
+                    "message {:?} has the key of the message that ends a case: give it another key",
+                    step.key
+                ));
+            }
             if self.messages[..index].iter().any(|earlier| earlier.key == step.key) {
                 faults.push(format!(
                     "message {:?} is there twice: give each step its own key",
@@ -227,5 +235,17 @@ mod tests {
         let BadCampaign(faults) = Campaign::parse(&text).unwrap_err();
         assert_eq!(faults.len(), 3, "{faults:?}");
         assert!(Campaign::parse("name = 1").is_err());
+    }
+
+    #[test]
+    fn the_keys_of_the_last_messages_are_taken() {
+        for key in ["payment_received", "subscription_ended"] {
+            let mut campaign = Campaign::embedded();
+            campaign.messages[0].key = key.to_owned();
+            let [fault] = &campaign.faults()[..] else {
+                panic!("{:?}", campaign.faults())
+            };
+            assert!(fault.contains(key), "{fault}");
+        }
     }
 }

@@ -247,6 +247,44 @@ pub struct Memory {
     pub reversed: bool,
 }
 
+impl Memory {
+    /// What a case knows whose first decline was seen at `since`: nothing else yet.
+    pub const fn since(since: Timestamp) -> Self {
+        Self {
+            disposition_since: since,
+            kind_since: since,
+            declined_methods: Vec::new(),
+            barred_fingerprints: Vec::new(),
+            new_method: None,
+            known_charges: Vec::new(),
+            nameless_answer_at: None,
+            last_charge_at: None,
+            steps_done: Vec::new(),
+            last_notice_at: None,
+            look_again: false,
+            disputed: false,
+            out_of_reach: 0,
+            not_sent: 0,
+            charged_method: None,
+            unclear: None,
+            refunded_minor: 0,
+            refund_pending_minor: 0,
+            charges: 0,
+            provider_next_attempt_at: None,
+            card: None,
+            description: None,
+            pay_url: None,
+            late_money: false,
+            reversed: false,
+        }
+    }
+
+    /// Whether the card of that stable name must never be charged again for this invoice; an unknown one may.
+    pub fn bars(&self, fingerprint: Option<&str>) -> bool {
+        fingerprint.is_some_and(|card| self.barred_fingerprints.iter().any(|barred| barred == card))
+    }
+}
+
 /// One invoice being chased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {

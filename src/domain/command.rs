@@ -129,7 +129,10 @@ pub enum Command {
         step: String,
     },
     /// Hold back every message that asks for money and has not left.
-    SupersedeNotices,
+    SupersedeNotices {
+        /// Why.
+        reason: Reason,
+    },
     /// Book money that came after the case had ended without, or was taken back after the recovery.
     BookLate {
         /// What was booked: `late_recovery`, `refund` or `dispute`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::calendar::secs_from;
+use super::calendar::{secs_from, written};
 use super::case::{Case, Collector, State, Trigger, Warning};
 use super::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
 use super::event::Event;
@@ -180,7 +180,10 @@ fn out_of_reach(mut draft: Draft<'_>, reason: &str, retry_after: Option<Duration
     let until = draft.in_secs(if refused { BACKOFF_LONGEST_SECS } else { wait });
     draft.case.timers.hold_until = Some(until);
     if draft.case.memory.out_of_reach == 1 {
-        let text = format!("The provider could not be asked; nothing is done before {until}.");
+        let text = format!(
+            "The provider could not be asked; nothing is done before {}.",
+            written(until)
+        );
         draft.say(
             EntryKind::StoodBack,
             text,

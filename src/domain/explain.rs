@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::calendar::written;
 use super::campaign::Campaign;
 use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
 use super::ceiling::{Verdict, ceiling};
@@ -64,7 +65,9 @@ fn sentence(case: &Case, next: Option<&NextAction>) -> String {
         (None, Some(next)) => {
             format!(
                 "{because}; next comes {} at {} because {}.",
-                next.kind, next.at, next.why
+                next.kind,
+                written(next.at),
+                next.why
             )
         }
         (None, None) => format!("{because}; nothing is planned and a person must decide."),
@@ -87,7 +90,10 @@ fn rules(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<RuleSaid> {
     if let Some(at) = case.memory.provider_next_attempt_at {
         say(
             "provider_retries",
-            format!("the provider plans its own charge for {at}; we do not charge meanwhile"),
+            format!(
+                "the provider plans its own charge for {}; we do not charge meanwhile",
+                written(at)
+            ),
         );
     }
     say(
@@ -105,8 +111,8 @@ fn rules(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<RuleSaid> {
     say(
         "ceiling",
         match ceiling(case, case.fresh_method(), at) {
-            Verdict::Allowed => format!("a charge at {at} is allowed"),
-            Verdict::NotBefore(until, rule) => format!("no charge before {until} ({rule})"),
+            Verdict::Allowed => format!("a charge at {} is allowed", written(at)),
+            Verdict::NotBefore(until, rule) => format!("no charge before {} ({rule})", written(until)),
             Verdict::Never(rule) => format!("no charge at all ({rule})"),
         },
     );

@@ -102,6 +102,26 @@ impl Money {
     }
 }
 
+/// The amount as texts write it, with the currency's decimals: `59.35 EUR`, `1200 JPY`, `-1.234 KWD`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = self.currency.decimals();
+        let unit = 10_u64.pow(decimals);
+        let minor = self.amount_minor.unsigned_abs();
+        let sign = if self.amount_minor < 0 { "-" } else { "" };
+        let (whole, part) = (minor / unit, minor % unit);
+        match decimals {
+            0 => write!(f, "{sign}{whole} {}", self.currency),
+            _ => write!(
+                f,
+                "{sign}{whole}.{part:0width$} {}",
+                self.currency,
+                width = decimals as usize
+            ),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +141,24 @@ mod tests {
         assert_eq!(eur(1).checked_add(eur(2)), Some(eur(3)));
         assert_eq!(eur(1).checked_add(jpy), None);
         assert_eq!(eur(i64::MAX).checked_add(eur(1)), None);
+    }
+
+    #[test]
+    fn an_amount_is_written_with_the_decimals_of_its_currency() {
+        for (minor, code, written) in [
+            (5935, "EUR", "59.35 EUR"),
+            (1200, "JPY", "1200 JPY"),
+            (1234, "KWD", "1.234 KWD"),
+            (0, "EUR", "0.00 EUR"),
+            (5, "KWD", "0.005 KWD"),
+            (-5, "EUR", "-0.05 EUR"),
+            (-1999, "USD", "-19.99 USD"),
+            (-7, "JPY", "-7 JPY"),
+            (i64::MIN, "EUR", "-92233720368547758.08 EUR"),
+            (i64::MAX, "KWD", "9223372036854775.807 KWD"),
+        ] {
+            assert_eq!(Money::new(minor, code.parse().unwrap()).to_string(), written);
+        }
     }
 
     #[test]

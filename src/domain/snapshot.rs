@@ -119,11 +119,18 @@ pub struct SubscriptionSeen {
     pub cancel_reason: Option<CancelReason>,
     /// Whether collection is paused at the provider.
     pub collection_paused: bool,
-    /// The payment method that the subscription itself names; it wins over the customer's.
-    pub payment_method: Option<String>,
 }
 
-/// The customer at the provider: whom to write to, how, and what to charge.
+/// A payment method at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodSeen {
+    /// The provider's name for it.
+    pub id: String,
+    /// The provider's stable name for the card behind it, alike for every copy of it, where it is known.
+    pub fingerprint: Option<String>,
+}
+
+/// The customer at the provider: whom to write to, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerSeen {
     /// Where mails go.
@@ -134,8 +141,6 @@ pub struct CustomerSeen {
     pub locale: Option<String>,
     /// The IANA time zone, where the provider's metadata names one.
     pub zone: Option<String>,
-    /// The default payment method of the customer.
-    pub payment_method: Option<String>,
 }
 
 /// One invoice with all that a decision needs, read at one instant.
@@ -173,4 +178,6 @@ pub struct Snapshot {
     pub subscription: Option<SubscriptionSeen>,
     /// The customer.
     pub customer: CustomerSeen,
+    /// The payment method that the provider would charge off-session, where there is one.
+    pub default_method: Option<MethodSeen>,
 }

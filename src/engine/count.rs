@@ -47,7 +47,7 @@ pub fn change(change: &Change) {
             | Command::Resend { .. }
             | Command::Finish
             | Command::Notify { .. }
-            | Command::SupersedeNotices
+            | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
             | Command::OpenReversal => {}
         }

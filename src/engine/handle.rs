@@ -168,8 +168,8 @@ async fn record(inner: &Inner, tx: &Tx, change: &Change, moment: &Moment<'_>, ac
                 let id = NotificationId::new(inner.now_ms(), entropy());
                 notifications::queue(tx, &id, case, *message, step, moment.now).await?;
             }
-            Command::SupersedeNotices => {
-                notifications::supersede_dunning(tx, &case.id, moment.now, "case_closed").await?;
+            Command::SupersedeNotices { reason } => {
+                notifications::supersede_dunning(tx, &case.id, moment.now, reason.as_str()).await?;
             }
             Command::BookLate { kind, amount } => late::book(tx, case, *kind, *amount, moment.now).await?,
             Command::OpenReversal => {

@@ -212,27 +212,51 @@ async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) 
 }
 
 async fn payment(inner: &Inner, connection: &Connection, invoice: &str, what: PaymentHint) -> Result<End, Stop> {
-    if what == PaymentHint::Failed {
-        return look(inner, connection, invoice, true).await;
+    match what {
+        PaymentHint::Failed => look(inner, connection, invoice, true).await,
+        PaymentHint::Disputed => disputed(inner, connection, invoice).await,
+        PaymentHint::Refunded => refunded(inner, connection, invoice).await,
     }
+}
+
+/// A dispute concerns the case of its invoice, and every open case of the same subscription: who disputes one month's
+/// charge is not charged or dunned for the next.
+async fn disputed(inner: &Inner, connection: &Connection, invoice: &str) -> Result<End, Stop> {
+    let conn = inner.store.conn();
+    let mut concerned: Vec<CaseId> = cases::latest_by_invoice(conn, &connection.name, invoice)
+        .await?
+        .into_iter()
+        .collect();
+    let subscription = connection.provider.snapshot(invoice).await?.subscription_id;
+    if let Some(subscription) = subscription {
+        let others = cases::open_by_subscription(conn, &connection.name, &subscription).await?;
+        concerned.extend(
+            others
+                .into_iter()
+                .filter(|id| !concerned.contains(id))
+                .collect::<Vec<_>>(),
+        );
+    }
+    let mut ends = Vec::new();
+    for id in concerned {
+        ends.push(handle(inner, &id, &Event::Disputed, ENGINE).await?);
+    }
+    Ok(together(&ends))
+}
+
+async fn refunded(inner: &Inner, connection: &Connection, invoice: &str) -> Result<End, Stop> {
     let Some(id) = cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice).await? else {
         return Ok(End::Ignored("no_case".to_owned()));
     };
-    let event = match what {
-        PaymentHint::Disputed => Event::Disputed,
-        PaymentHint::Refunded | PaymentHint::Failed => {
-            let snapshot = connection.provider.snapshot(invoice).await?;
-            let refunded = snapshot.payment.as_ref().map_or(0, |payment| payment.refunded_minor);
-            if refunded <= 0 {
-                return Ok(End::Ignored(Reason::NothingNew.to_string()));
-            }
-            Event::Refunded {
-                amount: Money::new(refunded, snapshot.amount_paid.currency),
-            }
-        }
+    let snapshot = connection.provider.snapshot(invoice).await?;
+    let refunded = snapshot.payment.as_ref().map_or(0, |payment| payment.refunded_minor);
+    if refunded <= 0 {
+        return Ok(End::Ignored(Reason::NothingNew.to_string()));
+    }
+    let event = Event::Refunded {
+        amount: Money::new(refunded, snapshot.amount_paid.currency),
     };
-    let handled = handle(inner, &id, &event, ENGINE).await?;
-    Ok(together(&[handled]))
+    Ok(together(&[handle(inner, &id, &event, ENGINE).await?]))
 }
 
 async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> Result<End, Stop> {

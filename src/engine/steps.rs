@@ -116,7 +116,7 @@ async fn carry_out(
             Command::RecordAttempt { .. }
             | Command::CloseAttempt { .. }
             | Command::Notify { .. }
-            | Command::SupersedeNotices
+            | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
             | Command::OpenReversal => {}
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use metrics::histogram;
 
-use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, inbox, outbox, steps};
+use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, inbox, outbox, steps, sweep};
 use crate::clock::Stopwatch;
 use crate::store::{StoreError, cases, settings};
 use crate::telemetry::metric;
@@ -34,6 +34,7 @@ pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
     let watch = Stopwatch::start();
     let mut all = TickReport::default();
     for _ in 0..ROUNDS_MAX {
+        sweep::work(inner).await?;
         let round = TickReport {
             inbox: inbox::work(inner).await?,
             cases: steps::work(inner).await?,

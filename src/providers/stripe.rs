@@ -18,6 +18,7 @@ use crate::domain::snapshot::Snapshot;
 mod charge;
 mod client;
 pub mod declines;
+mod events;
 mod finish;
 mod payment;
 mod read;
@@ -105,6 +106,10 @@ impl Provider for Stripe {
 
     async fn invoice_of(&self, payment_id: Option<&str>, charge_id: Option<&str>) -> Result<Option<String>, ReadError> {
         payment::invoice_of(&self.client, payment_id, charge_id).await
+    }
+
+    async fn events_since(&self, since: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+        events::since(&self.client, since).await
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {

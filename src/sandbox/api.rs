@@ -166,11 +166,17 @@ fn pay(world: &mut World, id: &str, call: &Call) -> Answer {
         Err(NotCharged::NoInvoice) => Answer::missing("invoice", id),
         Err(NotCharged::Paid) => Answer::invalid("Invoice is already paid"),
         Err(NotCharged::Void) => Answer::invalid("Voided invoices cannot be paid."),
+        Err(NotCharged::NoCard) if call.param("payment_method").is_none() => Answer::error(
+            400,
+            "invalid_request_error",
+            Some("missing"),
+            "There is no `default_payment_method` set on this customer or invoice.",
+        ),
         Err(NotCharged::NoCard) => Answer::error(
             400,
             "invalid_request_error",
             Some("resource_missing"),
-            "This customer has no such payment method and no default payment method to charge.",
+            "This customer has no such payment method.",
         ),
     }
 }

@@ -5,7 +5,6 @@ use actix_web::{HttpResponse, web};
 use super::objects::InvoiceStatus;
 use super::server::Shared;
 use super::world::NewCard;
-use crate::domain::money::Money;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -34,7 +33,7 @@ async fn show_invoice(id: web::Path<String>, shared: web::Data<Shared>) -> HttpR
     let body = format!(
         "<p>{}</p><p class=\"sum\">{}</p><p>{}</p>{action}",
         escaped(&invoice.description),
-        written(invoice.amount),
+        invoice.amount,
         escaped(&invoice.customer_name),
     );
     page(&format!("Invoice {}", invoice.number), &body)
@@ -116,15 +115,4 @@ fn escaped(text: &str) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
-}
-
-/// The amount with its decimals, such as `19.99 EUR`.
-fn written(amount: Money) -> String {
-    let decimals = amount.currency.decimals();
-    let unit = 10_i64.pow(decimals);
-    let (whole, part) = (amount.amount_minor / unit, amount.amount_minor % unit);
-    match decimals {
-        0 => format!("{whole} {}", amount.currency),
-        _ => format!("{whole}.{part:0width$} {}", amount.currency, width = decimals as usize),
-    }
 }

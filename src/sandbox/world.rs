@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use jiff::{Span, Timestamp, tz::TimeZone};
+use jiff::{RoundMode, Span, Timestamp, TimestampRound, Unit, tz::TimeZone};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -369,8 +369,10 @@ impl World {
         self.invoices.values()
     }
 
-    /// Puts something on the agenda.
+    /// Puts something on the agenda, at a whole millisecond: a clock that keeps no more would never reach what lies between.
     pub(super) fn plan(&mut self, at: Timestamp, due: Due) {
+        let whole = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Ceil);
+        let at = at.round(whole).expect("the world ends long before the calendar");
         self.counter += 1;
         self.agenda.push(Reverse((at.max(self.now), self.counter, due)));
     }

@@ -7,6 +7,7 @@
 mod binary;
 mod config;
 mod decide;
+mod demo;
 mod doorbell;
 mod http;
 mod mail;

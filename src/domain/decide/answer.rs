@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::look::{declined, recovered_by, wait_for_processing};
 use super::{BACKOFF_LONGEST_SECS, Draft, backoff_secs, doubt, late};
+use crate::domain::calendar::written;
 use crate::domain::case::{Case, OpenAttempt, State, Warning};
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Decline;
@@ -27,12 +28,8 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
         Answer::Declined { .. } => take_refusal(&mut draft, &attempt, answer),
         Answer::Processing => wait_for_processing(&mut draft, Some(attempt)),
         Answer::NothingOwed => {
-            if sent_once(&draft.case.state) {
-                nothing_owed(&mut draft, &attempt);
-            } else {
-                // An earlier sending of this very charge may be what settled the invoice: reading it will tell.
-                unknown(&mut draft, attempt, "nothing is owed any more", None);
-            }
+            // Had an earlier sending been carried out, the provider would have repeated its answer.
+            nothing_owed(&mut draft, &attempt);
         }
         Answer::NotSent {
             reason,
@@ -201,7 +198,10 @@ fn not_sent(draft: &mut Draft<'_>, attempt: &OpenAttempt, reason: &str, person: 
     let until = draft.in_secs(wait);
     draft.case.timers.charge_at = Some(until);
     draft.case.timers.charge_trigger = Some(attempt.trigger);
-    let text = format!("Nothing was charged, because the call was not carried out; it is made again at {until}.");
+    let text = format!(
+        "Nothing was charged, because the call was not carried out; it is made again at {}.",
+        written(until)
+    );
     draft.say(EntryKind::StoodBack, text, json!({"reason": reason, "until": until}));
     late::settle(draft);
 }
@@ -219,6 +219,8 @@ fn unknown(draft: &mut Draft<'_>, attempt: OpenAttempt, reason: &str, retry_afte
     }
     draft.case.state = State::InDoubt { attempt, asked };
     draft.case.timers.look_at = Some(look_at);
+    // A hint looks again at once, but not before the provider wants to be asked again.
+    draft.case.timers.hold_until = retry_after.map(|_| look_at);
 }
 
 /// The answer contradicts the question: a person takes over.

@@ -19,7 +19,9 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
     draft.case.state = State::Closed { outcome };
     draft.case.closed_at = Some(now);
     draft.case.timers = Timers::default();
-    draft.commands.push(Command::SupersedeNotices);
+    draft.commands.push(Command::SupersedeNotices {
+        reason: Reason::CaseClosed,
+    });
     let text = match outcome {
         Outcome::Recovered { by } => format!("Recovered: paid by {by}."),
         Outcome::Exhausted { reason, then } => format!("Exhausted: {reason}; {then}."),
@@ -205,7 +207,9 @@ pub fn begin(draft: &mut Draft<'_>, action: FinalAction, outcome: Outcome) {
                 final_at: draft.case.timers.final_at,
                 ..Timers::default()
             };
-            draft.commands.push(Command::SupersedeNotices);
+            draft.commands.push(Command::SupersedeNotices {
+                reason: Reason::FinalActionRunning,
+            });
             draft.commands.push(Command::Finish);
         }
     }

@@ -19,8 +19,15 @@ pub const SKEW_SECS: i64 = 60;
 /// Nobody is on the wire, and it is not known what became of the attempt.
 pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     let payment = snapshot.payment.as_ref();
+    let resend_until = secs_from(attempt.started_at, draft.moment.resend_secs.min(UNRESOLVED_SECS));
     if snapshot.status == InvoiceStatus::Paid {
-        paid(draft, snapshot, attempt);
+        // Whose money it is, only the key can tell: the provider repeats the answer to our charge, or refuses to charge a
+        // paid invoice. Where the key is too old, the time of the payment has to do.
+        if draft.now() < resend_until && !snapshot.paid_out_of_band {
+            resend(draft, attempt);
+        } else {
+            paid(draft, snapshot, attempt);
+        }
         return;
     }
     if payment.is_some_and(|payment| payment.status == PaymentStatus::Processing) {
@@ -39,7 +46,6 @@ pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttemp
         close(draft, outcome);
         return;
     }
-    let resend_until = secs_from(attempt.started_at, draft.moment.resend_secs.min(UNRESOLVED_SECS));
     if draft.now() < resend_until {
         resend(draft, attempt);
     } else {

@@ -54,7 +54,9 @@ pub fn paid(mut draft: Draft<'_>, outcome: Outcome) -> Decision {
         kind: LateKind::LateRecovery,
         amount,
     });
-    draft.commands.push(Command::SupersedeNotices);
+    draft.commands.push(Command::SupersedeNotices {
+        reason: Reason::CaseClosed,
+    });
     draft.done()
 }
 
@@ -128,7 +130,9 @@ pub fn refunded(mut draft: Draft<'_>, amount: Money) -> Decision {
 /// Money was paid back while the invoice is still owed: nothing is charged or written until a person has decided.
 pub fn hold(draft: &mut Draft<'_>) {
     to_person(draft);
-    draft.commands.push(Command::SupersedeNotices);
+    draft.commands.push(Command::SupersedeNotices {
+        reason: Reason::NeedsPerson,
+    });
     draft.warn(
         Warning::RefundSeen,
         "Money of this invoice was paid back; a person must decide.",

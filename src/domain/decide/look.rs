@@ -127,11 +127,12 @@ fn absorb(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     if let Some(payment) = &snapshot.payment {
         absorb_payment(draft, snapshot, payment);
     }
-    if let Some(current) = default_method(snapshot) {
+    if let Some(default) = &snapshot.default_method {
         let memory = &draft.case.memory;
-        let known = memory.declined_methods.contains(&current) || memory.new_method.as_ref() == Some(&current);
-        if !known && !memory.declined_methods.is_empty() {
-            method::take(draft, Some(&current), None, false);
+        let card = default.fingerprint.as_deref();
+        let known = memory.declined_methods.contains(&default.id) || memory.new_method.as_ref() == Some(&default.id);
+        if memory.bars(card) || (!known && !memory.declined_methods.is_empty()) {
+            method::take(draft, Some(&default.id), card, false);
         }
     }
 }
@@ -141,7 +142,7 @@ pub fn absorb_facts(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     if draft.case.amount_due != snapshot.amount_remaining {
         let (from, to) = (draft.case.amount_due, snapshot.amount_remaining);
         draft.case.amount_due = to;
-        let text = format!("The amount owed is now {} {}.", to.amount_minor, to.currency);
+        let text = format!("The amount owed is now {to}.");
         draft.say(EntryKind::AmountChanged, text, json!({"from": from, "to": to}));
     }
     let memory = &mut draft.case.memory;
@@ -208,8 +209,15 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
     };
     draft.commands.push(Command::RecordAttempt { seen, origin });
     // A card that the customer only tried on-session says nothing of the one we would charge.
-    let default = default_method(snapshot);
-    if payment.payment_method.is_none() || default.is_none() || payment.payment_method == default {
+    let same = snapshot.default_method.as_ref().is_none_or(|default| {
+        let same_card = default.fingerprint.is_some() && default.fingerprint == payment.fingerprint;
+        same_card
+            || payment
+                .payment_method
+                .as_ref()
+                .is_none_or(|method| *method == default.id)
+    });
+    if same {
         let named = [payment.payment_method.as_deref()];
         declined(draft, &decline, &named, payment.fingerprint.as_deref());
         draft.replan();
@@ -268,15 +276,6 @@ pub fn declined(
         draft.case.timers.charge_at = None;
         draft.case.timers.charge_trigger = None;
     }
-}
-
-/// What the provider would charge off-session: the subscription's payment method, else the customer's.
-pub fn default_method(snapshot: &Snapshot) -> Option<String> {
-    let subscription = snapshot
-        .subscription
-        .as_ref()
-        .and_then(|subscription| subscription.payment_method.clone());
-    subscription.or_else(|| snapshot.customer.payment_method.clone())
 }
 
 /// By which of our doings an attempt of ours brought the money.

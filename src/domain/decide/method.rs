@@ -26,7 +26,7 @@ pub fn changed(mut draft: Draft<'_>, method: Option<&str>, fingerprint: Option<&
 /// Takes the method in, and plans one immediate charge of it where nothing forbids that.
 pub fn take(draft: &mut Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) {
     let memory = &draft.case.memory;
-    if fingerprint.is_some_and(|card| memory.barred_fingerprints.iter().any(|barred| barred == card)) {
+    if memory.bars(fingerprint) {
         barred(draft, method);
         return;
     }

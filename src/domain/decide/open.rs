@@ -57,10 +57,7 @@ pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
     };
     draft.say(
         EntryKind::Opened,
-        format!(
-            "The charge of {} {} failed: {}.",
-            seen.amount.amount_minor, seen.amount.currency, decline.kind
-        ),
+        format!("The charge of {} failed: {}.", seen.amount, decline.kind),
         json!({"invoice": snapshot.invoice_id, "decline": decline, "campaign": draft.case.campaign}),
     );
     draft.commands.push(Command::RecordAttempt {
@@ -183,40 +180,22 @@ fn new_memory(snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp
     let payment = snapshot.payment.as_ref();
     let declined = payment
         .and_then(|payment| payment.payment_method.clone())
-        .or_else(|| look::default_method(snapshot));
+        .or_else(|| snapshot.default_method.as_ref().map(|method| method.id.clone()));
     let barred = payment.and_then(|payment| payment.fingerprint.clone());
     Memory {
-        disposition_since: opened_at,
-        kind_since: opened_at,
         declined_methods: declined.into_iter().collect(),
         barred_fingerprints: barred
             .filter(|_| decline.disposition == Disposition::Never)
             .into_iter()
             .collect(),
-        new_method: None,
         known_charges: payment
             .and_then(|payment| payment.charge_id.clone())
             .into_iter()
             .collect(),
-        nameless_answer_at: None,
-        last_charge_at: None,
-        steps_done: Vec::new(),
-        last_notice_at: None,
-        look_again: false,
-        disputed: false,
-        out_of_reach: 0,
-        not_sent: 0,
-        charged_method: None,
-        unclear: None,
-        refunded_minor: 0,
-        refund_pending_minor: 0,
-        charges: 0,
-        provider_next_attempt_at: None,
         card: payment.and_then(|payment| payment.card.clone()),
         description: snapshot.description.clone(),
         pay_url: snapshot.pay_url.clone(),
-        late_money: false,
-        reversed: false,
+        ..Memory::since(opened_at)
     }
 }
 

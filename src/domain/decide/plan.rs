@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::domain::calendar::written;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{Case, Collector, Trigger, Warning};
 use crate::domain::ceiling::{Verdict, ceiling};
@@ -56,8 +57,9 @@ fn planned(case: &Case, campaign: &Campaign, now: Timestamp, charges: &[Timestam
     };
     let text = match (case.timers.charge_at, case.collector) {
         (Some(at), _) => format!(
-            "After a decline for {} the next charge is planned for {at}.",
-            case.decline.kind
+            "After a decline for {} the next charge is planned for {}.",
+            case.decline.kind,
+            written(at)
         ),
         (None, Collector::Provider) => "The provider collects this invoice itself; we only write.".to_owned(),
         (None, Collector::Us) => match case.decline.disposition {

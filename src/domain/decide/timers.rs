@@ -5,9 +5,9 @@ use serde_json::json;
 use super::close::{end_campaign, notify};
 use super::plan::plan_notice;
 use super::{DAILY_SECS, Draft};
-use crate::domain::calendar::secs_from;
+use crate::domain::calendar::{secs_from, written};
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
-use crate::domain::ceiling::{Verdict, ceiling};
+use crate::domain::ceiling::{Rule, Verdict, ceiling};
 use crate::domain::command::{Command, EntryKind};
 use crate::domain::decline::Disposition;
 use crate::domain::snapshot::Snapshot;
@@ -27,7 +27,8 @@ pub fn watch_provider_retries(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     }
     if let Some(at) = planned {
         let text = format!(
-            "The provider plans its own charge for {at}; we do not charge while it does. Switch its retries off."
+            "The provider plans its own charge for {}; we do not charge while it does. Switch its retries off.",
+            written(at)
         );
         draft.warn(Warning::ProviderRetriesOn, text);
     } else {
@@ -94,33 +95,38 @@ fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     match ceiling(&draft.case, fresh, now) {
         Verdict::Allowed => open_attempt(draft, snapshot, trigger),
         Verdict::NotBefore(until, rule) => put_off(draft, until, rule.as_str()),
-        Verdict::Never(rule) => {
-            draft.case.timers.charge_at = None;
-            draft.case.timers.charge_trigger = None;
-            let text = format!("The planned charge was given up: {rule}.");
-            draft.say(EntryKind::StoodBack, text, json!({ "rule": rule }));
-        }
+        Verdict::Never(rule) => give_up(draft, rule),
     }
+}
+
+fn give_up(draft: &mut Draft<'_>, rule: Rule) {
+    draft.case.timers.charge_at = None;
+    draft.case.timers.charge_trigger = None;
+    let text = format!("The planned charge was given up: {rule}.");
+    draft.say(EntryKind::StoodBack, text, json!({ "rule": rule }));
 }
 
 fn put_off(draft: &mut Draft<'_>, until: jiff::Timestamp, why: &str) {
     draft.case.timers.charge_at = Some(until);
-    let text = format!("The planned charge was put off to {until}: {why}.");
+    let text = format!("The planned charge was put off to {}: {why}.", written(until));
     draft.say(EntryKind::StoodBack, text, json!({"why": why, "until": until}));
 }
 
 fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
-    let default = super::look::default_method(snapshot);
+    let default = snapshot.default_method.as_ref();
     let memory = &draft.case.memory;
     // The provider would charge its default. Where that is a method declined before, the newer one is named instead.
-    let stale = default
-        .as_ref()
-        .is_none_or(|method| memory.declined_methods.contains(method));
+    let stale = default.is_none_or(|method| memory.declined_methods.contains(&method.id));
     let payment_method = memory
         .new_method
         .clone()
-        .filter(|new| stale && default.as_ref() != Some(new));
-    let charged_method = payment_method.clone().or(default);
+        .filter(|new| stale && default.is_none_or(|method| method.id != *new));
+    if payment_method.is_none() && default.is_some_and(|method| memory.bars(method.fingerprint.as_deref())) {
+        return give_up(draft, Rule::TerminalDecline);
+    }
+    let charged_method = payment_method
+        .clone()
+        .or_else(|| default.map(|method| method.id.clone()));
     let attempt = OpenAttempt {
         id: draft.moment.fresh_attempt.clone(),
         started_at: draft.now(),
@@ -139,10 +145,7 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
     draft.case.memory.charged_method = charged_method;
     draft.say(
         EntryKind::AttemptStarted,
-        format!(
-            "A charge of {} {} is made ({trigger}).",
-            attempt.amount.amount_minor, attempt.amount.currency
-        ),
+        format!("A charge of {} is made ({trigger}).", attempt.amount),
         json!({"attempt": attempt.id, "amount": attempt.amount, "trigger": trigger,
                "payment_method": attempt.payment_method}),
     );

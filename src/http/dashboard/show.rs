@@ -35,6 +35,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("when", when);
     environment.add_filter("day", day);
     environment.add_filter("words", words);
+    environment.add_filter("prose", prose);
     environment.add_filter("ending", ending);
     for (name, source) in TEMPLATES {
         environment
@@ -119,6 +120,32 @@ pub(super) async fn form(request: &HttpRequest, payload: web::Payload) -> Result
     Ok(url::form_urlencoded::parse(&body).into_owned().collect())
 }
 
+/// A sentence of the timeline as people read it. Those are written in the terms of the tables: amounts in minor units before
+/// their currency, instants in RFC 3339, names with underscores.
+fn prose(text: &str) -> String {
+    let mut words = text.split(' ').peekable();
+    let mut read = Vec::new();
+    while let Some(word) = words.next() {
+        let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        let tail = &word[bare.len()..];
+        let amount = bare.parse::<i64>().ok().filter(|_| tail.is_empty());
+        let code = words.peek().and_then(|next| next.get(..3)).filter(|code| is_code(code));
+        if let (Some(amount), Some(code)) = (amount, code) {
+            let after = words.next().map_or("", |next| &next[code.len()..]);
+            read.push(format!("{}{after}", money(amount, code)));
+        } else if bare.parse::<Timestamp>().is_ok() {
+            read.push(format!("{}{tail}", when(bare)));
+        } else {
+            read.push(word.replace('_', " "));
+        }
+    }
+    read.join(" ")
+}
+
+fn is_code(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +156,24 @@ mod tests {
         assert_eq!(money(5, "USD"), "0.05 USD");
         assert_eq!(money(1_500, "JPY"), "1,500 JPY");
         assert_eq!(money(-1_234, "KWD"), "−1.234 KWD");
+    }
+
+    #[test]
+    fn sentences_lose_the_terms_of_the_tables() {
+        let plan = "After a decline for do_not_honor the next charge is planned for 2026-03-01T09:00:00Z.";
+        assert_eq!(
+            prose(plan),
+            "After a decline for do not honor the next charge is planned for 1 Mar 2026, 09:00 UTC."
+        );
+        assert_eq!(
+            prose("The charge of 2899 USD failed: limit."),
+            "The charge of 28.99 USD failed: limit."
+        );
+        assert_eq!(
+            prose("Asked 3 times. It was 1500 JPY."),
+            "Asked 3 times. It was 1,500 JPY."
+        );
+        assert_eq!(prose("in 7"), "in 7");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use reqwest::Method;
 use super::client::{Answer, Client, Command, Lost};
 use super::payment::{self, Instrument};
 use super::wire::{ApiError, Charge, Invoice, PaymentIntent, Ref, id_of};
+use crate::domain::decline::{Decline, DeclineKind, Disposition};
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::PaymentStatus;
 use crate::providers::{ChargeOutcome, ChargeRequest, ReadError, Receipt, Refusal};
@@ -219,6 +220,9 @@ async fn refused(client: &Client, answer: &Answer, error: ApiError) -> ChargeOut
     if answer.status == 409 {
         return busy(answer);
     }
+    if lacks_method(code, &error) {
+        return without_method();
+    }
     if is_decline(answer.status, &error) {
         return declined(client, error).await;
     }
@@ -231,6 +235,30 @@ async fn refused(client: &Client, answer: &Answer, error: ApiError) -> ChargeOut
     } else {
         unknown(&answer.reason(), answer.wait())
     }
+}
+
+/// Whether there was nothing to charge: neither the request nor invoice, subscription or customer names a payment method.
+fn lacks_method(code: &str, error: &ApiError) -> bool {
+    const LACKING: [&str; 2] = ["no `default_payment_method` set", "no active card"];
+    let default_is_missing = code == "resource_missing" && error.param.as_deref() == Some("default_payment_method");
+    code == "missing" || default_is_missing || says(error, &LACKING)
+}
+
+/// No issuer was asked, but it is a decline all the same: only the customer can heal it.
+fn without_method() -> ChargeOutcome {
+    ChargeOutcome::Declined(Refusal {
+        decline: Decline {
+            kind: DeclineKind::InvalidAccount,
+            disposition: Disposition::FixData,
+            provider_code: Some("no_payment_method".to_owned()),
+            network_code: None,
+            advice_code: None,
+        },
+        charge_id: None,
+        payment_method: None,
+        fingerprint: None,
+        card: None,
+    })
 }
 
 fn is_decline(status: u16, error: &ApiError) -> bool {

@@ -150,6 +150,12 @@ impl Client {
         }
     }
 
+    /// Reads what is good to know but not needed: where the provider answers with anything else, there is nothing.
+    pub async fn read_extra<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Option<T>, ReadError> {
+        let answer = self.get(path, &[]).await?;
+        Ok(if answer.is_success() { answer.json() } else { None })
+    }
+
     /// Sends a command with its idempotency key.
     pub async fn send(&self, command: Command<'_>) -> Result<Answer, Lost> {
         let url = self

@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::payment;
-use super::wire::{Customer, Invoice, Subscription, id_of};
+use super::wire::{Customer, Invoice, MethodDetails, Subscription, id_of};
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::{
-    CancelReason, CustomerSeen, InvoiceStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
+    CancelReason, CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, Snapshot, SubscriptionSeen, SubscriptionStatus,
 };
 use crate::providers::ReadError;
 
@@ -26,11 +26,15 @@ pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapsh
         .ok_or_else(|| unreadable("the invoice's currency is missing or unknown"))?;
     let customer_id = id_of(invoice.customer.as_ref()).ok_or_else(|| unreadable("the invoice names no customer"))?;
     let subscription_id = invoice.subscription_id();
-    let (payments, customer, subscription) = tokio::try_join!(
+    // What the provider charges off-session: each level names a payment method or, of old, a source.
+    let of_invoice = id_of(invoice.default_payment_method.as_ref()).or_else(|| id_of(invoice.default_source.as_ref()));
+    let (payments, (customer, of_customer), (subscription, of_subscription)) = tokio::try_join!(
         payment::of_invoice(client, invoice_id, &mut invoice),
         customer(client, &customer_id),
         subscription(client, subscription_id.as_deref()),
     )?;
+    let default_id = of_invoice.or(of_subscription).or(of_customer);
+    let default_method = default_method(client, default_id, status, payments.newest.as_ref()).await?;
     let paid = invoice.amount_paid.unwrap_or(0);
     let remaining = invoice
         .amount_remaining
@@ -61,7 +65,30 @@ pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapsh
             name: customer.name.or(filled(invoice.customer_name)),
             ..customer
         },
+        default_method,
     })
+}
+
+/// The payment method of that id with the card behind it. It is read only where the invoice is still owed and the
+/// newest payment does not tell; a provider that does not have it leaves the card unknown.
+async fn default_method(
+    client: &Client,
+    id: Option<String>,
+    status: InvoiceStatus,
+    newest: Option<&PaymentSeen>,
+) -> Result<Option<MethodSeen>, ReadError> {
+    let Some(id) = id else { return Ok(None) };
+    let charged = newest.filter(|payment| payment.payment_method.as_deref() == Some(id.as_str()));
+    let fingerprint = match (charged, status) {
+        (Some(payment), _) => payment.fingerprint.clone(),
+        (None, InvoiceStatus::Open) => {
+            // A key may lack the right to read it; then only the id tells the cards apart.
+            let found: Option<MethodDetails> = client.read_extra(&["payment_methods", &id]).await?;
+            found.and_then(|method| method.card?.fingerprint)
+        }
+        (None, InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible) => None,
+    };
+    Ok(Some(MethodSeen { id, fingerprint }))
 }
 
 fn invoice_status(invoice: &Invoice) -> Result<InvoiceStatus, ReadError> {
@@ -75,13 +102,17 @@ fn invoice_status(invoice: &Invoice) -> Result<InvoiceStatus, ReadError> {
     }
 }
 
-async fn subscription(client: &Client, id: Option<&str>) -> Result<Option<SubscriptionSeen>, ReadError> {
-    let Some(id) = id else { return Ok(None) };
+/// The subscription and the payment method that it names.
+async fn subscription(
+    client: &Client,
+    id: Option<&str>,
+) -> Result<(Option<SubscriptionSeen>, Option<String>), ReadError> {
+    let Some(id) = id else { return Ok((None, None)) };
     let Some(found) = client
         .read_optional::<Subscription>(&["subscriptions", id], &[])
         .await?
     else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let status = match found.status.as_deref() {
         Some("trialing") => SubscriptionStatus::Trialing,
@@ -101,37 +132,39 @@ async fn subscription(client: &Client, id: Option<&str>) -> Result<Option<Subscr
         // No reason, or one that is new: nothing can be said about who ended it.
         _ => None,
     };
-    Ok(Some(SubscriptionSeen {
+    let method = id_of(found.default_payment_method.as_ref()).or_else(|| id_of(found.default_source.as_ref()));
+    let seen = SubscriptionSeen {
         status,
         canceled_at: instant(found.canceled_at),
         cancel_at_period_end: found.cancel_at_period_end.unwrap_or(false),
         cancel_reason,
         collection_paused: found.pause_collection.is_some(),
-        payment_method: id_of(found.default_payment_method.as_ref()).or_else(|| id_of(found.default_source.as_ref())),
-    }))
+    };
+    Ok((Some(seen), method))
 }
 
-/// The customer; a deleted or missing one is empty.
-async fn customer(client: &Client, id: &str) -> Result<CustomerSeen, ReadError> {
+/// The customer and its default payment method; a deleted or missing one is empty.
+async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<String>), ReadError> {
     let found: Option<Customer> = client.read_optional(&["customers", id], &[]).await?;
     let Some(found) = found.filter(|customer| customer.deleted != Some(true)) else {
-        return Ok(CustomerSeen::default());
+        return Ok((CustomerSeen::default(), None));
     };
     let zone = ["timezone", "time_zone"].iter().find_map(|key| {
         let name = found.metadata.as_ref()?.get(*key).and_then(Value::as_str)?;
         let zone = jiff::tz::TimeZone::get(name.trim()).ok()?;
         zone.iana_name().map(str::to_owned)
     });
-    Ok(CustomerSeen {
+    let method = found
+        .invoice_settings
+        .and_then(|settings| id_of(settings.default_payment_method.as_ref()))
+        .or_else(|| id_of(found.default_source.as_ref()));
+    let seen = CustomerSeen {
         email: filled(found.email),
         name: filled(found.name),
         locale: filled(found.preferred_locales.and_then(|locales| locales.into_iter().next())),
         zone,
-        payment_method: found
-            .invoice_settings
-            .and_then(|settings| id_of(settings.default_payment_method.as_ref()))
-            .or_else(|| id_of(found.default_source.as_ref())),
-    })
+    };
+    Ok((seen, method))
 }
 
 fn description(invoice: &mut Invoice) -> Option<String> {

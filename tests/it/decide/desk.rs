@@ -11,7 +11,7 @@ use recoup::domain::event::{Answer, Event, LookCause, Opening, StaffAction};
 use recoup::domain::ids::{AttemptId, CaseId};
 use recoup::domain::money::Money;
 use recoup::domain::snapshot::{
-    CustomerSeen, InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
+    CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
 };
 
 /// 0.8 of a day.
@@ -86,7 +86,6 @@ pub fn subscription() -> SubscriptionSeen {
         cancel_at_period_end: false,
         cancel_reason: None,
         collection_paused: false,
-        payment_method: None,
     }
 }
 
@@ -109,9 +108,17 @@ pub fn snapshot(kind: DeclineKind, charged_at: Timestamp) -> Snapshot {
         subscription: Some(subscription()),
         customer: CustomerSeen {
             email: Some("ada@example.com".to_owned()),
-            payment_method: Some("pm_1".to_owned()),
             ..CustomerSeen::default()
         },
+        default_method: Some(method("pm_1", Some("fp_1"))),
+    }
+}
+
+/// A payment method as a look shows it.
+pub fn method(id: &str, fingerprint: Option<&str>) -> MethodSeen {
+    MethodSeen {
+        id: id.to_owned(),
+        fingerprint: fingerprint.map(str::to_owned),
     }
 }
 
@@ -197,7 +204,7 @@ impl Desk {
                 Command::CloseAttempt { status, .. } if *status != AttemptStatus::Declined => {
                     format!("closed {status}")
                 }
-                Command::CloseAttempt { .. } | Command::SupersedeNotices => continue,
+                Command::CloseAttempt { .. } | Command::SupersedeNotices { .. } => continue,
             };
             self.write(&line);
         }

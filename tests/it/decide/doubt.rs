@@ -43,14 +43,33 @@ fn away() -> Event {
 }
 
 #[test]
-fn a_charge_that_went_through_unheard_is_found_and_is_ours() {
+fn a_charge_that_went_through_unheard_is_ours_where_the_key_says_so() {
+    let mut desk = doubtful();
+    let first = desk.attempt();
+    desk.paid();
+    desk.due().unwrap();
+    assert_eq!(desk.last, [Command::Resend { attempt: first }]);
+    desk.answer(Answer::Succeeded { charge_id: None }).unwrap();
+    desk.expect(
+        r#"03-21 09:01 resend
+           03-21 09:01 closed succeeded
+           03-21 09:01 notify payment_received
+           03-21 09:01 {"by":"retry","kind":"recovered"}"#,
+    );
+}
+
+#[test]
+fn a_customer_who_pays_while_a_charge_is_in_doubt_is_credited() {
     let mut desk = doubtful();
     desk.paid();
     desk.due().unwrap();
+    desk.answer(Answer::NothingOwed).unwrap();
+    desk.due().unwrap();
     desk.expect(
-        r#"03-21 09:01 closed succeeded
+        r#"03-21 09:01 resend
+           03-21 09:01 closed not_needed
            03-21 09:01 notify payment_received
-           03-21 09:01 {"by":"retry","kind":"recovered"}"#,
+           03-21 09:01 {"by":"customer","kind":"recovered"}"#,
     );
 }
 
@@ -72,7 +91,7 @@ fn a_charge_that_was_declined_unheard_is_answered_under_the_same_key() {
 
 #[test]
 fn an_answer_that_denies_only_the_second_sending_does_not_free_the_key() {
-    for refusal in [not_sent(false), not_sent(true), Answer::NothingOwed] {
+    for refusal in [not_sent(false), not_sent(true)] {
         let mut desk = doubtful();
         let first = desk.attempt();
         desk.due().unwrap();
@@ -84,6 +103,7 @@ fn an_answer_that_denies_only_the_second_sending_does_not_free_the_key() {
         );
         desk.paid();
         desk.due().unwrap();
+        desk.answer(Answer::Succeeded { charge_id: None }).unwrap();
         let recovered = desk.calendar.pop().unwrap();
         assert!(
             recovered.ends_with(r#"{"by":"retry","kind":"recovered"}"#),
@@ -232,4 +252,27 @@ fn a_late_success_waits_for_the_charge_that_is_open() {
            03-23 09:00 notify payment_received
            03-23 09:00 {"by":"retry","kind":"recovered"}"#,
     );
+}
+
+#[test]
+fn a_hint_does_not_ask_again_before_the_provider_wants_to_be_asked() {
+    let mut desk = Desk::open(KIND, "Europe/Berlin", "2026-03-20T12:00:00Z");
+    desk.due().unwrap();
+    desk.answer(Answer::Unknown {
+        reason: "HTTP 429".to_owned(),
+        retry_after: Some(std::time::Duration::from_mins(30)),
+    })
+    .unwrap();
+    desk.later(60);
+    desk.hint().unwrap();
+    desk.due().unwrap();
+    desk.expect(
+        "03-21 09:00 charge schedule default
+         03-21 09:30 resend",
+    );
+    desk.answer(unknown()).unwrap();
+    desk.later(10);
+    desk.hint().unwrap();
+    desk.due().unwrap();
+    desk.expect("03-21 09:30 resend");
 }

@@ -243,6 +243,6 @@ fn the_forecast_keeps_one_of_two_charges_that_come_close() {
 }
 
 fn with_default(mut snapshot: Snapshot, method: &str) -> Snapshot {
-    snapshot.customer.payment_method = Some(method.to_owned());
+    snapshot.default_method = Some(super::desk::method(method, None));
     snapshot
 }

@@ -109,7 +109,8 @@ fn a_refund_during_an_open_charge_is_not_lost() {
 fn a_refund_holds_a_planned_charge_until_a_person_has_decided() {
     let mut desk = Desk::open(KIND, "Europe/Berlin", "2026-03-20T12:00:00Z");
     desk.tell(&refund(100)).unwrap();
-    assert!(desk.last.contains(&Command::SupersedeNotices));
+    let reason = Reason::NeedsPerson;
+    assert!(desk.last.contains(&Command::SupersedeNotices { reason }));
     desk.due().unwrap();
     desk.due().unwrap();
     desk.expect("");

@@ -4,19 +4,10 @@ use recoup::domain::case::{Collector, State};
 use recoup::domain::command::Reason;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::event::{Answer, Event, StaffAction};
-use recoup::domain::snapshot::Snapshot;
 
-use super::desk::{DAY, Desk, HOUR, at, decline, failed};
+use super::desk::{DAY, Desk, HOUR, at, decline, failed, method};
 
 const KIND: DeclineKind = DeclineKind::InsufficientFunds;
-
-/// What the provider would charge off-session.
-pub fn default_of(snapshot: &Snapshot) -> Option<String> {
-    let subscription = snapshot.subscription.as_ref();
-    subscription
-        .and_then(|seen| seen.payment_method.clone())
-        .or_else(|| snapshot.customer.payment_method.clone())
-}
 
 fn desk(kind: DeclineKind) -> Desk {
     Desk::open(kind, "Europe/Berlin", "2026-03-20T12:00:00Z")
@@ -52,7 +43,7 @@ fn a_new_card_is_charged_at_once_whatever_the_old_one_was_declined_for() {
 fn a_new_default_that_only_a_look_shows_is_charged_too() {
     let mut desk = desk(DeclineKind::Expired);
     desk.later(HOUR);
-    desk.truth.customer.payment_method = Some("pm_2".to_owned());
+    desk.truth.default_method = Some(method("pm_2", None));
     desk.hint().unwrap();
     desk.due().unwrap();
     desk.expect("03-20 14:00 charge card_update default");
@@ -154,12 +145,12 @@ fn a_renewed_card_is_charged_once_more() {
 fn a_stolen_card_stays_barred_under_whatever_name_it_comes_back() {
     let mut desk = desk(DeclineKind::LostStolen);
     desk.new_card("pm_2", "fp_1", false).unwrap();
-    desk.truth.customer.payment_method = Some("pm_2".to_owned());
+    desk.truth.default_method = Some(method("pm_2", None));
     desk.hint().unwrap_err();
     assert_eq!(desk.case.timers.charge_at, None);
 
     let mut desk = self::desk(DeclineKind::LostStolen);
-    desk.truth.customer.payment_method = Some("pm_2".to_owned());
+    desk.truth.default_method = Some(method("pm_2", None));
     desk.hint().unwrap();
     assert!(
         desk.case.timers.charge_at.is_some(),
@@ -174,12 +165,91 @@ fn a_new_card_that_proves_stolen_before_its_charge_is_not_charged() {
     let mut desk = desk(KIND);
     desk.later(HOUR);
     desk.new_card("pm_2", "fp_2", false).unwrap();
-    desk.truth.customer.payment_method = Some("pm_2".to_owned());
+    desk.truth.default_method = Some(method("pm_2", None));
     let mut payment = failed("ch_2", DeclineKind::LostStolen, desk.now);
     payment.payment_method = Some("pm_2".to_owned());
     payment.fingerprint = Some("fp_2".to_owned());
     desk.truth.payment = Some(payment);
     desk.due().unwrap();
     desk.expect("03-20 14:00 seen customer");
+    assert_eq!(desk.case.timers.charge_at, None);
+}
+
+#[test]
+fn a_stolen_card_under_a_new_name_that_only_a_look_shows_is_not_charged() {
+    let mut desk = desk(DeclineKind::LostStolen);
+    desk.later(HOUR);
+    desk.truth.default_method = Some(method("pm_2", Some("fp_1")));
+    desk.due().unwrap();
+    assert_eq!((desk.case.fresh_method(), desk.case.timers.charge_at), (false, None));
+    desk.play(DeclineKind::LostStolen, 60);
+    assert!(
+        !desk.calendar.iter().any(|line| line.contains("charge")),
+        "{:?}",
+        desk.calendar
+    );
+}
+
+#[test]
+fn a_new_default_that_proves_to_be_the_stolen_card_is_not_charged() {
+    let mut desk = desk(DeclineKind::LostStolen);
+    desk.later(HOUR);
+    // The event does not tell which card it is, the look of the charge does.
+    let nameless = Event::MethodChanged {
+        payment_method: Some("pm_2".to_owned()),
+        fingerprint: None,
+        renewed: false,
+    };
+    desk.tell(&nameless).unwrap();
+    desk.truth.default_method = Some(method("pm_2", Some("fp_1")));
+    desk.due().unwrap();
+    desk.expect("");
+    assert_eq!(desk.case.timers.charge_at, None);
+    // A card of its own is charged all the same.
+    desk.truth.default_method = Some(method("pm_3", Some("fp_3")));
+    desk.hint().unwrap();
+    desk.due().unwrap();
+    desk.expect("03-20 14:00 charge card_update default");
+}
+
+#[test]
+fn a_default_that_is_barred_is_charged_by_no_ladder() {
+    let mut desk = desk(KIND);
+    // On-session the customer tries another copy of the default card, and it is reported stolen.
+    let mut payment = failed("ch_2", DeclineKind::LostStolen, desk.now);
+    payment.payment_method = Some("pm_9".to_owned());
+    desk.truth.payment = Some(payment);
+    desk.due().unwrap();
+    desk.play_until(DeclineKind::LostStolen, "2026-03-28T00:00:00Z");
+    desk.expect(
+        "03-21 09:00 seen customer
+         03-21 11:00 notify update_payment_method",
+    );
+}
+
+#[test]
+fn beside_a_barred_default_the_newer_card_is_charged_or_none() {
+    let mut desk = desk(DeclineKind::LostStolen);
+    desk.new_card("pm_2", "fp_2", false).unwrap();
+    desk.due().unwrap();
+    desk.declines(KIND, Some("pm_2"));
+    desk.truth.default_method = Some(method("pm_3", Some("fp_1")));
+    desk.due().unwrap();
+    desk.expect(
+        "03-20 13:00 charge card_update pm_2
+         03-21 09:00 charge schedule pm_2",
+    );
+
+    let mut desk = self::desk(DeclineKind::LostStolen);
+    desk.truth.default_method = None;
+    let mut payment = failed("ch_2", KIND, desk.now);
+    payment.payment_method = Some("pm_9".to_owned());
+    payment.fingerprint = Some("fp_9".to_owned());
+    desk.truth.payment = Some(payment);
+    desk.hint().unwrap();
+    assert!(desk.case.timers.charge_at.is_some());
+    desk.truth.default_method = Some(method("pm_3", Some("fp_1")));
+    desk.due().unwrap();
+    desk.expect("03-20 13:00 seen customer");
     assert_eq!(desk.case.timers.charge_at, None);
 }

@@ -9,7 +9,7 @@ use recoup::domain::case::Contact;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::event::{Answer, Event, LookCause, StaffAction};
 use recoup::domain::ids::AttemptId;
-use recoup::domain::snapshot::{CancelReason, InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
+use recoup::domain::snapshot::{CancelReason, InvoiceStatus, MethodSeen, PaymentStatus, Snapshot, SubscriptionStatus};
 
 use super::desk::{Desk, HOUR, decline, eur, failed, snapshot, subscription};
 
@@ -22,7 +22,7 @@ pub struct Shown {
     card: (Option<u8>, Option<u8>),
     ago_hours: u16,
     subscription: (u8, u8, u8),
-    default_method: Option<u8>,
+    default_method: Option<(u8, Option<u8>)>,
     next_hours: Option<i16>,
     rare: u8,
 }
@@ -54,7 +54,7 @@ fn shown() -> impl Strategy<Value = Shown> {
         (proptest::option::of(0..3_u8), proptest::option::of(0..3_u8)),
         0..80_u16,
         (0..40_u8, 0..4_u8, 0..3_u8),
-        proptest::option::weighted(0.8, 0..3_u8),
+        proptest::option::weighted(0.8, (0..3_u8, proptest::option::of(0..3_u8))),
         proptest::option::weighted(0.1, -48..72_i16),
         any::<u8>(),
     )
@@ -117,7 +117,10 @@ impl Shown {
         truth.paid_at = self.rare.is_multiple_of(2).then_some(ago);
         truth.paid_out_of_band = self.rare % 16 == 1;
         truth.provider_next_attempt_at = self.next_hours.map(|after| hours(now, i64::from(after)));
-        truth.customer.payment_method = self.default_method.map(method);
+        truth.default_method = self.default_method.map(|(name, card)| MethodSeen {
+            id: method(name),
+            fingerprint: card.map(|card| format!("fp_{card}")),
+        });
         let (charge, status, kind_of, disputed) = self.payment;
         truth.payment = (self.rare % 8 != 2).then(|| {
             let mut payment = failed(&format!("ch_{}", charge.unwrap_or(0)), kind(kind_of), ago);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use recoup::domain::calendar::secs_from;
 use recoup::domain::case::{Case, Collector, OpenAttempt, Trigger};
 use recoup::domain::ceiling::CHARGES_MAX;
-use recoup::domain::command::{AttemptStatus, Change, Command, Decision};
+use recoup::domain::command::{AttemptStatus, Change, Command, Decision, Reason};
 use recoup::domain::decline::Disposition;
 use recoup::domain::event::{Event, LookCause};
+use recoup::domain::explain::explain;
 use recoup::domain::message::Message;
 use recoup::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
 
@@ -37,6 +39,7 @@ impl Watch {
             Decision::Ignored(_) => desk.last.clear(),
         }
         self.state(&desk.case);
+        explained(desk);
         if *event == Event::Disputed && before.outcome().is_none() {
             self.disputed = true;
         }
@@ -49,7 +52,11 @@ impl Watch {
             assert_eq!(after.closed_at, before.closed_at, "the end is final");
         } else if after.outcome().is_some() {
             assert_eq!(after.closed_at, Some(desk.now));
-            assert!(change.commands.contains(&Command::SupersedeNotices));
+            let reason = Reason::CaseClosed;
+            assert!(change.commands.contains(&Command::SupersedeNotices { reason }));
+        }
+        for entry in &change.entries {
+            readable(&entry.text);
         }
         for command in &change.commands {
             match command {
@@ -65,7 +72,7 @@ impl Watch {
                 Command::Notify { message, step } => self.notified(*message, step, before, after),
                 Command::RecordAttempt { .. } => self.seen += 1,
                 Command::Finish => assert!(before.outcome().is_none() && after.outcome().is_none()),
-                Command::SupersedeNotices | Command::BookLate { .. } | Command::OpenReversal => {}
+                Command::SupersedeNotices { .. } | Command::BookLate { .. } | Command::OpenReversal => {}
             }
         }
     }
@@ -89,10 +96,15 @@ impl Watch {
             "a {} decline is charged again without a fresh payment method",
             after.decline.disposition
         );
-        let default = super::methods::default_of(snapshot);
+        let default = snapshot.default_method.as_ref();
+        let barred = default.is_some_and(|method| after.memory.bars(method.fingerprint.as_deref()));
+        assert!(!barred || attempt.payment_method.is_some(), "a barred card is charged");
         let declined = &after.memory.declined_methods;
-        if fresh && default.as_ref().is_none_or(|method| declined.contains(method)) {
-            let charged = attempt.payment_method.clone().or(default);
+        if fresh && default.is_none_or(|method| declined.contains(&method.id)) {
+            let charged = attempt
+                .payment_method
+                .clone()
+                .or(default.map(|method| method.id.clone()));
             assert_eq!(
                 charged, after.memory.new_method,
                 "the new card is charged, not the old one"
@@ -118,6 +130,20 @@ impl Watch {
         assert_eq!(case.attempts, 1 + self.seen + charges);
         assert_eq!(case.notifications, self.notices);
     }
+}
+
+fn explained(desk: &Desk) {
+    let said = explain(&desk.case, &desk.campaign, None, desk.now);
+    readable(&said.sentence);
+    for rule in &said.rules {
+        readable(&rule.said);
+    }
+}
+
+/// People read `2026-03-03 08:00 UTC`, not what machines exchange.
+fn readable(text: &str) {
+    let is_raw = |word: &str| word.trim_matches(['.', ':', ';', ',']).parse::<Timestamp>().is_ok();
+    assert!(!text.split(' ').any(is_raw), "{text}");
 }
 
 fn owed(snapshot: &Snapshot, desk: &Desk) {

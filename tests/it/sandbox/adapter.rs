@@ -50,7 +50,11 @@ async fn the_adapter_reads_a_failed_invoice_whole() {
         assert_eq!(seen.subscription.unwrap().status, SubscriptionStatus::PastDue);
         assert_eq!(seen.customer.zone.as_deref(), Some("Europe/Berlin"));
         assert_eq!(seen.customer.locale.as_deref(), Some("de"));
-        assert!(seen.customer.payment_method.is_some());
+        let default = seen.default_method.unwrap();
+        assert_eq!(
+            (Some(default.id), default.fingerprint),
+            (payment.payment_method, payment.fingerprint)
+        );
     }
 }
 

@@ -13,8 +13,15 @@ fn paid_elsewhere_between_decision_and_charge() {
         let failed = story.failed_invoice("insufficient_funds");
         story.advance("2026-03-02T12:00:00Z").await;
         assert!(story.sandbox.pay_by_customer(&failed.invoice));
-        // The webhooks of the payment never come; only the gate can know.
+        // The webhooks of the payment never come, and the list of events is out of order; only the gate can know.
         story.sandbox.lose_webhooks();
+        let (from, to) = (
+            "2026-03-02T00:00:00Z".parse().unwrap(),
+            "2026-03-04T00:00:00Z".parse().unwrap(),
+        );
+        story
+            .sandbox
+            .faults(|faults| faults.between("/v1/events", Fault::Error, from, to));
         story.advance("2026-04-10T00:00:00Z").await;
         assert_eq!(story.diary(&failed.invoice).await, "
 03-02 08:30 opened           insufficient_funds
@@ -173,6 +180,35 @@ fn the_provider_is_down_for_six_hours() {
 03-02 08:30 the provider: Renewal insufficient_funds
 03-03 13:03 the provider: Api paid
 ");
+    });
+}
+
+#[test]
+fn a_lost_webhook_is_found_by_the_sweep() {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
+        story.settle().await;
+        let failed = story.failed_invoice("insufficient_funds");
+        assert!(story.sandbox.lose_webhooks() > 0);
+        story.advance("2026-03-02T09:29:00Z").await;
+        assert!(!story.has_case(&failed.invoice).await);
+        story.advance("2026-03-02T09:30:00Z").await;
+        let case = story.case(&failed.invoice).await;
+        assert_eq!(
+            case.opened_at,
+            "2026-03-02T08:30:00Z".parse().unwrap(),
+            "dated by the failure, not by the news"
+        );
+        story.advance("2026-03-02T12:00:00Z").await;
+        assert!(story.sandbox.pay_by_customer(&failed.invoice));
+        assert!(story.sandbox.lose_webhooks() > 0);
+        story.advance("2026-03-02T13:30:00Z").await;
+        let outcome = story.case(&failed.invoice).await.outcome();
+        assert_eq!(
+            outcome,
+            Some(Outcome::Recovered {
+                by: RecoveredBy::Customer
+            })
+        );
     });
 }
 

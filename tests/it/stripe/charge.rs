@@ -248,11 +248,33 @@ async fn what_wants_the_customer_is_a_decline_of_its_own() {
             (K::AuthenticationRequired, D::CustomerAction)
         );
     }
-    let missing = json!({ "type": "card_error", "code": "missing" });
-    let ChargeOutcome::Declined(refusal) = answered(Reply::error(402, &missing)).await else {
-        panic!()
-    };
-    assert_eq!(refusal.decline.disposition, D::FixData);
+}
+
+#[tokio::test]
+async fn a_customer_without_a_payment_method_is_a_decline() {
+    let message = "There is no `default_payment_method` set on this Customer or Invoice.";
+    for error in [
+        json!({ "type": "card_error", "code": "missing" }),
+        json!({ "type": "invalid_request_error", "code": "missing", "message": message }),
+        json!({ "type": "invalid_request_error", "code": "resource_missing", "param": "default_payment_method" }),
+        json!({ "type": "invalid_request_error", "message": message }),
+        json!({ "type": "invalid_request_error", "message": "Cannot charge a customer that has no active card" }),
+    ] {
+        for status in [400, 402] {
+            let outcome = answered(Reply::error(status, &error)).await;
+            let ChargeOutcome::Declined(refusal) = outcome else {
+                panic!("{status} {error}: {outcome:?}")
+            };
+            let decline = refusal.decline;
+            assert_eq!((decline.kind, decline.disposition), (K::InvalidAccount, D::FixData));
+            assert_eq!(decline.provider_code.as_deref(), Some("no_payment_method"));
+            assert_eq!((refusal.charge_id, refusal.payment_method), (None, None));
+        }
+    }
+    // A payment method that we named and that is gone is another matter.
+    let gone = json!({ "type": "invalid_request_error", "code": "resource_missing", "param": "payment_method" });
+    let outcome = answered(Reply::error(400, &gone)).await;
+    assert!(matches!(outcome, ChargeOutcome::NotSent { needs_person: true, .. }));
 }
 
 #[tokio::test]

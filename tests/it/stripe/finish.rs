@@ -33,6 +33,7 @@ fn snapshot(subscription_id: Option<&str>) -> Snapshot {
         payment: None,
         subscription: None,
         customer: CustomerSeen::default(),
+        default_method: None,
     }
 }
 

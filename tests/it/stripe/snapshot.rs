@@ -46,6 +46,7 @@ const INTENT: &str = "GET /v1/payment_intents/pi_1";
 const CHARGE: &str = "GET /v1/charges/ch_1";
 const CUSTOMER: &str = "GET /v1/customers/cus_1";
 const SUBSCRIPTION: &str = "GET /v1/subscriptions/sub_1";
+const METHOD: &str = "GET /v1/payment_methods/pm_2";
 
 #[tokio::test]
 async fn both_shapes_tell_the_same() {
@@ -89,7 +90,6 @@ async fn both_shapes_tell_the_same() {
     assert!(!payment.disputed && payment.refunded_minor == 0);
     let subscription = new.subscription.unwrap();
     assert_eq!(subscription.status, SubscriptionStatus::PastDue);
-    assert_eq!(subscription.payment_method.as_deref(), Some("pm_2"));
     assert!(!subscription.collection_paused && !subscription.cancel_at_period_end);
     let customer = new.customer;
     assert_eq!(
@@ -100,7 +100,63 @@ async fn both_shapes_tell_the_same() {
         (customer.locale.as_deref(), customer.zone.as_deref()),
         (Some("de-AT"), Some("Europe/Vienna"))
     );
-    assert_eq!(customer.payment_method.as_deref(), Some("pm_1"));
+    let default = new.default_method.unwrap();
+    assert_eq!((default.id.as_str(), default.fingerprint), ("pm_2", None));
+}
+
+#[tokio::test]
+async fn what_would_be_charged_is_named_by_the_invoice_then_the_subscription_then_the_customer() {
+    let none = json!({ "default_payment_method": null });
+    let no_settings = json!({ "invoice_settings": null, "default_source": "card_1" });
+    let invoice = |key: &str, id: &str| (INVOICE, json!({ key: id }));
+    for (changes, id) in [
+        (vec![invoice("default_payment_method", "pm_3")], Some("pm_3")),
+        (vec![invoice("default_source", "src_3")], Some("src_3")),
+        (vec![], Some("pm_2")),
+        (vec![(SUBSCRIPTION, none.clone())], Some("pm_1")),
+        (
+            vec![(SUBSCRIPTION, none.clone()), (CUSTOMER, no_settings)],
+            Some("card_1"),
+        ),
+        (
+            vec![(SUBSCRIPTION, none), (CUSTOMER, json!({ "invoice_settings": {} }))],
+            None,
+        ),
+    ] {
+        let found = changed("snapshot_new.json", &changes).await.default_method;
+        assert_eq!(found.map(|method| method.id).as_deref(), id);
+    }
+}
+
+#[tokio::test]
+async fn the_card_of_the_default_is_read_where_the_last_charge_does_not_tell() {
+    let method = json!({ "id": "pm_2", "type": "card", "card": { "fingerprint": "fp_two" } });
+    let read_of = async |changes: &[(&str, Value)]| {
+        let fake = Fake::start(routes("snapshot_new.json", changes)).await;
+        let found = stripe_at(&fake.base).snapshot("in_1").await.unwrap();
+        let asked = fake.lines().iter().any(|line| line == METHOD);
+        (found.default_method.unwrap().fingerprint, asked)
+    };
+    let of_method = (METHOD, method);
+    assert_eq!(
+        read_of(std::slice::from_ref(&of_method)).await,
+        (Some("fp_two".to_owned()), true)
+    );
+    // The charged one needs no further call, and one that is no longer owed neither.
+    let charged = (SUBSCRIPTION, json!({ "default_payment_method": "pm_1" }));
+    assert_eq!(
+        read_of(&[of_method.clone(), charged]).await,
+        (Some("fp_one".to_owned()), false)
+    );
+    let void = (INVOICE, json!({ "status": "void" }));
+    assert_eq!(read_of(&[of_method, void]).await, (None, false));
+    // Without the object, without a card, and without the endpoint the card is unknown.
+    assert_eq!(read_of(&[]).await, (None, true));
+    let debit = (METHOD, json!({ "id": "pm_2", "type": "sepa_debit" }));
+    assert_eq!(read_of(&[debit]).await, (None, true));
+    let mut bare = routes("snapshot_new.json", &[]);
+    bare.push((METHOD.to_owned(), Reply::with_headers(404, &[], "<h1>Not Found</h1>")));
+    assert_eq!(read(bare).await.unwrap().default_method.unwrap().fingerprint, None);
 }
 
 #[tokio::test]
@@ -121,7 +177,7 @@ async fn expanded_objects_need_no_second_call() {
     assert_eq!(found, changed("snapshot_old.json", &[]).await);
     let mut lines = fake.lines();
     lines.sort();
-    assert_eq!(lines, [CUSTOMER, INVOICE, SUBSCRIPTION]);
+    assert_eq!(lines, [CUSTOMER, INVOICE, METHOD, SUBSCRIPTION]);
 }
 
 #[tokio::test]
@@ -155,10 +211,7 @@ async fn deleted_customers_and_bad_zones_fall_back() {
         )];
         let customer = changed("snapshot_new.json", &changes).await.customer;
         assert_eq!(customer.zone.as_deref(), zone);
-        assert_eq!(
-            (customer.email.as_deref(), customer.payment_method),
-            (Some("invoice@example.com"), None)
-        );
+        assert_eq!(customer.email.as_deref(), Some("invoice@example.com"));
     }
 }
 
@@ -292,21 +345,22 @@ async fn money_from_elsewhere_is_seen_in_both_shapes() {
 
 #[tokio::test]
 async fn half_a_snapshot_is_none() {
-    for path in [INVOICE, PAYMENTS, INTENT, CHARGE, CUSTOMER, SUBSCRIPTION] {
+    let with_method = [(METHOD, json!({ "id": "pm_2" }))];
+    for path in [INVOICE, PAYMENTS, INTENT, CHARGE, CUSTOMER, SUBSCRIPTION, METHOD] {
         for (reply, expected) in [
             (Reply::error(500, &json!({ "type": "api_error" })), "HTTP 500 api_error"),
             (Reply::with_headers(200, &[], "<html>"), "the answer cannot be read"),
             (Reply::truncated("{\"id\": \"in_1\"}", 4), "the answer was cut short"),
             (Reply::Reset, "the connection broke"),
         ] {
-            let mut routes = routes("snapshot_new.json", &[]);
+            let mut routes = routes("snapshot_new.json", &with_method);
             routes.iter_mut().find(|(route, _)| route == path).unwrap().1 = reply;
             let Err(ReadError::Unavailable { reason, .. }) = read(routes).await else {
                 panic!("{path} {expected}")
             };
             assert_eq!(reason, expected, "{path}");
         }
-        let mut routes = routes("snapshot_new.json", &[]);
+        let mut routes = routes("snapshot_new.json", &with_method);
         routes.iter_mut().find(|(route, _)| route == path).unwrap().1 = Reply::error(403, &json!({}));
         assert_eq!(read(routes).await, Err(ReadError::Refused(403)), "{path}");
     }

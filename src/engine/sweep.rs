@@ -1,0 +1,147 @@
+//! The sweep: webhooks are lost, so the provider's own list of events is read every hour and what never arrived is taken
+//! into the inbox, where it is handled like any other event.
+//!
+//! A turn is taken at the first tick after its hour. It is not an instant that the test clock stops at by itself.
+
+use jiff::Timestamp;
+use metrics::counter;
+
+use super::{Connection, Inner};
+use crate::clock::entropy;
+use crate::domain::calendar::secs_from;
+use crate::domain::ids::InboxId;
+use crate::providers::{Hint, ReadError};
+use crate::store::inbox::{self, InboxStatus, NewInbox, Received};
+use crate::store::{StoreError, settings};
+use crate::telemetry::metric;
+
+/// How often the list is read.
+const EVERY_SECS: i64 = 3600;
+/// How far back a turn goes beyond the one before: events appear in the list late, too.
+const OVERLAP_SECS: i64 = 3600;
+/// Events younger than this may still be on their way as webhooks; a later turn looks at them.
+const YOUNG_SECS: i64 = 300;
+/// The wait after the list could not be read.
+const AGAIN_SECS: i64 = 300;
+
+/// How far a connection was swept, and when it is its turn again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    swept_to: Timestamp,
+    next_at: Timestamp,
+}
+
+impl Turn {
+    fn parse(text: &str) -> Option<Self> {
+        let (swept_to, next_at) = text.split_once(' ')?;
+        Some(Self {
+            swept_to: swept_to.parse().ok()?,
+            next_at: next_at.parse().ok()?,
+        })
+    }
+
+    fn text(self) -> String {
+        format!("{} {}", self.swept_to, self.next_at)
+    }
+}
+
+/// Sweeps the connections whose turn it is; answers how many events had been lost.
+pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
+    let mut found = 0;
+    for connection in inner.connections.values() {
+        let turn = turn(inner, connection).await?;
+        let now = inner.now();
+        if turn.next_at > now {
+            continue;
+        }
+        let next = match connection
+            .provider
+            .events_since(secs_from(turn.swept_to, -OVERLAP_SECS))
+            .await
+        {
+            Ok(events) => {
+                for body in events {
+                    found += take(inner, connection, body).await?;
+                }
+                Turn {
+                    swept_to: now,
+                    next_at: secs_from(now, EVERY_SECS),
+                }
+            }
+            // A provider without such a list has nothing to sweep.
+            Err(ReadError::NotFound) => Turn {
+                swept_to: now,
+                next_at: secs_from(now, EVERY_SECS),
+            },
+            Err(error) => {
+                tracing::warn!(connection = connection.name, %error, "the list of events could not be read");
+                Turn {
+                    swept_to: turn.swept_to,
+                    next_at: secs_from(now, AGAIN_SECS),
+                }
+            }
+        };
+        keep(inner, connection, next).await?;
+    }
+    Ok(found)
+}
+
+/// Takes one event of the list in, unless it is here, still on its way, or of no concern.
+async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u64, StoreError> {
+    let Ok(event) = connection.provider.normalize(&body) else {
+        return Ok(0);
+    };
+    let now = inner.now();
+    let young = event.created_at.is_none_or(|at| at > secs_from(now, -YOUNG_SECS));
+    if event.hint == Hint::Unhandled || young {
+        return Ok(0);
+    }
+    let row = NewInbox {
+        id: InboxId::new(inner.now_ms(), entropy()),
+        connection: connection.name.clone(),
+        event_id: event.event_id,
+        kind: event.kind,
+        body,
+        received_at: now,
+        status: InboxStatus::Pending,
+        reason: None,
+    };
+    match inbox::insert(&inner.store, &row).await? {
+        Received::Duplicate => Ok(0),
+        Received::Accepted => {
+            counter!(metric::EVENTS_SWEPT).increment(1);
+            tracing::warn!(
+                connection = row.connection,
+                kind = row.kind,
+                "a lost webhook was found by the sweep"
+            );
+            Ok(1)
+        }
+    }
+}
+
+async fn turn(inner: &Inner, connection: &Connection) -> Result<Turn, StoreError> {
+    if let Some(turn) = inner.sweeps().get(&connection.name) {
+        return Ok(*turn);
+    }
+    let kept = settings::get(inner.store.conn(), &setting(connection)).await?;
+    let now = inner.now();
+    // What happened before a connection was first seen is not ours.
+    let turn = kept.as_deref().and_then(Turn::parse);
+    let turn = turn.unwrap_or(Turn {
+        swept_to: now,
+        next_at: secs_from(now, EVERY_SECS),
+    });
+    keep(inner, connection, turn).await?;
+    Ok(turn)
+}
+
+async fn keep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(), StoreError> {
+    settings::set(inner.store.conn(), &setting(connection), &turn.text()).await?;
+    inner.sweeps().insert(connection.name.clone(), turn);
+    Ok(())
+}
+
+fn setting(connection: &Connection) -> String {
+    format!("sweep:{}", connection.name)
+}
