@@ -144,7 +144,10 @@ fn every_command_of_the_readme_is_one_of_the_binary() {
         .unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let mut known: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut known: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     known.retain(|name| *name != "help");
     let mut listed: Vec<&str> = first_cells(&readme, "recoup ")
         .into_iter()
