@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use recoup::config::DEFAULTS;
+use recoup::domain::role::Role;
 
 const DOCUMENTS: [&str; 5] = [
     "README.md",
@@ -78,6 +79,83 @@ fn the_configuration_table_lists_every_key_with_its_default() {
             assert_eq!(row[1], format!("`{default}`"), "{name}");
         }
     }
+}
+
+/// The texts in backticks that stand first in the rows of the tables that `begins` tells.
+fn first_cells<'t>(text: &'t str, begins: &str) -> Vec<&'t str> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter(|row| row.starts_with(begins))
+        .filter_map(|row| row.split('`').next())
+        .collect()
+}
+
+/// The double-quoted texts of a source that begin with one of `stems`.
+fn quoted<'t>(source: &'t str, stems: &[&str]) -> Vec<&'t str> {
+    let texts = source.split('"').skip(1).step_by(2);
+    texts
+        .filter(|text| stems.iter().any(|stem| text.starts_with(stem)))
+        .collect()
+}
+
+#[test]
+fn every_metric_is_listed_and_every_listed_one_is_there() {
+    let readme = document("README.md");
+    let source = document("src/telemetry/metric.rs");
+    let shipped = source.split("#[cfg(test)]").next().unwrap();
+    let constants = shipped.lines().filter(|line| line.starts_with("pub const "));
+    let known: Vec<&str> = constants.filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(known.len() > 10, "{known:?}");
+    assert_eq!(first_cells(&readme, "recoup_"), known);
+    let told = readme.split('`').filter(|text| text.starts_with("recoup_"));
+    for name in told {
+        assert!(known.contains(&name), "{name} is no metric");
+    }
+}
+
+#[test]
+fn the_webhook_events_to_subscribe_to_are_those_that_are_acted_on() {
+    let source = document("src/providers/stripe/webhook.rs");
+    let stems = ["invoice.", "payment_intent.", "charge.", "customer.", "payment_method."];
+    let mut acted_on = quoted(&source, &stems);
+    let readme = document("README.md");
+    let mut listed: Vec<&str> = readme
+        .split('`')
+        .filter(|text| stems.iter().any(|stem| text.starts_with(stem)))
+        .collect();
+    acted_on.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(listed, acted_on);
+}
+
+#[test]
+fn the_roles_of_the_readme_are_the_roles() {
+    let readme = document("README.md");
+    let roles = readme.split("## Roles").nth(1).expect("the chapter on roles");
+    let words: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+    assert_eq!(first_cells(roles.split("\n## ").next().unwrap(), ""), words);
+}
+
+#[test]
+fn every_command_of_the_readme_is_one_of_the_binary() {
+    let readme = document("README.md");
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_recoup"))
+        .arg("help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut known: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    known.retain(|name| *name != "help");
+    let mut listed: Vec<&str> = first_cells(&readme, "recoup ")
+        .into_iter()
+        .filter_map(|cell| cell.split(' ').nth(1))
+        .collect();
+    known.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(listed, known);
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! The commands, one story each.
+
+use super::{Service, json, run, written};
+
+#[test]
+fn check_lists_every_fault_by_key_and_shows_no_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = [
+        ("RECOUP__STRIPE__API_KEY", "sk CANARY"),
+        ("RECOUP__ADMIN__BOOTSTRAP_KEY", "CANARY"),
+        ("RECOUP__HTTP__LISTEN", "CANARY"),
+        ("RECOUP__NOWHERE__KEY", "CANARY"),
+    ];
+    let told = run(folder.path(), &["check"], &bad);
+    let text = written(&told);
+    assert_eq!(told.status.code(), Some(1), "{text}");
+    for key in [
+        "stripe.api_key",
+        "stripe.webhook_secrets",
+        "admin.bootstrap_key",
+        "http.listen",
+        "nowhere",
+    ] {
+        assert!(text.contains(key), "{key} is not named: {text}");
+    }
+    assert!(!text.contains("CANARY"), "{text}");
+}
+
+#[test]
+fn check_reads_every_campaign_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = run(folder.path(), &["check"], &[]);
+    assert_eq!(good.status.code(), Some(0), "{}", written(&good));
+
+    let campaigns = folder.path().join("campaigns");
+    std::fs::create_dir(&campaigns).unwrap();
+    std::fs::write(campaigns.join("one.toml"), "name = 1").unwrap();
+    std::fs::write(campaigns.join("two.toml"), "neither").unwrap();
+    let bad = run(
+        folder.path(),
+        &["check"],
+        &[("RECOUP__CAMPAIGNS__DIR", campaigns.to_str().unwrap())],
+    );
+    let text = written(&bad);
+    assert_eq!(bad.status.code(), Some(1), "{text}");
+    assert!(text.contains("one.toml") && text.contains("two.toml"), "{text}");
+}
+
+#[test]
+fn migrating_twice_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |()| {
+        let output = run(folder.path(), &["migrate"], &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", written(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(told(()), "the schema was brought up to date\n");
+    assert_eq!(told(()), "the schema is up to date\n");
+}
+
+#[test]
+fn the_document_is_printed_as_it_is_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = run(folder.path(), &["openapi"], &[]);
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
+    assert_eq!(printed.status.code(), Some(0));
+    assert!(printed.stdout == std::fs::read(committed).unwrap());
+    assert_eq!(printed.stderr, b"");
+}
+
+#[test]
+fn a_key_that_was_created_works_at_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let created = run(
+        folder.path(),
+        &["keys", "create", "--role", "viewer", "--name", "tests"],
+        &[],
+    );
+    assert_eq!(created.status.code(), Some(0), "{}", written(&created));
+    let key = String::from_utf8(created.stdout).unwrap();
+    let service = Service::start(folder, &[]);
+    let (status, body) = service.get("/v1/cases", Some(key.trim()));
+    assert_eq!((status, json(&body)["data"].as_array().map(Vec::len)), (200, Some(0)));
+    assert_eq!(service.get("/v1/cases", None).0, 401);
+    assert_eq!(service.get("/v1/audit", Some(key.trim())).0, 403);
+    assert_eq!(service.terminate().0, Some(0));
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_stop() {
+    let service = Service::start(tempfile::tempdir().unwrap(), &[]);
+    assert_eq!(service.get("/healthz", None).0, 200);
+    assert_eq!(service.get("/readyz", None).0, 200);
+    let told = run(
+        service.folder.path(),
+        &["healthcheck", "--url", &format!("http://{}", service.address)],
+        &[],
+    );
+    assert_eq!(told.status.code(), Some(0), "{}", written(&told));
+    let address = service.address;
+    let (code, rest, log) = service.terminate();
+    assert_eq!((code, rest.as_str()), (Some(0), ""), "{log}");
+    // Logs are JSON where nobody watches a terminal.
+    assert!(
+        !log.is_empty() && log.lines().all(|line| json(line)["level"].is_string()),
+        "{log}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let told = run(
+        folder.path(),
+        &["healthcheck", "--url", &format!("http://{address}")],
+        &[],
+    );
+    assert_eq!(told.status.code(), Some(1), "{}", written(&told));
+}
+
+#[test]
+fn a_service_that_cannot_start_says_which_key_is_at_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let told = run(folder.path(), &["serve"], &[("RECOUP__HTTP__LISTEN", &address)]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(written(&told).contains("http.listen"), "{}", written(&told));
+
+    let nowhere = folder.path().join("no/such/folder/recoup.db");
+    let url = format!("sqlite://{}", nowhere.display());
+    let told = run(folder.path(), &["migrate"], &[("RECOUP__DATABASE__URL", &url)]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(written(&told).contains("database.url"), "{}", written(&told));
+}
