@@ -6,6 +6,7 @@
 
 mod config;
 mod decide;
+mod engine;
 mod http;
 mod mail;
 mod readme;

@@ -5,7 +5,6 @@ use recoup::domain::outcome::{Outcome, RecoveredBy};
 use recoup::store::inbox::{self, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{self, NotificationRow, NotificationStatus, Rendered};
 use recoup::store::{Store, cases};
-use sea_orm::ConnectionTrait;
 
 use super::samples::{case, case_id, ended, event, in_secs, notification_id, now, open};
 use crate::support::databases::each_database;
