@@ -2,6 +2,7 @@
 //! shuts them down in order.
 
 use std::net::{SocketAddr, TcpListener};
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use anyhow::Context;
+use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -205,6 +207,7 @@ impl App {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.draining.store(true, Ordering::SeqCst);
         let _ = self.stop.send(true);
+        self.engine.stop();
         if let Some(doorbell) = self.doorbell {
             doorbell.stop().await?;
         }
@@ -219,15 +222,17 @@ impl App {
     }
 }
 
-/// Ticks whenever somebody rings, until told to stop; a tick that has begun is finished.
+/// Ticks whenever somebody rings, until told to stop; what a tick is at then is finished. A panic ends a tick, never this.
 async fn work(engine: Engine, mut stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = engine.rung() => {}
             _ = stopped.changed() => return,
         }
-        if let Err(error) = engine.tick().await {
-            tracing::error!(%error, "a tick failed; the next ring tries again");
+        match AssertUnwindSafe(engine.tick()).catch_unwind().await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a tick failed; the next ring tries again"),
+            Err(_) => tracing::error!("a tick panicked; the next ring tries again"),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! rows in the database, never a timer in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::mailer::{Mailer, Templates};
 use crate::providers::Provider;
-use crate::store::{Store, StoreError, campaigns, cases, settings};
+use crate::store::{Store, StoreError, campaigns, settings};
 
 mod count;
 mod handle;
@@ -32,10 +33,9 @@ pub use tick::TickReport;
 /// How long a claimed row belongs to its claimer. More than twice the longest call plus its reads, so that a slow call is
 /// never overtaken.
 pub const LEASE_SECS: u32 = 120;
-/// How many rows one claim takes.
-const BATCH: u64 = 64;
-/// How many cases, events or mails are worked on at the same time.
-const AT_ONCE: usize = 16;
+/// How many rows one claim takes. All of them are worked on at the same time: a row that waited for its turn would use up
+/// its lease meanwhile.
+const BATCH: u64 = 16;
 /// Where the test clock's instant is kept, so that it does not go back when the process starts again.
 const TEST_CLOCK: &str = "test_clock";
 
@@ -97,6 +97,8 @@ struct Inner {
     bell: Notify,
     /// One tick at a time in a process: replicas are kept apart by leases, the test clock by this.
     ticking: tokio::sync::Mutex<()>,
+    /// Set once: from then on nothing more is claimed.
+    stopping: AtomicBool,
     /// Campaign versions are immutable, so they are kept once read.
     campaigns: Mutex<HashMap<(String, u32), Arc<Campaign>>>,
     /// The turns of the sweep as this process knows them, by connection.
@@ -159,6 +161,7 @@ impl Engine {
                 owner: format!("{:016x}", entropy() >> 64),
                 bell: Notify::new(),
                 ticking: tokio::sync::Mutex::new(()),
+                stopping: AtomicBool::new(false),
                 campaigns: Mutex::new(HashMap::new()),
                 sweeps: Mutex::new(HashMap::new()),
             }),
@@ -190,12 +193,18 @@ impl Engine {
         self.inner.bell.notified().await;
     }
 
+    /// Lets a tick end after what it is at, however much is still due, and every later one at once. For good.
+    pub fn stop(&self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.nudge();
+    }
+
     /// Brings the gauges up to date with the database.
     pub async fn take_stock(&self) -> Result<(), StoreError> {
         count::stock(&self.inner).await
     }
 
-    /// Does everything that is due now, until nothing is.
+    /// Does everything that is due now, until nothing is or `stop` is called.
     pub async fn tick(&self) -> Result<TickReport, StoreError> {
         let _one_at_a_time = self.inner.ticking.lock().await;
         tick::until_idle(&self.inner).await
@@ -203,8 +212,19 @@ impl Engine {
 
     /// Moves the test clock to `to`, stopping at each due instant on the way to do what is due there.
     pub async fn advance(&self, to: Timestamp) -> Result<Advanced, AdvanceError> {
-        let _one_at_a_time = self.inner.ticking.lock().await;
-        tick::advance(&self.inner, to).await
+        let engine = self.clone();
+        let advancing = tokio::spawn(async move {
+            let _one_at_a_time = engine.inner.ticking.lock().await;
+            tick::advance(&engine.inner, to).await
+        });
+        // A caller that goes away must not leave half-done work behind, so the work is no part of the call.
+        match advancing.await {
+            Ok(advanced) => advanced,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(ended) => Err(StoreError::Unavailable(ended.to_string()).into()),
+            },
+        }
     }
 
     /// Carries out what staff asks for; `actor` is the name of the API key.
@@ -234,15 +254,14 @@ impl Engine {
         self.inner.campaign(pinned).await
     }
 
-    /// Sets a test clock to where it stood when the process ended, and frees what that process had claimed; under the
-    /// system's clock nothing is done.
+    /// Sets a test clock to where it stood when the process ended, and takes back what that process had claimed: leases
+    /// run by real time, for which a test clock does not wait. A system clock stays as it is.
     pub async fn restore_test_clock(&self) -> Result<(), StoreError> {
         if !self.inner.clock.is_test() {
             return Ok(());
         }
+        self.inner.store.end_leases().await?;
         let kept = settings::get(self.inner.store.conn(), TEST_CLOCK).await?;
-        // A test clock drives one process. What a dead one had claimed is free at once: its leases would run by real time.
-        cases::free_all(&self.inner.store).await?;
         if let Some(kept) = kept.and_then(|text| text.parse::<Timestamp>().ok()) {
             // A start later than where the clock stood is a move forward, and wins.
             let _ = self.inner.clock.advance_to(kept);
@@ -258,6 +277,10 @@ impl Inner {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 
     fn now_ms(&self) -> i64 {

@@ -41,6 +41,9 @@ pub enum Opened {
     None(NoCase),
 }
 
+/// How often a change is tried where the database let go of it before the commit: a deadlock, a lock not had in time.
+const TRIES_MAX: u32 = 3;
+
 /// Brings one event to one case.
 pub async fn handle(inner: &Inner, id: &CaseId, event: &Event, actor: &str) -> Result<Handled, StoreError> {
     let Some(seen) = cases::find(inner.store.conn(), id).await? else {
@@ -48,30 +51,50 @@ pub async fn handle(inner: &Inner, id: &CaseId, event: &Event, actor: &str) -> R
     };
     let campaign = inner.campaign(&seen.campaign).await?;
     let resend_secs = inner.connections.get(&seen.connection).map_or(0, resend_secs);
-    let now = inner.now();
     let fresh_attempt = AttemptId::new(inner.now_ms(), entropy());
-    let tx = inner.store.begin().await?;
-    let Some(case) = cases::lock(&tx, id).await? else {
-        return Ok(Handled::Gone);
-    };
     let moment = Moment {
-        now,
+        now: inner.now(),
         campaign: &campaign,
         fresh_attempt: &fresh_attempt,
         resend_secs,
     };
-    let change = match decide(&case, event, &moment) {
-        Decision::Changed(change) => change,
-        Decision::Ignored(reason) => return Ok(Handled::Ignored(reason)),
+    let mut tries = 1;
+    let (tx, handled) = loop {
+        match prepare(inner, id, event, actor, &moment).await {
+            // What was not committed is gone, so the same may be done again.
+            Err(error) if error.is_transient() && tries < TRIES_MAX => tries += 1,
+            done => break done?,
+        }
     };
-    cases::save(&tx, &change.case, now).await?;
-    record(inner, &tx, &change, &moment, actor).await?;
+    if let Handled::Changed(change) = &handled {
+        tx.commit().await?;
+        told(change);
+    }
+    Ok(handled)
+}
+
+/// Decides and writes, all but the commit.
+async fn prepare(
+    inner: &Inner,
+    id: &CaseId,
+    event: &Event,
+    actor: &str,
+    moment: &Moment<'_>,
+) -> Result<(Tx, Handled), StoreError> {
+    let tx = inner.store.begin().await?;
+    let Some(case) = cases::lock(&tx, id).await? else {
+        return Ok((tx, Handled::Gone));
+    };
+    let change = match decide(&case, event, moment) {
+        Decision::Changed(change) => change,
+        Decision::Ignored(reason) => return Ok((tx, Handled::Ignored(reason))),
+    };
+    cases::save(&tx, &change.case, moment.now).await?;
+    record(inner, &tx, &change, moment, actor).await?;
     if let Event::Staff { action, comment, .. } = event {
         audited(inner, &tx, id, action, actor, comment.as_deref()).await?;
     }
-    tx.commit().await?;
-    told(&change);
-    Ok(Handled::Changed(change))
+    Ok((tx, Handled::Changed(change)))
 }
 
 /// Opens a case for an invoice whose charge failed, unless it has one or needs none.
@@ -106,9 +129,36 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
     Ok(Opened::New)
 }
 
-/// Writes how a notification ended, with its line in the timeline.
+/// Writes how a notification ended, with its line in the timeline; nothing where that is no news.
 pub async fn end_notice(
     inner: &Inner,
+    row: &NotificationRow,
+    status: NotificationStatus,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    let tx = inner.store.begin().await?;
+    // The case is locked first, as everywhere: whoever took the two in another order could wait for the other for ever.
+    cases::lock(&tx, &row.case_id).await?;
+    if notifications::end(tx.conn(), &row.id, status, reason, inner.now()).await? {
+        note_end(inner, tx, row, status, reason).await?;
+    }
+    Ok(())
+}
+
+/// Marks `unknown` a message whose sender went away while it was sending: it may have left, so it is not sent again.
+pub async fn lose_notice(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
+    let reason = "the sender went away";
+    let tx = inner.store.begin().await?;
+    cases::lock(&tx, &row.case_id).await?;
+    if notifications::lose(&tx, &row.id, reason, inner.now()).await? {
+        note_end(inner, tx, row, NotificationStatus::Unknown, Some(reason)).await?;
+    }
+    Ok(())
+}
+
+async fn note_end(
+    inner: &Inner,
+    tx: Tx,
     NotificationRow {
         id,
         case_id: case,
@@ -119,8 +169,6 @@ pub async fn end_notice(
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
     let now = inner.now();
-    let tx = inner.store.begin().await?;
-    notifications::end(tx.conn(), id, status, reason, now).await?;
     let entry = Entry {
         kind: EntryKind::NoticeEnded,
         text: format!("The message ended: {status}."),
@@ -141,7 +189,7 @@ pub async fn end_notice(
 }
 
 /// How long an idempotency key is sent again: 0.8 of its life at the provider.
-fn resend_secs(connection: &Connection) -> i64 {
+pub fn resend_secs(connection: &Connection) -> i64 {
     let ttl = connection.provider.capabilities().idempotency_ttl.as_secs();
     i64::try_from(ttl / 5 * 4).unwrap_or(i64::MAX)
 }
@@ -175,8 +223,11 @@ async fn record(inner: &Inner, tx: &Tx, change: &Change, moment: &Moment<'_>, ac
             Command::OpenReversal => {
                 let id = CaseId::new(inner.now_ms(), entropy());
                 let reversal = open_reversal(id, case, moment);
-                cases::insert(tx, &reversal.case, moment.now).await?;
-                append(inner, tx, &reversal.case, &reversal.entries, actor).await?;
+                match cases::insert(tx, &reversal.case, moment.now).await? {
+                    Inserted::New => append(inner, tx, &reversal.case, &reversal.entries, actor).await?,
+                    // The invoice is chased already; the booking above tells of the dispute.
+                    Inserted::Exists => {}
+                }
             }
             // These are carried out by the worker that holds the lease, after the commit.
             Command::Resend { .. } | Command::Finish => {}

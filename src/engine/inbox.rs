@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use metrics::counter;
 
 use super::handle::{ENGINE, Handled, Opened, handle, open_case};
-use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
+use super::{BATCH, Connection, Inner, LEASE_SECS};
 use crate::domain::calendar::secs_from;
 use crate::domain::case::Contact;
 use crate::domain::command::Reason;
@@ -37,7 +37,7 @@ pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     let rows = inbox::claim(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
     let count = rows.len() as u64;
     futures_util::stream::iter(rows)
-        .for_each_concurrent(AT_ONCE, |row| one(inner, row))
+        .for_each_concurrent(None, |row| one(inner, row))
         .await;
     Ok(count)
 }

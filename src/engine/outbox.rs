@@ -5,17 +5,18 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, StreamExt};
 use metrics::histogram;
 
-use super::handle::{ENGINE, end_notice, handle};
-use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS};
+use super::handle::{ENGINE, end_notice, handle, lose_notice};
+use super::{BATCH, Connection, Inner, LEASE_SECS};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
-use crate::domain::case::{Case, State};
+use crate::domain::case::{Case, State, Warning};
 use crate::domain::event::{Event, LookCause};
 use crate::domain::message::Message;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::snapshot::InvoiceStatus;
 use crate::mailer::context::Card;
 use crate::mailer::{Email, Locale, MailContext, SendOutcome};
+use crate::providers::ReadError;
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
 use crate::store::{StoreError, cases, notifications};
 use crate::telemetry::metric;
@@ -24,23 +25,28 @@ use crate::telemetry::metric;
 const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
 /// How long a message waits where the invoice cannot be read, or a charge is under way.
 const PUT_BACK_SECS: i64 = 600;
+/// How long it waits where only people can let it go on.
+const PUT_BACK_LONG_SECS: i64 = 3600;
 
 /// What the gate says of a message.
 enum Gate {
     Send(Box<Case>),
     Supersede(&'static str),
+    Suppress(&'static str),
     Later(&'static str),
+    MuchLater(&'static str),
 }
 
 /// Claims due messages and works on them; answers how many there were.
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
-    for id in notifications::rescue(&inner.store, inner.now()).await? {
-        tracing::warn!(notification_id = %id, "a message was being sent when its worker died; it is not sent again");
+    for row in notifications::stranded(&inner.store, BATCH).await? {
+        tracing::warn!(notification_id = %row.id, "a message was being sent when its worker died; it is not sent again");
+        lose_notice(inner, &row).await?;
     }
     let rows = notifications::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
     let count = rows.len() as u64;
     futures_util::stream::iter(rows)
-        .for_each_concurrent(AT_ONCE, |row| one(inner, row))
+        .for_each_concurrent(None, |row| one(inner, row))
         .await;
     Ok(count)
 }
@@ -57,17 +63,21 @@ async fn one(inner: &Inner, row: NotificationRow) {
 
 async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
     let Some(connection) = inner.connections.get(&row.connection) else {
-        return end_notice(inner, row, NotificationStatus::Failed, Some("no_connection")).await;
+        // The configuration may be mended; the gate sees to it that nothing stale leaves then.
+        return put_back(inner, row, PUT_BACK_LONG_SECS, "its connection is not configured").await;
     };
     match gate(inner, connection, row).await? {
         Gate::Send(case) => send(inner, connection, row, &case).await,
         Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
-        Gate::Later(why) => {
-            let at = secs_from(inner.now(), PUT_BACK_SECS);
-            notifications::put_back(inner.store.conn(), &row.id, at, why).await?;
-            Ok(())
-        }
+        Gate::Suppress(why) => end_notice(inner, row, NotificationStatus::Suppressed, Some(why)).await,
+        Gate::Later(why) => put_back(inner, row, PUT_BACK_SECS, why).await,
+        Gate::MuchLater(why) => put_back(inner, row, PUT_BACK_LONG_SECS, why).await,
     }
+}
+
+async fn put_back(inner: &Inner, row: &NotificationRow, secs: i64, why: &str) -> Result<(), StoreError> {
+    notifications::put_back(inner.store.conn(), &row.id, secs_from(inner.now(), secs), why).await?;
+    Ok(())
 }
 
 /// Reads the obligation again before a message that asks for money leaves.
@@ -77,12 +87,17 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     };
     if !row.message.is_dunning() {
         return Ok(match case.outcome() {
+            Some(_) if case.warnings.contains(&Warning::MailBounced) => Gate::Suppress("mail_bounced"),
             Some(Outcome::Recovered { .. }) => Gate::Send(Box::new(case)),
             Some(Outcome::Exhausted { .. } | Outcome::Stopped { .. }) | None => Gate::Supersede("not_recovered"),
         });
     }
-    let Ok(snapshot) = connection.provider.snapshot(&case.invoice_id).await else {
-        return Ok(Gate::Later("the invoice could not be read"));
+    let snapshot = match connection.provider.snapshot(&case.invoice_id).await {
+        Ok(snapshot) => snapshot,
+        Err(ReadError::NotFound) => return Ok(Gate::Supersede("invoice_missing")),
+        Err(ReadError::Refused(_) | ReadError::Unavailable { .. }) => {
+            return Ok(Gate::Later("the invoice could not be read"));
+        }
     };
     let paid = snapshot.status == InvoiceStatus::Paid;
     let event = Event::Looked {
@@ -96,12 +111,15 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     let Some(case) = cases::find(inner.store.conn(), &row.case_id).await? else {
         return Ok(Gate::Supersede("no_case"));
     };
+    if case.warnings.contains(&Warning::MailBounced) {
+        return Ok(Gate::Suppress("mail_bounced"));
+    }
     let last_word = row.message == Message::SubscriptionEnded;
     Ok(match &case.state {
         State::Active | State::NeedsPerson if !last_word => Gate::Send(Box::new(case)),
         State::Closed { .. } if last_word && case.status() == Status::Exhausted => Gate::Send(Box::new(case)),
         State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => Gate::Later("a charge is open"),
-        State::Paused { .. } => Gate::Later("paused"),
+        State::Paused { .. } => Gate::MuchLater("paused"),
         State::Active | State::NeedsPerson | State::Ending { .. } | State::Closed { .. } => {
             Gate::Supersede("case_closed")
         }
@@ -158,7 +176,7 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
         SendOutcome::Unknown(reason) => (NotificationStatus::Unknown, Some(reason)),
         SendOutcome::Permanent(reason) => (NotificationStatus::Failed, Some(reason)),
         SendOutcome::BadRecipient(reason) => {
-            handle(inner, &case.id, &Event::Bounced, ENGINE).await?;
+            bounced(inner, case).await?;
             (NotificationStatus::Failed, Some(reason))
         }
         SendOutcome::Transient(reason) => match RETRY_SECS.get(row.tries as usize) {
@@ -171,6 +189,18 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
         },
     };
     end_notice(inner, row, status, reason.as_deref()).await
+}
+
+/// The address refused our mail for good: so it does for the customer's other cases.
+async fn bounced(inner: &Inner, case: &Case) -> Result<(), StoreError> {
+    handle(inner, &case.id, &Event::Bounced, ENGINE).await?;
+    for id in cases::open_by_customer(inner.store.conn(), &case.connection, &case.customer_id).await? {
+        let other = cases::find(inner.store.conn(), &id).await?;
+        if other.is_some_and(|other| other.id != case.id && other.contact.email == case.contact.email) {
+            handle(inner, &id, &Event::Bounced, ENGINE).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {

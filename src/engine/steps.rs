@@ -5,9 +5,10 @@ use std::panic::AssertUnwindSafe;
 use futures_util::{FutureExt, StreamExt};
 use metrics::counter;
 
-use super::handle::{ENGINE, Handled, handle};
-use super::{AT_ONCE, BATCH, Connection, Inner, LEASE_SECS, count};
+use super::handle::{ENGINE, Handled, handle, resend_secs};
+use super::{BATCH, Connection, Inner, LEASE_SECS, count};
 use crate::clock::Stopwatch;
+use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, OpenAttempt, State};
 use crate::domain::command::{Change, Command};
 use crate::domain::event::{Answer, Event, LookCause};
@@ -23,18 +24,19 @@ const SEND_BEFORE_SECS: u64 = LEASE_SECS as u64 / 2;
 
 /// Claims due cases and works on them; answers how many there were.
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
+    let watch = Stopwatch::start();
     let claims = cases::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
     let count = claims.len() as u64;
     futures_util::stream::iter(claims)
-        .for_each_concurrent(AT_ONCE, |claim| one(inner, claim))
+        .for_each_concurrent(None, |claim| one(inner, claim, watch))
         .await;
     Ok(count)
 }
 
 /// Works on one claimed case. Where that fails, the lease is left to run out, so that a broken case is tried again later
 /// and never keeps the others waiting.
-async fn one(inner: &Inner, claim: Claim) {
-    let done = AssertUnwindSafe(step(inner, &claim.id)).catch_unwind().await;
+async fn one(inner: &Inner, claim: Claim, claimed: Stopwatch) {
+    let done = AssertUnwindSafe(step(inner, &claim.id, claimed)).catch_unwind().await;
     let released = match done {
         Ok(Ok(true)) => cases::release(&inner.store, &claim.id, claim.fence).await,
         Ok(Ok(false)) => {
@@ -52,9 +54,8 @@ async fn one(inner: &Inner, claim: Claim) {
     }
 }
 
-/// One step of one case; answers whether it got anywhere.
-async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
-    let watch = Stopwatch::start();
+/// One step of one case; answers whether it got anywhere. `claimed` is when its lease began.
+async fn step(inner: &Inner, id: &CaseId, claimed: Stopwatch) -> Result<bool, StoreError> {
     let Some(case) = cases::find(inner.store.conn(), id).await? else {
         return Ok(true);
     };
@@ -62,6 +63,7 @@ async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
         tracing::error!(case_id = %id, connection = case.connection, "the case's connection is not configured");
         return Ok(false);
     };
+    let watch = Stopwatch::start();
     let read = connection.provider.snapshot(&case.invoice_id).await;
     count::call(watch, "read", if read.is_ok() { "answered" } else { "unusable" });
     let event = match &read {
@@ -74,14 +76,23 @@ async fn step(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
     };
     let change = match handle(inner, id, &event, ENGINE).await? {
         Handled::Changed(change) => change,
-        Handled::Ignored(_) | Handled::Gone => return Ok(false),
+        // Somebody else's event may have done it in the meantime.
+        Handled::Ignored(_) => return is_at_rest(inner, id).await,
+        Handled::Gone => return Ok(true),
     };
     if let Ok(snapshot) = &read
-        && watch.elapsed().as_secs() < SEND_BEFORE_SECS
+        && claimed.elapsed().as_secs() < SEND_BEFORE_SECS
     {
         carry_out(inner, connection, &change, snapshot).await?;
     }
     Ok(true)
+}
+
+/// Whether nothing of the case is due any more.
+async fn is_at_rest(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
+    let case = cases::find(inner.store.conn(), id).await?;
+    let next = case.and_then(|case| case.next_action());
+    Ok(next.is_none_or(|next| next.at > inner.now()))
 }
 
 fn out_of_reach(error: &ReadError) -> Event {
@@ -125,6 +136,10 @@ async fn carry_out(
 }
 
 async fn charge(inner: &Inner, connection: &Connection, case: &Case, attempt: &OpenAttempt) -> Result<(), StoreError> {
+    // Whoever slept between the decision and this line, longer than the key lives, must not wake up and charge.
+    if inner.now() >= secs_from(attempt.started_at, resend_secs(connection)) {
+        return Ok(());
+    }
     let request = ChargeRequest {
         invoice_id: case.invoice_id.clone(),
         key: attempt.id.to_string(),

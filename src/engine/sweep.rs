@@ -3,6 +3,8 @@
 //!
 //! A turn is taken at the first tick after its hour. It is not an instant that the test clock stops at by itself.
 
+use std::panic::AssertUnwindSafe;
+
 use jiff::Timestamp;
 use metrics::counter;
 
@@ -88,7 +90,13 @@ pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
 
 /// Takes one event of the list in, unless it is here, still on its way, or of no concern.
 async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u64, StoreError> {
-    let Ok(event) = connection.provider.normalize(&body) else {
+    // One event that cannot be read, or breaks the reader, must not end the sweep.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| connection.provider.normalize(&body)));
+    let Ok(Ok(event)) = read else {
+        tracing::warn!(
+            connection = connection.name,
+            "an event of the provider's list cannot be read"
+        );
         return Ok(0);
     };
     let now = inner.now();

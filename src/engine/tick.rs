@@ -29,17 +29,12 @@ impl TickReport {
     }
 }
 
-/// Works until a round finds nothing due.
+/// Works until a round finds nothing due, or the process is to stop.
 pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
     let watch = Stopwatch::start();
     let mut all = TickReport::default();
     for _ in 0..ROUNDS_MAX {
-        sweep::work(inner).await?;
-        let round = TickReport {
-            inbox: inbox::work(inner).await?,
-            cases: steps::work(inner).await?,
-            mails: outbox::work(inner).await?,
-        };
+        let round = round(inner).await?;
         if round.total() == 0 {
             if all.total() > 0 {
                 histogram!(metric::TICK).record(watch.elapsed().as_secs_f64());
@@ -52,6 +47,22 @@ pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
     }
     tracing::error!(rounds = ROUNDS_MAX, "a tick did not come to rest");
     Ok(all)
+}
+
+/// One batch of each queue, so that none of them keeps the others waiting.
+async fn round(inner: &Inner) -> Result<TickReport, StoreError> {
+    let mut round = TickReport::default();
+    if !inner.is_stopping() {
+        sweep::work(inner).await?;
+        round.inbox = inbox::work(inner).await?;
+    }
+    if !inner.is_stopping() {
+        round.cases = steps::work(inner).await?;
+    }
+    if !inner.is_stopping() {
+        round.mails = outbox::work(inner).await?;
+    }
+    Ok(round)
 }
 
 /// Walks the test clock to `to`, from one due instant to the next.
@@ -67,7 +78,7 @@ pub async fn advance(inner: &Inner, to: Timestamp) -> Result<Advanced, AdvanceEr
         ticks += until_idle(inner).await?.total();
         let next = cases::next_due(&inner.store, inner.now()).await?;
         let target = next.filter(|at| *at <= to).unwrap_or(to);
-        if target <= inner.now() {
+        if target <= inner.now() || inner.is_stopping() {
             return Ok(Advanced {
                 now: inner.now(),
                 ticks,

@@ -191,15 +191,6 @@ pub async fn release(store: &Store, id: &CaseId, fence: i64) -> Result<(), Store
     Ok(())
 }
 
-/// Ends every lease of cases, events and messages, whoever holds it. Only for a process that knows it is the only one.
-pub async fn free_all(store: &Store) -> Result<(), StoreError> {
-    for table in ["cases", "inbox", "notifications"] {
-        let sql = format!("UPDATE {table} SET lease_until = 0 WHERE lease_until IS NOT NULL RETURNING id");
-        store.query(&sql, []).await?;
-    }
-    Ok(())
-}
-
 /// The earliest instant after `now` at which something falls due: a case, a row of the inbox, a notification. Leases do
 /// not count.
 pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {

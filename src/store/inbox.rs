@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::entity::inbox::{ActiveModel, Column, Entity, Model};
-use super::lease::Queue;
+use super::lease::{Queue, decoded};
 use super::row::Row;
 use super::{Store, StoreError, Tx};
 use crate::domain::ids::InboxId;
@@ -139,10 +139,8 @@ pub async fn claim(
     lease_secs: u32,
     owner: &str,
 ) -> Result<Vec<InboxRow>, StoreError> {
-    let mut claimed = Vec::new();
-    for row in DUE.claim(store, now, limit, lease_secs, owner).await? {
-        claimed.push(decode(Model::from_query_result(&row, "")?)?);
-    }
+    let rows = DUE.claim(store, now, limit, lease_secs, owner).await?;
+    let mut claimed = decoded(&rows, |row| decode(Model::from_query_result(row, "")?));
     claimed.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
     Ok(claimed)
 }

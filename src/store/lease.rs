@@ -3,7 +3,7 @@
 //! Leases run by the database's time, so that replicas whose clocks differ agree, and so that the test clock cannot end
 //! one. A row is claimed by its status, never by its position.
 
-use sea_orm::QueryResult;
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{Dialect, Store, StoreError};
 
@@ -64,6 +64,30 @@ impl Queue {
         ];
         store.query(&self.claim_sql(store.dialect), values).await
     }
+}
+
+impl Store {
+    /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
+    pub async fn end_leases(&self) -> Result<(), StoreError> {
+        for table in ["cases", "inbox", "notifications"] {
+            let sql = format!("UPDATE {table} SET lease_until = 0 WHERE lease_until IS NOT NULL");
+            self.connection.execute_raw(self.statement(&sql, [])).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Decodes claimed rows. One that does not decode stays claimed until its lease ends: it is told of, and keeps nobody
+/// else waiting.
+pub(super) fn decoded<T>(rows: &[QueryResult], decode: impl Fn(&QueryResult) -> Result<T, StoreError>) -> Vec<T> {
+    let mut decoded = Vec::with_capacity(rows.len());
+    for row in rows {
+        match decode(row) {
+            Ok(row) => decoded.push(row),
+            Err(error) => tracing::error!(%error, "a claimed row cannot be read; it is left alone"),
+        }
+    }
+    decoded
 }
 
 /// The length of a lease in milliseconds.

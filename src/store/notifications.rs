@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::entity::notifications::{ActiveModel, Column, Entity, Model};
-use super::lease::Queue;
+use super::lease::{Queue, decoded};
 use super::row::Row;
 use super::{Dialect, Store, StoreError, Tx};
 use crate::domain::case::Case;
@@ -154,10 +154,8 @@ pub async fn claim_due(
     lease_secs: u32,
     owner: &str,
 ) -> Result<Vec<NotificationRow>, StoreError> {
-    let mut claimed = Vec::new();
-    for row in DUE.claim(store, now, limit, lease_secs, owner).await? {
-        claimed.push(decode(Model::from_query_result(&row, "")?)?);
-    }
+    let rows = DUE.claim(store, now, limit, lease_secs, owner).await?;
+    let mut claimed = decoded(&rows, |row| decode(Model::from_query_result(row, "")?));
     claimed.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
     Ok(claimed)
 }
@@ -231,19 +229,28 @@ pub async fn put_back<C: ConnectionTrait>(
     back(conn, id, NotificationStatus::Pending, next_at, reason, 0).await
 }
 
-/// Marks `unknown` what was left in `sending` by somebody whose lease has ended, and names it.
-pub async fn rescue(store: &Store, now: Timestamp) -> Result<Vec<NotificationId>, StoreError> {
+/// At most `limit` messages that were left in `sending` by somebody whose lease has ended.
+pub async fn stranded(store: &Store, limit: u64) -> Result<Vec<NotificationRow>, StoreError> {
     let sql = format!(
-        "UPDATE notifications SET status = 'unknown', reason = 'the sender went away', ended_at = $1, \
-         lease_owner = NULL, lease_until = NULL WHERE status = 'sending' AND lease_until <= {} RETURNING id",
+        "SELECT * FROM notifications WHERE status = 'sending' AND lease_until <= {} ORDER BY lease_until, id LIMIT $1",
         store.dialect.now_ms()
     );
-    let mut rescued = Vec::new();
-    for row in store.query(&sql, [now.as_millisecond().into()]).await? {
-        rescued.push(NotificationId::from(row.try_get_by_index::<String>(0)?));
-    }
-    rescued.sort();
-    Ok(rescued)
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = store.query(&sql, [limit.into()]).await?;
+    Ok(decoded(&rows, |row| decode(Model::from_query_result(row, "")?)))
+}
+
+/// Marks a stranded message `unknown` and says whether it still was stranded.
+pub async fn lose(tx: &Tx, id: &NotificationId, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let backend = tx.conn().get_database_backend();
+    let sql = format!(
+        "UPDATE notifications SET status = 'unknown', reason = $2, ended_at = $3, lease_owner = NULL, \
+         lease_until = NULL WHERE id = $1 AND status = 'sending' AND lease_until <= {}",
+        Dialect::of(backend).now_ms()
+    );
+    let values = [id.as_str().into(), reason.into(), now.as_millisecond().into()];
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    Ok(tx.conn().execute_raw(statement).await?.rows_affected() == 1)
 }
 
 /// The message of that id.

@@ -9,6 +9,7 @@ mod config;
 mod decide;
 mod demo;
 mod doorbell;
+mod engine;
 mod http;
 mod mail;
 mod readme;

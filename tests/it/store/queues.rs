@@ -5,7 +5,6 @@ use recoup::domain::outcome::{Outcome, RecoveredBy};
 use recoup::store::inbox::{self, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{self, NotificationRow, NotificationStatus, Rendered};
 use recoup::store::{Store, cases};
-use sea_orm::ConnectionTrait;
 
 use super::samples::{case, case_id, ended, event, in_secs, notification_id, now, open};
 use crate::support::databases::each_database;
@@ -172,14 +171,19 @@ fn what_a_dead_sender_left_is_unknown_until_a_true_answer_comes() {
         let id = notification_id(1);
         notifications::claim_due(&store, now(), 9, 60, "a").await.unwrap();
         assert!(notifications::start(store.conn(), &id, WORDS).await.unwrap());
-        assert_eq!(notifications::rescue(&store, in_secs(9)).await.unwrap(), []);
-        store
-            .conn()
-            .execute_unprepared("UPDATE notifications SET lease_until = 1")
-            .await
-            .unwrap();
-        let rescued = notifications::rescue(&store, in_secs(10)).await.unwrap();
-        assert_eq!(rescued, std::slice::from_ref(&id));
+        let lose = async |id| {
+            let tx = store.begin().await.unwrap();
+            let lost = notifications::lose(&tx, id, "gone", in_secs(10)).await.unwrap();
+            tx.commit().await.unwrap();
+            lost
+        };
+        assert_eq!(notifications::stranded(&store, 9).await.unwrap(), []);
+        assert!(!lose(&id).await, "its lease has not ended");
+        store.end_leases().await.unwrap();
+        let stranded = notifications::stranded(&store, 9).await.unwrap();
+        assert_eq!(stranded.iter().map(|row| &row.id).collect::<Vec<_>>(), [&id]);
+        assert!(lose(&id).await);
+        assert!(!lose(&id).await);
         let left = one(&store, 1).await;
         assert_eq!(
             (left.status, left.ended_at),

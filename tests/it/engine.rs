@@ -1,0 +1,7 @@
+//! Faults at an exact await: crashes, zombies, poison, refusals; on both databases, against the sandbox over HTTP.
+
+mod crashes;
+mod crew;
+mod mails;
+mod poison;
+mod refusals;
