@@ -139,7 +139,7 @@ fn neither_a_secret_nor_a_customer_is_ever_written() {
         assert_eq!(code, Some(0), "{log}");
         // The log tells of the whole story, or its silence would prove nothing.
         for told in [
-            "The charge of 1999 EUR failed",
+            "The charge of 19.99 EUR failed",
             "Recovered: paid by retry",
             "message ended",
             "a webhook was refused",

@@ -126,8 +126,9 @@ impl Provider for Puppet {
         self.real.invoice_of(payment_id, charge_id).await
     }
 
-    async fn events_since(&self, since: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
-        self.real.events_since(since).await
+    /// The stories of the crew bring their events by hand; a sweep would find the others.
+    async fn events_since(&self, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+        Err(ReadError::NotFound)
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {
