@@ -4,6 +4,7 @@
 //! business times are bound by the caller, only leases use the database's time; queues are claimed by status, never by
 //! position; a row that does not decode is an error, never a guess.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use migrations::{Migrator, MigratorTrait};
@@ -12,6 +13,9 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
     TransactionOptions, TransactionTrait,
 };
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
 
 pub use error::StoreError;
 
@@ -84,12 +88,17 @@ impl Dialect {
 pub struct Store {
     connection: DatabaseConnection,
     dialect: Dialect,
+    /// The turn to write to SQLite, first come, first served: the file's own lock is polled, which wastes time and can
+    /// pass a waiting writer over until it gives up. PostgreSQL needs no turns.
+    turn: Option<Arc<Mutex<()>>>,
 }
 
 /// A transaction that may write. Dropped without `commit` it is rolled back.
 #[derive(Debug)]
 pub struct Tx {
     transaction: DatabaseTransaction,
+    /// Given up last, once the transaction has ended.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Store {
@@ -98,7 +107,11 @@ impl Store {
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
         let (dialect, options) = options(url, max_connections)?;
         let connection = Database::connect(options).await?;
-        Ok(Self { connection, dialect })
+        Ok(Self {
+            connection,
+            dialect,
+            turn: (dialect == Dialect::Sqlite).then(Arc::default),
+        })
     }
 
     /// Which database it is.
@@ -113,12 +126,23 @@ impl Store {
 
     /// Begins a transaction that may write: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let turn = match &self.turn {
+            Some(turn) => Some(
+                timeout(SQLITE_ACQUIRE_TIMEOUT, Arc::clone(turn).lock_owned())
+                    .await
+                    .map_err(|_| StoreError::Unavailable("the turn to write did not come in time".to_owned()))?,
+            ),
+            None => None,
+        };
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
         let transaction = self.connection.begin_with_options(options).await?;
-        Ok(Tx { transaction })
+        Ok(Tx {
+            transaction,
+            _turn: turn,
+        })
     }
 
     /// Brings the schema up to date, all or nothing. Several replicas may do so at once; a schema that is ahead of this

@@ -279,11 +279,7 @@ pub async fn number(story: &Story, sql: &str) -> i64 {
 pub async fn leased(story: &Story) -> i64 {
     let mut leased = 0;
     for table in ["cases", "inbox", "notifications"] {
-        leased += number(
-            story,
-            &format!("SELECT COUNT(*) FROM {table} WHERE lease_until IS NOT NULL"),
-        )
-        .await;
+        leased += number(story, &format!("SELECT COUNT(*) FROM {table} WHERE lease_until > 0")).await;
     }
     leased
 }
