@@ -161,9 +161,11 @@ pub fn exhausted_reason(case: &Case) -> ExhaustedReason {
 pub fn end_campaign(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     let wanted = draft.moment.campaign.ending.action;
     let has_subscription = snapshot.subscription_id.is_some();
+    let unsent = draft.case.memory.not_sent > 0;
     let action = match (wanted, draft.case.decline.disposition) {
-        // Nobody loses a subscription for a fault of ours.
+        // Nobody loses a subscription for a fault of ours, be it the request or that no charge got through to the end.
         (_, Disposition::Merchant) => FinalAction::LeaveOpen,
+        _ if unsent => FinalAction::LeaveOpen,
         (FinalAction::Cancel | FinalAction::Pause, _) if !has_subscription => FinalAction::LeaveOpen,
         (action, _) => action,
     };

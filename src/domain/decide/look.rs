@@ -73,7 +73,10 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
 fn reached(draft: &mut Draft<'_>) {
     draft.case.memory.out_of_reach = 0;
     draft.case.timers.hold_until = None;
-    draft.case.unwarn(Warning::ProviderRefuses);
+    // That reads work says nothing of charges that are refused.
+    if draft.case.memory.not_sent == 0 {
+        draft.case.unwarn(Warning::ProviderRefuses);
+    }
     draft.case.unwarn(Warning::InvoiceMissing);
 }
 

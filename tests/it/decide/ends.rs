@@ -1,10 +1,10 @@
 //! Every way a case ends, and what keeps it open.
 
 use recoup::domain::calendar::secs_from;
-use recoup::domain::case::State;
+use recoup::domain::case::{State, Warning};
 use recoup::domain::command::Command;
 use recoup::domain::decline::DeclineKind;
-use recoup::domain::event::{Event, StaffAction};
+use recoup::domain::event::{Answer, Event, StaffAction};
 use recoup::domain::snapshot::{CancelReason, InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
 
 use super::desk::{DAY, Desk, HOUR, at, eur, failed};
@@ -192,4 +192,28 @@ fn a_slow_charge_that_succeeded_is_not_taken_for_declined_while_the_invoice_lags
     }
     assert_eq!(desk.case.state, State::NeedsPerson);
     assert_eq!(desk.now, at("2026-04-10T08:00:00Z"));
+}
+
+#[test]
+fn nobody_loses_a_subscription_where_no_charge_ever_got_through() {
+    let mut desk = desk();
+    while desk.case.outcome().is_none() {
+        desk.due().unwrap();
+        if desk.case.open_attempt().is_some() {
+            desk.answer(Answer::NotSent {
+                reason: "HTTP 403".to_owned(),
+                needs_person: true,
+                retry_after: None,
+            })
+            .unwrap();
+            assert!(desk.case.warnings.contains(&Warning::ProviderRefuses));
+        }
+    }
+    let end = desk.calendar.pop().unwrap();
+    assert!(
+        end.starts_with("04-10 10:")
+            && end.ends_with(r#"{"kind":"exhausted","reason":"attempts_spent","then":"left_open"}"#),
+        "{end}"
+    );
+    assert_eq!(desk.case.memory.charges, 0);
 }
