@@ -107,6 +107,14 @@ impl Service {
     }
 }
 
+impl Drop for Service {
+    /// A story that fails on its way leaves no process behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn log_of(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("log")).unwrap()
 }
