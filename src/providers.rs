@@ -235,8 +235,9 @@ pub trait Provider: Send + Sync {
     /// Finds the invoice that a payment belongs to; nothing where it belongs to none.
     async fn invoice_of(&self, payment_id: Option<&str>, charge_id: Option<&str>) -> Result<Option<String>, ReadError>;
 
-    /// The raw bytes of every event made since then, oldest first: webhooks may have been lost on their way.
-    async fn events_since(&self, since: Timestamp) -> Result<Vec<Vec<u8>>, ReadError>;
+    /// The raw bytes of every event of concern made from `from` to `to`, oldest first: webhooks may have been lost on their
+    /// way. Fails where there are more than one answer can hold.
+    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError>;
 
     /// Makes one charge. Called again with an equal request, it never charges twice while the key lives.
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome;

@@ -23,6 +23,8 @@ const EVERY_SECS: i64 = 3600;
 const OVERLAP_SECS: i64 = 3600;
 /// Events younger than this may still be on their way as webhooks; a later turn looks at them.
 const YOUNG_SECS: i64 = 300;
+/// The longest stretch that one turn reads; after a long silence several turns follow each other.
+const STRETCH_SECS: i64 = 6 * 3600;
 /// The wait after the list could not be read.
 const AGAIN_SECS: i64 = 300;
 
@@ -47,45 +49,52 @@ impl Turn {
     }
 }
 
-/// Sweeps the connections whose turn it is; answers how many events had been lost.
+/// Sweeps the connections whose turn it is; answers how many events no webhook had brought.
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     let mut found = 0;
     for connection in inner.connections.values() {
-        let turn = turn(inner, connection).await?;
-        let now = inner.now();
-        if turn.next_at > now {
-            continue;
+        let mut turn = turn(inner, connection).await?;
+        while turn.next_at <= inner.now() && !inner.is_stopping() {
+            let (next, taken) = sweep(inner, connection, turn).await?;
+            keep(inner, connection, next).await?;
+            turn = next;
+            found += taken;
         }
-        let next = match connection
-            .provider
-            .events_since(secs_from(turn.swept_to, -OVERLAP_SECS))
-            .await
-        {
-            Ok(events) => {
-                for body in events {
-                    found += take(inner, connection, body).await?;
-                }
-                Turn {
-                    swept_to: now,
-                    next_at: secs_from(now, EVERY_SECS),
-                }
-            }
-            // A provider without such a list has nothing to sweep.
-            Err(ReadError::NotFound) => Turn {
-                swept_to: now,
-                next_at: secs_from(now, EVERY_SECS),
-            },
-            Err(error) => {
-                tracing::warn!(connection = connection.name, %error, "the list of events could not be read");
-                Turn {
-                    swept_to: turn.swept_to,
-                    next_at: secs_from(now, AGAIN_SECS),
-                }
-            }
-        };
-        keep(inner, connection, next).await?;
     }
     Ok(found)
+}
+
+/// One turn: reads a stretch of the list and takes in what is missing.
+async fn sweep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(Turn, u64), StoreError> {
+    let now = inner.now();
+    let to = now.min(secs_from(turn.swept_to, STRETCH_SECS));
+    let done = Turn {
+        swept_to: to,
+        next_at: if to < now { now } else { secs_from(now, EVERY_SECS) },
+    };
+    let mut found = 0;
+    match connection
+        .provider
+        .events(secs_from(turn.swept_to, -OVERLAP_SECS), to)
+        .await
+    {
+        Ok(events) => {
+            for body in events {
+                found += take(inner, connection, body).await?;
+            }
+            Ok((done, found))
+        }
+        // A provider without such a list has nothing to sweep.
+        Err(ReadError::NotFound) => Ok((done, 0)),
+        Err(error) => {
+            tracing::warn!(connection = connection.name, %error, "the list of events could not be read");
+            let again = Turn {
+                swept_to: turn.swept_to,
+                next_at: secs_from(now, AGAIN_SECS),
+            };
+            Ok((again, 0))
+        }
+    }
 }
 
 /// Takes one event of the list in, unless it is here, still on its way, or of no concern.

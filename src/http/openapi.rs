@@ -86,11 +86,29 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     document.components = Some(components);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations_mut(item) {
+            operation.operation_id = Some(operation_id(path, &method));
             tighten_parameters(operation);
             complete(path, &method, operation);
         }
     }
     document
+}
+
+/// A name of its own for each operation, for generators of clients: `get_v1_cases_id_timeline`.
+fn operation_id(path: &str, method: &HttpMethod) -> String {
+    let method = match method {
+        HttpMethod::Get => "get",
+        HttpMethod::Post => "post",
+        HttpMethod::Put => "put",
+        HttpMethod::Delete => "delete",
+        HttpMethod::Options => "options",
+        HttpMethod::Head => "head",
+        HttpMethod::Patch => "patch",
+        HttpMethod::Trace => "trace",
+    };
+    let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    format!("{method}_{}", words.join("_"))
 }
 
 /// Says of the parameters of a query what their types do not: they can be left out, but never be null.

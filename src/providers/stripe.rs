@@ -18,7 +18,7 @@ use crate::domain::snapshot::Snapshot;
 mod charge;
 mod client;
 pub mod declines;
-mod events;
+pub mod events;
 mod finish;
 mod payment;
 mod read;
@@ -108,8 +108,8 @@ impl Provider for Stripe {
         payment::invoice_of(&self.client, payment_id, charge_id).await
     }
 
-    async fn events_since(&self, since: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
-        events::since(&self.client, since).await
+    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+        events::between(&self.client, from, to).await
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {

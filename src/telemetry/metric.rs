@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 pub const EVENTS_RECEIVED: &str = "recoup_events_received_total";
 /// Events of the inbox that reached an end, by `end`: processed, ignored, dead.
 pub const EVENTS_FINISHED: &str = "recoup_events_finished_total";
-/// Lost webhooks that the sweep of the provider's events found.
+/// Events that the sweep of the provider's list found and no webhook had brought.
 pub const EVENTS_SWEPT: &str = "recoup_events_swept_total";
 /// Cases opened.
 pub const CASES_OPENED: &str = "recoup_cases_opened_total";
@@ -42,7 +42,7 @@ const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 const COUNTERS: [(&str, &str); 9] = [
     (EVENTS_RECEIVED, "Webhook events that arrived, by result."),
     (EVENTS_FINISHED, "Events of the inbox that reached an end."),
-    (EVENTS_SWEPT, "Lost webhooks that the sweep found."),
+    (EVENTS_SWEPT, "Events that the sweep found and no webhook had brought."),
     (CASES_OPENED, "Cases opened."),
     (CASES_CLOSED, "Cases closed, by outcome."),
     (ATTEMPTS, "Attempts to charge that ended, by who made them and result."),

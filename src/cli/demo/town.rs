@@ -13,6 +13,7 @@ use super::progress::Progress;
 use crate::app::{App, Role, Setting};
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
+use crate::providers::stripe::events::TYPES;
 use crate::sandbox::{API_KEY, Mailbox, Sandbox, SandboxConfig, Shape};
 use crate::store::cases;
 
@@ -20,18 +21,6 @@ use crate::store::cases;
 const ROUNDS_MAX: u32 = 1000;
 /// How often the town is looked after once the play is over.
 const PULSE: Duration = Duration::from_secs(1);
-/// What the webhook endpoint is subscribed to: one event for each thing that can happen to an invoice in the town. Stripe
-/// tells most of them more than once.
-const EVENTS: [&str; 8] = [
-    "customer.subscription.deleted",
-    "customer.updated",
-    "invoice.marked_uncollectible",
-    "invoice.paid",
-    "invoice.payment_failed",
-    "invoice.voided",
-    "payment_method.attached",
-    "payment_method.automatically_updated",
-];
 
 /// What is played.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +65,7 @@ impl Town {
         })
         .await?;
         sandbox.world(|world| world.settle_town(plan.customers));
-        sandbox.subscribe_webhooks(&EVENTS);
+        sandbox.subscribe_webhooks(&TYPES);
         let mailbox = Mailbox::start().await.context("the mail catcher cannot listen")?;
         let admin_key = SecretString::from(format!("demo-{:032x}", entropy()));
         let config = configuration(folder, plan, &sandbox, &mailbox, [&webhook_secret, &admin_key])?;

@@ -19,6 +19,11 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
     let Some(attempt) = open else {
         return answered_late(draft, id, answer);
     };
+    if !matches!(answer, Answer::NotSent { .. } | Answer::Unknown { .. }) {
+        // The provider took the charge and answered it: whatever it refused before is mended.
+        draft.case.memory.not_sent = 0;
+        draft.case.unwarn(Warning::ProviderRefuses);
+    }
     match answer {
         Answer::Succeeded { charge_id } => {
             close_attempt(&mut draft, &attempt, AttemptStatus::Succeeded, charge_id.clone(), None);
@@ -135,7 +140,6 @@ fn take_refusal(draft: &mut Draft<'_>, attempt: &OpenAttempt, answer: &Answer) {
     let named = [payment_method.as_deref(), attempt.payment_method.as_deref()];
     declined(draft, decline, &named, fingerprint.as_deref());
     active_again(draft);
-    draft.case.memory.not_sent = 0;
     draft.replan();
     late::settle(draft);
 }

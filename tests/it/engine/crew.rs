@@ -127,7 +127,7 @@ impl Provider for Puppet {
     }
 
     /// The stories of the crew bring their events by hand; a sweep would find the others.
-    async fn events_since(&self, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
         Err(ReadError::NotFound)
     }
 

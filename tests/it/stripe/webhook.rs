@@ -1,5 +1,6 @@
 //! Each event type in both shapes, and bodies that no provider would send.
 
+use recoup::providers::stripe::events::TYPES;
 use recoup::providers::{Hint, Malformed, NormalizedEvent, PaymentHint, Provider};
 use serde_json::{Value, json};
 
@@ -199,4 +200,12 @@ fn hostile_bodies_are_malformed_or_harmless() {
             failure: false
         }
     );
+}
+
+#[test]
+fn every_type_that_the_sweep_asks_for_is_acted_on() {
+    for kind in TYPES {
+        let object = json!({"id": "x_1", "customer": "cus_1"});
+        assert_ne!(hint(kind, &object), Hint::Unhandled, "{kind}");
+    }
 }
