@@ -225,6 +225,10 @@ pub struct Memory {
     /// Our last attempt, where it was closed without knowing whether it brought money.
     #[serde(default)]
     pub unclear: Option<OpenAttempt>,
+    /// When the open attempt was sent while the invoice was not known to be paid: a payment long after each of these
+    /// instants is somebody else's.
+    #[serde(default)]
+    pub sent_at: Vec<Timestamp>,
     /// What was paid back of this invoice in all, in minor units of its currency.
     #[serde(default)]
     pub refunded_minor: i64,
@@ -267,6 +271,7 @@ impl Memory {
             not_sent: 0,
             charged_method: None,
             unclear: None,
+            sent_at: Vec::new(),
             refunded_minor: 0,
             refund_pending_minor: 0,
             charges: 0,

@@ -16,6 +16,9 @@ use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
 /// The provider's clock may be this far behind ours when a charge is matched to an attempt by time.
 pub const SKEW_SECS: i64 = 60;
 
+/// A provider that took a charge carries it out within this time, even where its answer was lost.
+const LATE_CHARGE_SECS: i64 = 900;
+
 /// Nobody is on the wire, and it is not known what became of the attempt.
 pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     let payment = snapshot.payment.as_ref();
@@ -47,6 +50,7 @@ pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttemp
         return;
     }
     if draft.now() < resend_until {
+        draft.case.memory.sent_at.push(draft.moment.now);
         resend(draft, attempt);
     } else {
         read_back(draft, snapshot, attempt);
@@ -55,11 +59,16 @@ pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttemp
 
 fn paid(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     let payment = snapshot.payment.as_ref();
-    let since = secs_from(attempt.started_at, -SKEW_SECS);
     let when = snapshot
         .paid_at
         .or_else(|| payment.and_then(|payment| payment.charged_at));
-    let ours = !snapshot.paid_out_of_band && when.is_none_or(|at| at >= since);
+    let near_a_sending = |paid: Timestamp| {
+        let sent_at = &draft.case.memory.sent_at;
+        let fits =
+            |sent: &Timestamp| secs_from(*sent, -SKEW_SECS) <= paid && paid <= secs_from(*sent, LATE_CHARGE_SECS);
+        sent_at.iter().any(fits)
+    };
+    let ours = !snapshot.paid_out_of_band && when.is_none_or(near_a_sending);
     let (status, by) = if ours {
         (AttemptStatus::Succeeded, recovered_by(attempt))
     } else {

@@ -142,6 +142,7 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
     draft.case.attempts = draft.case.attempts.saturating_add(1);
     draft.case.memory.charges = draft.case.memory.charges.saturating_add(1);
     draft.case.memory.last_charge_at = Some(draft.now());
+    draft.case.memory.sent_at = vec![draft.now()];
     draft.case.memory.charged_method = charged_method;
     draft.say(
         EntryKind::AttemptStarted,

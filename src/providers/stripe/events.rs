@@ -43,6 +43,7 @@ struct Page {
 /// Every event of [`TYPES`] from `from` to `to`, oldest first, as raw bytes. The list itself comes newest first.
 pub(super) async fn between(client: &Client, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
     let (from, to) = (from.as_second().to_string(), to.as_second().to_string());
+    let names: Vec<String> = (0..TYPES.len()).map(|index| format!("types[{index}]")).collect();
     let mut events: Vec<Value> = Vec::new();
     for _ in 0..PAGES_MAX {
         let last = events.last().and_then(|event| event["id"].as_str()).map(str::to_owned);
@@ -51,7 +52,7 @@ pub(super) async fn between(client: &Client, from: Timestamp, to: Timestamp) -> 
             ("created[lte]", to.as_str()),
             ("limit", PAGE),
         ];
-        query.extend(TYPES.map(|kind| ("types[]", kind)));
+        query.extend(names.iter().map(String::as_str).zip(TYPES));
         if let Some(last) = &last {
             query.push(("starting_after", last));
         }

@@ -116,6 +116,7 @@ fn memory() -> Memory {
         not_sent: 0,
         charged_method: None,
         unclear: None,
+        sent_at: Vec::new(),
         refunded_minor: 0,
         refund_pending_minor: 0,
         charges: 1,
