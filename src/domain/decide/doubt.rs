@@ -16,7 +16,8 @@ use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
 /// The provider's clock may be this far behind ours when a charge is matched to an attempt by time.
 pub const SKEW_SECS: i64 = 60;
 
-/// A provider that took a charge carries it out within this time, even where its answer was lost.
+/// A payment within this time of a sending counts as ours. An assumption of ours without a source: it only decides whose
+/// doing a recovery is called, once the key is too old to ask, and never whether anything is charged.
 const LATE_CHARGE_SECS: i64 = 900;
 
 /// Nobody is on the wire, and it is not known what became of the attempt.
