@@ -29,6 +29,10 @@ use crate::telemetry::metric;
 
 /// The most database connections of one process.
 const CONNECTIONS_MAX: u32 = 16;
+/// The pause before work begins again that an error cut short.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The most database connections that reports take.
+const REPORT_CONNECTIONS_MAX: u32 = 3;
 /// How often the metrics are swept.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,10 @@ pub enum Role {
 pub struct App {
     /// The engine inside it.
     pub engine: Engine,
+    /// The database.
+    pub store: Store,
+    /// The connections that only reports use.
+    pub reports: Store,
     /// Where it listens.
     pub address: SocketAddr,
     draining: Arc<AtomicBool>,
@@ -77,41 +85,54 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
             .migrate()
             .await
             .context("the schema cannot be brought up to date")?;
+        crate::failpoint!("schema_ready");
     }
     Ok(store)
 }
 
 /// Builds the engine from the configuration.
-pub async fn build_engine(config: &Config, clock: Option<Clock>) -> anyhow::Result<Engine> {
+pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) -> anyhow::Result<Engine> {
     // Another part of the process may have chosen the same provider before; both are the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = clock.unwrap_or_else(|| match config.clock.mode {
         Mode::System => Clock::System,
         Mode::Test => Clock::test(config.clock.start.unwrap_or_else(|| Clock::System.now())),
     });
-    let store = open_store(config).await?;
     for campaign in load_campaigns(config.campaigns.dir.as_deref())? {
-        campaigns::put(&store, &campaign, clock.now())
+        campaigns::put(store, &campaign, clock.now())
             .await
             .with_context(|| format!("campaign {} version {}", campaign.name, campaign.version))?;
     }
     let from = config.mail.from.as_ref().map(ToString::to_string);
-    let engine = Engine::new(Parts {
-        store,
+    let parts = Parts {
+        storage: Arc::new(store.clone()),
         clock,
         connections: connections(config)?,
-        mailer: Mailer::new(config.mail.smtp_url.as_ref(), from.as_deref())?,
+        mailer: Arc::new(Mailer::trusting(
+            config.mail.smtp_ca_file.as_deref(),
+            config.mail.smtp_url.as_ref(),
+            from.as_deref(),
+        )?),
         templates: Templates::new()?,
         brand: Brand {
             company: config.mail.brand.clone(),
             support: config.mail.support.clone(),
         },
-    });
+        // What is only kept is read here and bothers no domain.
+        mails_per_domain_per_minute: config
+            .mail
+            .smtp_url
+            .as_ref()
+            .map_or(0, |_| config.mail.per_domain_per_minute),
+    };
+    parts.check()?;
+    let engine = Engine::new(parts);
     engine.restore_test_clock().await?;
     Ok(engine)
 }
 
-fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
+/// The connections that the configuration names.
+pub fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
     let Some(stripe) = &config.stripe else {
         return Ok(Vec::new());
     };
@@ -164,7 +185,11 @@ pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
 impl App {
     /// Starts a process: binds, then serves and works according to its role.
     pub async fn start(config: &Config, role: Role, setting: Setting) -> anyhow::Result<Self> {
-        let engine = build_engine(config, setting.clock).await?;
+        let store = open_store(config).await?;
+        let reports = store
+            .beside(config.database.url.expose_secret(), REPORT_CONNECTIONS_MAX)
+            .await?;
+        let engine = build_engine(config, &store, setting.clock).await?;
         let listener = TcpListener::bind(config.http.listen)
             .with_context(|| format!("http.listen: {} cannot be bound", config.http.listen))?;
         let address = listener.local_addr()?;
@@ -175,7 +200,13 @@ impl App {
             bootstrap_key: config.admin.bootstrap_key.clone(),
             demo: setting.demo,
         };
-        let state = HttpState::new(engine.clone(), recorder.clone(), Arc::clone(&draining), &options);
+        let state = HttpState::new(
+            engine.clone(),
+            [store.clone(), reports.clone()],
+            recorder.clone(),
+            Arc::clone(&draining),
+            &options,
+        );
         let server = http::serve(listener, Arc::new(state), None)?;
         let (stop, stopped) = watch::channel(false);
         let works = role != Role::Web;
@@ -199,6 +230,8 @@ impl App {
             worker: works.then(|| tokio::spawn(work(engine.clone(), stopped))),
             stop,
             engine,
+            store,
+            reports,
             upkeep,
         })
     }
@@ -217,22 +250,23 @@ impl App {
         self.server.stop(true).await;
         self.serving.await??;
         self.upkeep.abort();
-        self.engine.store().clone().close().await?;
+        self.reports.close().await?;
+        self.store.close().await?;
         Ok(())
     }
 }
 
-/// Ticks whenever somebody rings, until told to stop; what a tick is at then is finished. A panic ends a tick, never this.
+/// Works until told to stop; what is under way then is finished. Neither an error nor a panic ends it.
 async fn work(engine: Engine, mut stopped: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            () = engine.rung() => {}
-            _ = stopped.changed() => return,
-        }
-        match AssertUnwindSafe(engine.tick()).catch_unwind().await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "a tick failed; the next ring tries again"),
-            Err(_) => tracing::error!("a tick panicked; the next ring tries again"),
+    while !*stopped.borrow_and_update() {
+        match AssertUnwindSafe(engine.work()).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "work was cut short; it begins again");
+                // The database may be away: no faster than the doorbell rings.
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(_) => tracing::error!("work panicked; it begins again"),
         }
     }
 }

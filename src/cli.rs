@@ -11,8 +11,10 @@ use crate::config::Config;
 use crate::config::log::Format;
 use crate::telemetry::{self, Form};
 
+mod backup;
 mod check;
 pub mod demo;
+mod doctor;
 mod healthcheck;
 mod keys;
 mod migrate;
@@ -40,6 +42,10 @@ enum Command {
     Migrate,
     /// Check configuration, campaigns and templates; exit 1 and a list on a fault.
     Check,
+    /// Check all that can go wrong while it runs, and say what to do; exit 1 where something is.
+    Doctor(doctor::Arguments),
+    /// Copy a SQLite database while it is in use.
+    Backup(backup::Arguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Manage API keys.
@@ -63,7 +69,9 @@ pub fn run() -> ExitCode {
             Ok(config) => check::run(&config),
             Err(error) => Err(error),
         },
-        Command::Serve(_) | Command::Migrate | Command::Keys(_) => with_config(&arguments),
+        Command::Serve(_) | Command::Migrate | Command::Keys(_) | Command::Doctor(_) | Command::Backup(_) => {
+            with_config(&arguments)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,6 +90,8 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Serve(given) => serve::run(&config, given).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Keys(command) => keys::run(&config, command).await,
+            Command::Doctor(given) => doctor::run(&config, given).await,
+            Command::Backup(given) => backup::run(&config, given).await,
             Command::Check | Command::Openapi | Command::Healthcheck(_) | Command::Demo(_) => Ok(()),
         }
     })

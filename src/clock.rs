@@ -1,6 +1,8 @@
 //! F1: the two impure inputs, time and entropy. Everything below the top floor gets them from here.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -11,6 +13,18 @@ pub enum Clock {
     System,
     /// A time that only `advance_to` moves, and only forward.
     Test(Arc<Mutex<Timestamp>>),
+    /// All of it in the hands of a simulation.
+    Simulated(Arc<dyn Simulated>),
+}
+
+/// What a simulation decides for one of its processes.
+pub trait Simulated: fmt::Debug + Send + Sync {
+    /// What the wall clock shows; it may jump.
+    fn now(&self) -> Timestamp;
+    /// The time since some start; it never goes back.
+    fn monotonic(&self) -> Duration;
+    /// 128 bits of the simulation's own randomness.
+    fn entropy(&self) -> u128;
 }
 
 /// The test clock was asked to go back.
@@ -36,12 +50,34 @@ impl Clock {
         match self {
             Self::System => whole_millis(Timestamp::now()),
             Self::Test(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+            Self::Simulated(world) => whole_millis(world.now()),
+        }
+    }
+
+    /// Starts to measure elapsed time. A test clock does not govern it: deadlines run by real time.
+    pub fn stopwatch(&self) -> Stopwatch {
+        match self {
+            Self::System | Self::Test(_) => Stopwatch::start(),
+            Self::Simulated(world) => Stopwatch(Watch::Simulated(Arc::clone(world), world.monotonic())),
+        }
+    }
+
+    /// 128 random bits: the operating system's, but for a simulation.
+    pub fn entropy(&self) -> u128 {
+        match self {
+            Self::System | Self::Test(_) => entropy(),
+            Self::Simulated(world) => world.entropy(),
         }
     }
 
     /// Whether this is a test clock.
     pub fn is_test(&self) -> bool {
         matches!(self, Self::Test(_))
+    }
+
+    /// Whether a simulation governs this clock.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self, Self::Simulated(_))
     }
 
     /// Moves a test clock to `to`. A system clock stays as it is.
@@ -58,18 +94,27 @@ impl Clock {
 }
 
 /// Measures elapsed time, for deadlines; never business time.
-#[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(tokio::time::Instant);
+#[derive(Clone, Debug)]
+pub struct Stopwatch(Watch);
+
+#[derive(Clone, Debug)]
+enum Watch {
+    Real(tokio::time::Instant),
+    Simulated(Arc<dyn Simulated>, Duration),
+}
 
 impl Stopwatch {
-    /// Starts measuring.
+    /// Starts measuring real time.
     pub fn start() -> Self {
-        Self(tokio::time::Instant::now())
+        Self(Watch::Real(tokio::time::Instant::now()))
     }
 
     /// The time since the start.
-    pub fn elapsed(self) -> std::time::Duration {
-        self.0.elapsed()
+    pub fn elapsed(&self) -> Duration {
+        match &self.0 {
+            Watch::Real(start) => start.elapsed(),
+            Watch::Simulated(world, start) => world.monotonic().saturating_sub(*start),
+        }
     }
 }
 

@@ -10,34 +10,43 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use crate::clock::{Backwards, Clock, entropy};
+use crate::clock::{Backwards, Clock};
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{CampaignRef, Case, Collector};
 use crate::domain::command::Reason;
 use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
-use crate::mailer::{Mailer, Templates};
+use crate::mailer::{Courier, Templates};
 use crate::providers::Provider;
-use crate::store::{Store, StoreError, campaigns, settings};
+use crate::store::{Lease, Storage, StoreError};
 
 mod count;
+mod desk;
+mod gate;
 mod handle;
 mod inbox;
 mod outbox;
+mod pace;
+mod pump;
+mod reconcile;
 mod steps;
 mod sweep;
 mod tick;
 
+pub use gate::{BIRTHMARK, HEARTBEAT};
+pub use pump::PLACES;
+pub use reconcile::Job;
 pub use tick::TickReport;
 
 /// How long a claimed row belongs to its claimer. More than twice the longest call plus its reads, so that a slow call is
 /// never overtaken.
 pub const LEASE_SECS: u32 = 120;
-/// How many rows one claim takes. All of them are worked on at the same time: a row that waited for its turn would use up
-/// its lease meanwhile.
-const BATCH: u64 = 16;
+/// An effect is sent only while at least half of the lease is left.
+const SEND_BEFORE_SECS: u64 = LEASE_SECS as u64 / 2;
+/// What a lease must last beyond two calls: for the reads behind an answer, and for the commit.
+const GRACE_SECS: u64 = 30;
 /// Where the test clock's instant is kept, so that it does not go back when the process starts again.
-const TEST_CLOCK: &str = "test_clock";
+pub const TEST_CLOCK: &str = "test_clock";
 
 /// One account at one provider.
 #[derive(Clone)]
@@ -66,17 +75,48 @@ pub struct Brand {
 /// What the engine is made of.
 pub struct Parts {
     /// The database.
-    pub store: Store,
+    pub storage: Arc<dyn Storage>,
     /// The time.
     pub clock: Clock,
     /// The accounts.
     pub connections: Vec<Connection>,
     /// How mails leave.
-    pub mailer: Mailer,
+    pub mailer: Arc<dyn Courier>,
     /// What mails say.
     pub templates: Templates,
     /// Who mails are from.
     pub brand: Brand,
+    /// The most mails a minute that leave for one recipient domain; 0 sets no limit.
+    pub mails_per_domain_per_minute: u32,
+}
+
+/// A call could outlast the lease under which it is made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the connection `{connection}` allows {call_secs} s for a call, but a lease lasts {LEASE_SECS} s and must last at least \
+     twice a call and {GRACE_SECS} s more: lower the provider's call timeout, or raise engine::LEASE_SECS"
+)]
+pub struct LeaseTooShort {
+    /// The connection.
+    pub connection: String,
+    /// How long a call to its provider may take, in seconds.
+    pub call_secs: u64,
+}
+
+impl Parts {
+    /// Checks that nobody overtakes a call that is under way: a lease outlasts two calls and the work around them.
+    pub fn check(&self) -> Result<(), LeaseTooShort> {
+        for connection in &self.connections {
+            let call_secs = connection.provider.capabilities().call_timeout.as_secs();
+            if call_secs.saturating_mul(2).saturating_add(GRACE_SECS) > u64::from(LEASE_SECS) {
+                return Err(LeaseTooShort {
+                    connection: connection.name.clone(),
+                    call_secs,
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The engine. Cheap to clone.
@@ -86,15 +126,17 @@ pub struct Engine {
 }
 
 struct Inner {
-    store: Store,
+    storage: Arc<dyn Storage>,
     clock: Clock,
     connections: BTreeMap<String, Connection>,
-    mailer: Mailer,
+    mailer: Arc<dyn Courier>,
     templates: Templates,
     brand: Brand,
+    pace: pace::Pace,
     /// Names this process in leases.
     owner: String,
-    bell: Notify,
+    bells: Bells,
+    desk: desk::Desk,
     /// One tick at a time in a process: replicas are kept apart by leases, the test clock by this.
     ticking: tokio::sync::Mutex<()>,
     /// Set once: from then on nothing more is claimed.
@@ -103,6 +145,23 @@ struct Inner {
     campaigns: Mutex<HashMap<(String, u32), Arc<Campaign>>>,
     /// The turns of the sweep as this process knows them, by connection.
     sweeps: Mutex<HashMap<String, sweep::Turn>>,
+    /// The turns of reconciliation as this process knows them.
+    turns: Mutex<HashMap<Job, reconcile::Turn>>,
+    /// Whether this process may charge and send.
+    gate: gate::Gate,
+    /// When this process began.
+    started_at: Timestamp,
+}
+
+/// Rung where there may be work, each for those who do it.
+#[derive(Default)]
+struct Bells {
+    inbox: Notify,
+    cases: Notify,
+    mails: Notify,
+    upkeep: Notify,
+    /// For whoever does all of it in turn.
+    all: Notify,
 }
 
 /// Why the test clock was not advanced.
@@ -152,25 +211,25 @@ impl Engine {
             .collect();
         Self {
             inner: Arc::new(Inner {
-                store: parts.store,
+                storage: parts.storage,
+                started_at: parts.clock.now(),
+                gate: gate::Gate::default(),
+                turns: Mutex::new(HashMap::new()),
+                owner: format!("{:016x}", parts.clock.entropy() >> 64),
                 clock: parts.clock,
                 connections,
                 mailer: parts.mailer,
                 templates: parts.templates,
                 brand: parts.brand,
-                owner: format!("{:016x}", entropy() >> 64),
-                bell: Notify::new(),
+                bells: Bells::default(),
+                desk: desk::Desk::new(),
+                pace: pace::Pace::new(parts.mails_per_domain_per_minute),
                 ticking: tokio::sync::Mutex::new(()),
                 stopping: AtomicBool::new(false),
                 campaigns: Mutex::new(HashMap::new()),
                 sweeps: Mutex::new(HashMap::new()),
             }),
         }
-    }
-
-    /// The database.
-    pub fn store(&self) -> &Store {
-        &self.inner.store
     }
 
     /// The time.
@@ -183,20 +242,46 @@ impl Engine {
         self.inner.connections.get(name)
     }
 
-    /// Rings for a tick soon; never waits.
+    /// Rings for everybody who works; never waits.
     pub fn nudge(&self) {
-        self.inner.bell.notify_one();
+        let Bells {
+            inbox,
+            cases,
+            mails,
+            upkeep,
+            all,
+        } = &self.inner.bells;
+        for bell in [inbox, cases, mails, upkeep, all] {
+            bell.notify_one();
+        }
     }
 
     /// Waits until somebody rings.
     pub async fn rung(&self) {
-        self.inner.bell.notified().await;
+        self.inner.bells.all.notified().await;
+    }
+
+    /// Works until `stop` is called. Under a test clock it does so in ticks, which never meet an advance of that clock.
+    pub async fn work(&self) -> Result<(), StoreError> {
+        if !self.inner.clock.is_test() {
+            return tick::until_stopped(&self.inner).await;
+        }
+        while !self.inner.is_stopping() {
+            self.rung().await;
+            self.tick().await?;
+        }
+        Ok(())
     }
 
     /// Lets a tick end after what it is at, however much is still due, and every later one at once. For good.
     pub fn stop(&self) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.nudge();
+    }
+
+    /// Whether this process reconciles first: it takes events in, and neither charges nor sends until it is done.
+    pub fn is_reconciling(&self) -> bool {
+        self.inner.gate.is_reconciling()
     }
 
     /// Brings the gauges up to date with the database.
@@ -213,18 +298,12 @@ impl Engine {
     /// Moves the test clock to `to`, stopping at each due instant on the way to do what is due there.
     pub async fn advance(&self, to: Timestamp) -> Result<Advanced, AdvanceError> {
         let engine = self.clone();
-        let advancing = tokio::spawn(async move {
+        // A caller that goes away must not leave half-done work behind, so the work is no part of the call.
+        detached(&self.inner.clock, async move {
             let _one_at_a_time = engine.inner.ticking.lock().await;
             tick::advance(&engine.inner, to).await
-        });
-        // A caller that goes away must not leave half-done work behind, so the work is no part of the call.
-        match advancing.await {
-            Ok(advanced) => advanced,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(ended) => Err(StoreError::Unavailable(ended.to_string()).into()),
-            },
-        }
+        })
+        .await
     }
 
     /// Carries out what staff asks for; `actor` is the name of the API key.
@@ -240,7 +319,11 @@ impl Engine {
             actor: actor.to_owned(),
             comment,
         };
-        let case = match handle::handle(&self.inner, id, &event, actor).await? {
+        let (engine, id, actor) = (self.clone(), id.clone(), actor.to_owned());
+        // A caller that goes away must not take along the changes of others that share its transaction.
+        let work = async move { handle::handle(&engine.inner, &id, event, &actor).await };
+        let handled = detached(&self.inner.clock, work).await?;
+        let case = match handled {
             handle::Handled::Changed(change) => change.case,
             handle::Handled::Ignored(reason) => return Err(StaffError::Refused(reason)),
             handle::Handled::Gone => return Err(StaffError::NotFound),
@@ -260,19 +343,45 @@ impl Engine {
         if !self.inner.clock.is_test() {
             return Ok(());
         }
-        self.inner.store.end_leases().await?;
-        let kept = settings::get(self.inner.store.conn(), TEST_CLOCK).await?;
+        let storage = &self.inner.storage;
+        storage.end_leases().await?;
+        crate::failpoint!("leases_ended");
+        let kept = storage.setting(TEST_CLOCK).await?;
         if let Some(kept) = kept.and_then(|text| text.parse::<Timestamp>().ok()) {
             // A start later than where the clock stood is a move forward, and wins.
             let _ = self.inner.clock.advance_to(kept);
         }
-        settings::set(self.inner.store.conn(), TEST_CLOCK, &self.inner.clock.now().to_string()).await
+        storage
+            .set_setting(TEST_CLOCK, &self.inner.clock.now().to_string())
+            .await
+    }
+}
+
+/// Runs work that goes on when its caller goes away. A simulation has nothing to run it on besides its caller.
+async fn detached<T, E>(clock: &Clock, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    if clock.is_simulated() {
+        return work.await;
+    }
+    match tokio::spawn(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(ended) => Err(StoreError::Unavailable(ended.to_string()).into()),
+        },
     }
 }
 
 impl Inner {
     fn sweeps(&self) -> std::sync::MutexGuard<'_, HashMap<String, sweep::Turn>> {
         self.sweeps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turns(&self) -> std::sync::MutexGuard<'_, HashMap<Job, reconcile::Turn>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Timestamp {
@@ -287,33 +396,39 @@ impl Inner {
         self.now().as_millisecond()
     }
 
-    async fn campaign(&self, pinned: &CampaignRef) -> Result<Arc<Campaign>, StoreError> {
+    fn lease(&self) -> Lease<'_> {
+        Lease {
+            owner: &self.owner,
+            secs: LEASE_SECS,
+        }
+    }
+
+    /// A campaign version that was read before.
+    fn known_campaign(&self, pinned: &CampaignRef) -> Option<Arc<Campaign>> {
         let key = (pinned.name.clone(), pinned.version);
-        let kept = self
-            .campaigns
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        if let Some(campaign) = kept {
+        let campaigns = self.campaigns.lock().unwrap_or_else(PoisonError::into_inner);
+        campaigns.get(&key).cloned()
+    }
+
+    async fn campaign(&self, pinned: &CampaignRef) -> Result<Arc<Campaign>, StoreError> {
+        if let Some(campaign) = self.known_campaign(pinned) {
             return Ok(campaign);
         }
-        let found = campaigns::get(self.store.conn(), &pinned.name, pinned.version).await?;
+        let found = self.storage.campaign(&pinned.name, pinned.version).await?;
         let campaign = Arc::new(found.ok_or_else(|| StoreError::Corrupt {
             table: "campaigns",
             id: format!("{}@{}", pinned.name, pinned.version),
             what: "a case is pinned to it, but it is missing".to_owned(),
         })?);
-        self.campaigns
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, Arc::clone(&campaign));
+        let key = (pinned.name.clone(), pinned.version);
+        let mut campaigns = self.campaigns.lock().unwrap_or_else(PoisonError::into_inner);
+        campaigns.insert(key, Arc::clone(&campaign));
         Ok(campaign)
     }
 
     /// The newest version of the campaign that new cases are opened with.
     async fn campaign_for_new_cases(&self) -> Result<Arc<Campaign>, StoreError> {
-        let newest = campaigns::newest(self.store.conn(), "default").await?;
+        let newest = self.storage.newest_campaign("default").await?;
         Ok(newest.map_or_else(|| Arc::new(Campaign::embedded()), Arc::new))
     }
 }

@@ -18,6 +18,8 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::engine::Engine;
+use crate::store::Store;
+use crate::store::inbox::intake::Intake;
 
 pub mod admin;
 pub mod auth;
@@ -28,6 +30,7 @@ pub mod error;
 mod gate;
 mod idempotency;
 pub mod keys;
+pub mod limiter;
 pub mod openapi;
 pub mod ops;
 pub mod page;
@@ -57,6 +60,14 @@ pub struct Options {
 pub struct HttpState {
     /// The engine.
     pub engine: Engine,
+    /// The database behind it, for what is only read, and for what is no case.
+    pub store: Store,
+    /// Connections that only reports use, so that however many of them are asked for, webhooks still find one.
+    pub reports: Store,
+    /// The way into the inbox.
+    pub(crate) intake: Intake,
+    /// Who sent bad signatures.
+    pub(crate) limiter: limiter::Limiter,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
     /// The address that others reach us by, where configured.
@@ -74,10 +85,20 @@ pub struct HttpState {
 }
 
 impl HttpState {
-    /// The state for one process. `draining` is set by whoever stops it.
-    pub fn new(engine: Engine, metrics: PrometheusHandle, draining: Arc<AtomicBool>, options: &Options) -> Self {
+    /// The state for one process, on the present runtime. `draining` is set by whoever stops it.
+    pub fn new(
+        engine: Engine,
+        [store, reports]: [Store; 2],
+        metrics: PrometheusHandle,
+        draining: Arc<AtomicBool>,
+        options: &Options,
+    ) -> Self {
         Self {
+            intake: Intake::start(&store),
+            limiter: limiter::Limiter::default(),
             engine,
+            store,
+            reports,
             metrics,
             public_url: options.public_url.clone(),
             draining,

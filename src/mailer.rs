@@ -9,9 +9,13 @@ pub mod render;
 mod samples;
 mod smtp;
 mod text;
+mod tls;
+mod wire;
 
+use std::path::Path;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use lettre::message::Mailbox;
 use secrecy::SecretString;
@@ -46,6 +50,9 @@ pub enum MailerError {
     /// `mail.smtp_url` cannot be used, with the reason.
     #[error("mail.smtp_url: {0}")]
     SmtpUrl(&'static str),
+    /// `mail.smtp_ca_file` cannot be used, with the reason.
+    #[error("mail.smtp_ca_file: {0}")]
+    CaFile(&'static str),
     /// `mail.from` is no mailbox.
     #[error("mail.from is not a mailbox: expected `billing@example.com` or `Billing <billing@example.com>`")]
     From,
@@ -80,6 +87,8 @@ pub enum SendOutcome {
     /// Certainly not sent, and worth another try later. A relay that refuses us ourselves (at the greeting, the login
     /// or the sender) belongs here too, whatever the code: it says nothing about the recipient.
     Transient(String),
+    /// The same, because there were too many mails for the recipient's domain just now: the others to it should wait, too.
+    Throttled(String),
     /// Certainly not sent, because the recipient's address is no good: nothing more should be sent to it.
     BadRecipient(String),
     /// Certainly not sent, and this message will be refused again; it says nothing about the recipient.
@@ -88,14 +97,38 @@ pub enum SendOutcome {
     Unknown(String),
 }
 
+/// The port of the engine to the way out for mails. In production that is a `Mailer`; the simulation brings its own.
+#[async_trait]
+pub trait Courier: Send + Sync {
+    /// Hands `mail` over once, dated `now`. It never panics and ends in less than a quarter of a lease.
+    async fn send(&self, mail: &Email, now: Timestamp) -> SendOutcome;
+}
+
+#[async_trait]
+impl Courier for Mailer {
+    async fn send(&self, mail: &Email, now: Timestamp) -> SendOutcome {
+        Self::send(self, mail, now).await
+    }
+}
+
 impl Mailer {
     /// A mailer from the settings `mail.smtp_url` and `mail.from`. Without a relay mails are kept.
     ///
     /// The URL is `smtp://HOST:PORT` (no TLS), `smtp://USER:PASSWORD@HOST:PORT?tls=required` (STARTTLS, and no mail
     /// without it) or `smtps://USER:PASSWORD@HOST:PORT` (TLS from the first byte). Fails where a setting is unusable.
     pub fn new(smtp_url: Option<&SecretString>, from: Option<&str>) -> Result<Self, MailerError> {
+        Self::trusting(None, smtp_url, from)
+    }
+
+    /// The same with the setting `mail.smtp_ca_file`: the relay's certificate must lead to one of that file, instead of to
+    /// one that this machine trusts.
+    pub fn trusting(
+        ca_file: Option<&Path>,
+        smtp_url: Option<&SecretString>,
+        from: Option<&str>,
+    ) -> Result<Self, MailerError> {
         let transport = match smtp_url {
-            Some(url) => Transport::Smtp(Box::new(Relay::from_url(url)?)),
+            Some(url) => Transport::Smtp(Box::new(Relay::from_url(url, ca_file)?)),
             None => Transport::Kept,
         };
         let from = match (from, &transport) {
@@ -113,6 +146,15 @@ impl Mailer {
             relay.set_send_timeout(limit);
         }
         self
+    }
+
+    /// Speaks to the relay up to the point where a mail would begin; no where there is none. The error says at which step it
+    /// failed, and never an address or a password.
+    pub async fn greet(&self) -> Result<bool, String> {
+        match &self.transport {
+            Transport::Smtp(relay) => relay.greet().await.map(|()| true),
+            Transport::Kept => Ok(false),
+        }
     }
 
     /// Hands `mail` over once, dated `now`. It never panics and ends within the send timeout.

@@ -14,6 +14,7 @@ use crate::domain::money::Money;
 use crate::domain::snapshot::{CardShown, Snapshot};
 use crate::domain::words::words;
 
+pub mod profile;
 pub mod signature;
 pub mod stripe;
 
@@ -217,6 +218,23 @@ pub enum ActionOutcome {
     },
 }
 
+/// A charge that took money, as the provider lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChargeSeen {
+    /// The charge.
+    pub charge_id: String,
+    /// Whose money it is.
+    pub customer_id: String,
+    /// The invoice, where the list names it.
+    pub invoice_id: Option<String>,
+    /// The payment (Stripe: payment intent), where the list names it.
+    pub payment_id: Option<String>,
+    /// What it took, less what was paid back.
+    pub amount: Money,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
 /// One payment provider's account.
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -238,6 +256,24 @@ pub trait Provider: Send + Sync {
     /// The raw bytes of every event of concern made from `from` to `to`, oldest first: webhooks may have been lost on their
     /// way. Fails where there are more than one answer can hold.
     async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError>;
+
+    /// Every invoice that is owed and whose automatic charge was tried, as the provider lists them now. Fails where there are
+    /// more than a list can hold; a provider without such a list answers `NotFound`.
+    async fn failed_invoices(&self) -> Result<Vec<String>, ReadError> {
+        Err(ReadError::NotFound)
+    }
+
+    /// Every charge from `from` to `to` that took money and kept it, newest first. Fails where there are more than a list
+    /// can hold; a provider without such a list answers `NotFound`.
+    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
+        let _ = (from, to);
+        Err(ReadError::NotFound)
+    }
+
+    /// Makes one cheap call that needs the credentials, and gives the time that the provider says it is, where it does.
+    async fn greet(&self) -> Result<Option<Timestamp>, ReadError> {
+        Err(ReadError::NotFound)
+    }
 
     /// Makes one charge. Called again with an equal request, it never charges twice while the key lives.
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migrations::{Migrator, MigratorTrait};
+use sea_orm::sqlx::Connection;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
@@ -18,11 +19,17 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 pub use error::StoreError;
+pub use oversight::Oversight;
+pub use port::{Lease, Storage};
 
 pub mod attempts;
 pub mod audit;
+pub mod backup;
+mod bulk;
 pub mod campaigns;
 pub mod cases;
+pub mod changes;
+pub mod drift;
 mod entity;
 mod error;
 pub mod idempotency;
@@ -30,7 +37,10 @@ pub mod inbox;
 pub mod keys;
 pub mod late;
 mod lease;
+pub mod ledger;
 pub mod notifications;
+mod oversight;
+mod port;
 pub mod reports;
 mod row;
 pub mod settings;
@@ -42,6 +52,8 @@ const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a SQLite writer waits for its turn.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that was not used for so long is asked for a sign of life before it is used again.
+const PING_AFTER_IDLE: Duration = Duration::from_secs(1);
 /// What PostgreSQL ends by itself, so that a stuck peer frees its locks; times in milliseconds.
 const POSTGRES_SETTINGS: [(&str, &str); 4] = [
     ("statement_timeout", "15000"),
@@ -114,6 +126,15 @@ impl Store {
         })
     }
 
+    /// A second pool on the same database, at `url`, whose users cannot take the connections of this one away.
+    pub async fn beside(&self, url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let other = Self::connect(url, max_connections).await?;
+        Ok(Self {
+            turn: self.turn.clone(),
+            ..other
+        })
+    }
+
     /// Which database it is.
     pub fn dialect(&self) -> Dialect {
         self.dialect
@@ -126,14 +147,7 @@ impl Store {
 
     /// Begins a transaction that may write: `BEGIN IMMEDIATE` on SQLite, READ COMMITTED on PostgreSQL.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let turn = match &self.turn {
-            Some(turn) => Some(
-                timeout(SQLITE_ACQUIRE_TIMEOUT, Arc::clone(turn).lock_owned())
-                    .await
-                    .map_err(|_| StoreError::Unavailable("the turn to write did not come in time".to_owned()))?,
-            ),
-            None => None,
-        };
+        let turn = self.turn().await?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -143,6 +157,16 @@ impl Store {
             transaction,
             _turn: turn,
         })
+    }
+
+    /// Waits for the turn to write, where turns are taken.
+    async fn turn(&self) -> Result<Option<OwnedMutexGuard<()>>, StoreError> {
+        let Some(turn) = &self.turn else {
+            return Ok(None);
+        };
+        let turn = timeout(SQLITE_ACQUIRE_TIMEOUT, Arc::clone(turn).lock_owned()).await;
+        turn.map(Some)
+            .map_err(|_| StoreError::Unavailable("the turn to write did not come in time".to_owned()))
     }
 
     /// Brings the schema up to date, all or nothing. Several replicas may do so at once; a schema that is ahead of this
@@ -207,6 +231,15 @@ impl Store {
     ) -> Result<Vec<sea_orm::QueryResult>, StoreError> {
         Ok(self.connection.query_all_raw(self.statement(sql, values)).await?)
     }
+
+    async fn query_many(
+        &self,
+        sql: &str,
+        values: Vec<sea_orm::Value>,
+    ) -> Result<Vec<sea_orm::QueryResult>, StoreError> {
+        let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
+        Ok(self.connection.query_all_raw(statement).await?)
+    }
 }
 
 impl Tx {
@@ -215,9 +248,23 @@ impl Tx {
         &self.transaction
     }
 
-    /// Makes it durable. An error leaves open whether it was: the unique ids make a second run harmless.
+    fn dialect(&self) -> Dialect {
+        Dialect::of(self.transaction.get_database_backend())
+    }
+
+    fn statement<const N: usize>(&self, sql: &str, values: [sea_orm::Value; N]) -> Statement {
+        Statement::from_sql_and_values(self.transaction.get_database_backend(), sql, values)
+    }
+
+    /// Makes it durable. Where the answer is lost, the error is `Uncertain`.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        self.transaction
+            .commit()
+            .await
+            .map_err(|error| match StoreError::from(error) {
+                StoreError::Unavailable(why) => StoreError::Uncertain(why),
+                refused => refused,
+            })
     }
 }
 
@@ -244,6 +291,7 @@ fn options(url: &str, max_connections: u32) -> Result<(Dialect, ConnectOptions),
         .max_connections(max_connections.max(1))
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
+        .test_before_acquire_if_idle_for(PING_AFTER_IDLE)
         .acquire_timeout(match dialect {
             Dialect::Sqlite => SQLITE_ACQUIRE_TIMEOUT,
             Dialect::Postgres => POSTGRES_ACQUIRE_TIMEOUT,
@@ -255,6 +303,11 @@ fn options(url: &str, max_connections: u32) -> Result<(Dialect, ConnectOptions),
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
                 .busy_timeout(SQLITE_BUSY_TIMEOUT)
+        })
+        .map_sqlx_sqlite_before_acquire(|connection, _| {
+            // Where the disk is full, SQLite ends a transaction by itself, and sqlx still counts it: what began next would be
+            // a savepoint that does not take the write lock, and could leave the connection in a read for ever.
+            Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
         })
         .map_sqlx_postgres_opts(|postgres| postgres.options(POSTGRES_SETTINGS));
     Ok((dialect, options))

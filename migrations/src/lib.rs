@@ -7,8 +7,12 @@ use sea_orm_migration::sea_orm::DbBackend;
 
 pub use sea_orm_migration::MigratorTrait;
 
+pub mod chain;
 mod m20261121_000001_cases;
 mod m20261121_000002_service;
+mod m20261122_000003_intake;
+mod m20261122_000004_due_cases;
+mod m20261122_000005_ledger;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -20,6 +24,9 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_cases::Migration),
             Box::new(m20261121_000002_service::Migration),
+            Box::new(m20261122_000003_intake::Migration),
+            Box::new(m20261122_000004_due_cases::Migration),
+            Box::new(m20261122_000005_ledger::Migration),
         ]
     }
 }

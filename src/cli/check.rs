@@ -20,7 +20,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         Err(error) => faults.push(format!("templates: {error}")),
     }
     let from = config.mail.from.as_ref().map(ToString::to_string);
-    if let Err(error) = Mailer::new(config.mail.smtp_url.as_ref(), from.as_deref()) {
+    let ca_file = config.mail.smtp_ca_file.as_deref();
+    if let Err(error) = Mailer::trusting(ca_file, config.mail.smtp_url.as_ref(), from.as_deref()) {
         faults.push(error.to_string());
     }
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));

@@ -80,7 +80,7 @@ async fn play(town: &Town, plan: &Plan, end: Timestamp, exit: bool) -> anyhow::R
     let mut progress = Progress::start(plan.start, end, std::io::stderr().is_terminal());
     town.play(end, &mut progress).await?;
     progress.finish();
-    let audit = audit::audit(town.app.engine.store(), &town.sandbox.books()).await?;
+    let audit = audit::audit(&town.app.store, &town.sandbox.books()).await?;
     let seconds = watch.elapsed().as_secs_f64();
     print(&summary(town, plan, &audit, seconds)?)?;
     anyhow::ensure!(

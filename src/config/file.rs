@@ -80,17 +80,22 @@ pub(super) fn add(text: &str, origin: &dyn Fn(usize) -> Origin, values: &mut Val
         }
         for (name, value) in content {
             let path = format!("{}.{}", section.get_ref(), name.get_ref());
-            values.set(&path, plain(value.get_ref()), line(name.span().start));
+            values.set(
+                &path,
+                plain(value.get_ref(), keys::find(&path)),
+                line(name.span().start),
+            );
         }
     }
 }
 
-/// The text of a value; `None` for the types that no key takes.
-fn plain(value: &DeValue<'_>) -> Option<String> {
+/// The text of a value; `None` for the types that its key does not take.
+fn plain(value: &DeValue<'_>, of: Option<keys::Named>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Boolean(switch) => Some(switch.to_string()),
         DeValue::Datetime(instant) => Some(instant.to_string()),
+        DeValue::Integer(number) if of.is_some_and(|of| of.key.number) => Some(number.to_string()),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
 }

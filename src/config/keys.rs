@@ -11,6 +11,8 @@ pub(super) struct Key {
     pub secret: bool,
     /// Whether its value is `true` or `false`.
     pub switch: bool,
+    /// Whether its value is a whole number.
+    pub number: bool,
 }
 
 /// A known key, and the form in which it was set.
@@ -26,6 +28,7 @@ const fn text(path: &'static str) -> Key {
         path,
         secret: false,
         switch: false,
+        number: false,
     }
 }
 
@@ -34,6 +37,7 @@ const fn secret(path: &'static str) -> Key {
         path,
         secret: true,
         switch: false,
+        number: false,
     }
 }
 
@@ -42,6 +46,16 @@ const fn switch(path: &'static str) -> Key {
         path,
         secret: false,
         switch: true,
+        number: false,
+    }
+}
+
+const fn number(path: &'static str) -> Key {
+    Key {
+        path,
+        secret: false,
+        switch: false,
+        number: true,
     }
 }
 
@@ -59,9 +73,11 @@ pub(super) const KEYS: &[Key] = &[
     text("stripe.timezone"),
     text("stripe.locale"),
     secret("mail.smtp_url"),
+    text("mail.smtp_ca_file"),
     text("mail.from"),
     text("mail.brand"),
     text("mail.support"),
+    number("mail.per_domain_per_minute"),
     secret("admin.bootstrap_key"),
     text("campaigns.dir"),
     text("log.format"),

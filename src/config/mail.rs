@@ -1,5 +1,7 @@
 //! `[mail]`: how mails leave, and as whom.
 
+use std::path::PathBuf;
+
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 use url::Url;
@@ -12,24 +14,33 @@ const SHOWN_CHARS_MAX: usize = 200;
 /// How mails leave, and as whom.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// The mail server, in the form that lettre reads; without it, mails are only kept.
+    /// The mail server, by its URL; without it, mails are only kept.
     pub smtp_url: Option<SecretString>,
+    /// The certificates that the mail server's must lead to; without it, those that the machine trusts.
+    pub smtp_ca_file: Option<PathBuf>,
     /// The sender; always there when `smtp_url` is.
     pub from: Option<Mailbox>,
     /// The company name that customers know.
     pub brand: String,
     /// Where customers find help.
     pub support: Option<String>,
+    /// The most mails a minute that leave for one recipient domain; 0 sets no limit.
+    pub per_domain_per_minute: u32,
 }
 
 pub(super) fn read(values: &mut Values) -> Option<Mail> {
     let smtp_url = values.optional("mail.smtp_url", smtp_url);
+    let smtp_ca_file = values.optional("mail.smtp_ca_file", |text| Ok(PathBuf::from(text)));
     let from = values.optional("mail.from", |text| {
         text.parse()
             .map_err(|_| "is not a mail address; write it like Example Ltd <billing@example.com>".to_owned())
     });
     let brand = values.required("mail.brand", shown);
     let support = values.optional("mail.support", shown);
+    let per_domain_per_minute = values.required("mail.per_domain_per_minute", |text| {
+        text.parse()
+            .map_err(|_| "is not a whole number; write how many mails, or 0 for no limit".to_owned())
+    });
     if values.is_set("mail.smtp_url") && !values.is_set("mail.from") {
         values.fault(
             "mail.from",
@@ -38,16 +49,18 @@ pub(super) fn read(values: &mut Values) -> Option<Mail> {
     }
     Some(Mail {
         smtp_url,
+        smtp_ca_file,
         from,
         brand: brand?,
         support,
+        per_domain_per_minute: per_domain_per_minute?,
     })
 }
 
 fn smtp_url(text: &str) -> Result<SecretString, String> {
     let form = "write smtp://HOST:PORT, smtp://HOST:PORT?tls=required or smtps://HOST:PORT";
     let url = Url::parse(text).map_err(|error| format!("is not a URL ({error}); {form}"))?;
-    let tls = |(name, value): (_, _)| name == "tls" && (value == "required" || value == "opportunistic");
+    let tls = |(name, value): (_, _)| name == "tls" && value == "required";
     let fits = match url.scheme() {
         "smtp" => url.query_pairs().all(tls),
         "smtps" => url.query().is_none(),

@@ -49,6 +49,8 @@ impl Values {
         let Some(text) = text else {
             let form = if named.key.switch {
                 "write true or false"
+            } else if named.key.number {
+                "write a whole number"
             } else {
                 "write one text in quotes"
             };

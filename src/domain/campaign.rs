@@ -29,6 +29,10 @@ const STEPS_MAX: usize = 30;
 const LAST_MESSAGES: [Message; 2] = [Message::PaymentReceived, Message::SubscriptionEnded];
 /// The longest campaign, in days.
 const DAYS_MAX: u16 = 365;
+/// The longest name, and the longest key of a message step, in characters: what the API looks up.
+const NAME_CHARS_MAX: usize = 255;
+/// The highest version that the API can name.
+const VERSION_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// A campaign in one version. A case keeps the version it was opened with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +123,11 @@ pub struct Ending {
 #[error("{}", .0.join("\n"))]
 pub struct BadCampaign(pub Vec<String>);
 
+/// Whether both databases can keep a text as a name: PostgreSQL refuses a NUL, and a step without a key could not be queued.
+fn is_printable(text: &str) -> bool {
+    (1..=NAME_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
 fn nine() -> jiff::civil::Time {
     jiff::civil::time(9, 0, 0, 0)
 }
@@ -143,8 +152,11 @@ impl Campaign {
     /// Everything that is wrong with it, each with how to mend it.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if self.name.is_empty() || self.version == 0 {
-            faults.push("name must not be empty and version starts at 1".to_owned());
+        if !is_printable(&self.name) {
+            faults.push(format!("name must be 1 to {NAME_CHARS_MAX} printable characters"));
+        }
+        if !(1..=VERSION_MAX).contains(&self.version) {
+            faults.push(format!("version must be 1 to {VERSION_MAX}"));
         }
         if !(1..=DAYS_MAX).contains(&self.ending.after_days) {
             faults.push(format!("final.after_days must be 1 to {DAYS_MAX}"));
@@ -167,6 +179,12 @@ impl Campaign {
             faults.push(format!("at most {STEPS_MAX} messages are allowed"));
         }
         for (index, step) in self.messages.iter().enumerate() {
+            if !is_printable(&step.key) {
+                faults.push(format!(
+                    "message {:?}: the key must be 1 to {NAME_CHARS_MAX} printable characters",
+                    step.key
+                ));
+            }
             if LAST_MESSAGES.iter().any(|message| message.as_str() == step.key) {
                 faults.push(format!(
                     "message {:?} has the key of the message that ends a case: give it another key",
@@ -246,6 +264,22 @@ mod tests {
                 panic!("{:?}", campaign.faults())
             };
             assert!(fault.contains(key), "{fault}");
+        }
+    }
+    #[test]
+    fn names_keys_and_versions_can_be_kept_and_looked_up() {
+        let alterations: [fn(&mut Campaign); 6] = [
+            |campaign| campaign.name.clear(),
+            |campaign| campaign.name.push('\0'),
+            |campaign| campaign.name = "é".repeat(256),
+            |campaign| campaign.version = 0,
+            |campaign| campaign.version = 1 << 31,
+            |campaign| campaign.messages[0].key.clear(),
+        ];
+        for alter in alterations {
+            let mut campaign = Campaign::embedded();
+            alter(&mut campaign);
+            assert_eq!(campaign.faults().len(), 1, "{campaign:?}");
         }
     }
 }

@@ -70,6 +70,10 @@ words! {
         FinalActionRefused = "final_action_refused",
         /// A message could not be delivered.
         MailBounced = "mail_bounced",
+        /// Money came more than once for this invoice.
+        Overpaid = "overpaid",
+        /// What the provider shows of this invoice's money does not fit with our books.
+        BooksDisagree = "books_disagree",
     }
 }
 
@@ -245,6 +249,12 @@ pub struct Memory {
     pub description: Option<String>,
     /// The provider's page where the customer can pay or confirm.
     pub pay_url: Option<String>,
+    /// The charge that brought the money, where it is known.
+    #[serde(default)]
+    pub paid_charge: Option<String>,
+    /// The charges that brought money although the invoice was paid, oldest first.
+    #[serde(default)]
+    pub extra_charges: Vec<String>,
     /// Whether money came after the case had ended without.
     pub late_money: bool,
     /// Whether money was taken back after the recovery.
@@ -279,6 +289,8 @@ impl Memory {
             card: None,
             description: None,
             pay_url: None,
+            paid_charge: None,
+            extra_charges: Vec::new(),
             late_money: false,
             reversed: false,
         }

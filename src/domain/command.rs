@@ -142,6 +142,20 @@ pub enum Command {
     },
     /// Open a linked case for a recovery that was taken back.
     OpenReversal,
+    /// Book by its name the charge behind a payment that was booked without.
+    NamePayment {
+        /// The charge.
+        charge_id: String,
+        /// The payment.
+        amount: Money,
+    },
+    /// Book money that came for an invoice that was paid already.
+    BookOverpayment {
+        /// The charge.
+        charge_id: String,
+        /// How much.
+        amount: Money,
+    },
 }
 
 words! {

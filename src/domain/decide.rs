@@ -11,6 +11,7 @@ use super::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason
 use super::event::Event;
 
 mod answer;
+mod books;
 mod close;
 mod doubt;
 mod late;
@@ -55,6 +56,14 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::Disputed => late::disputed(draft),
         Event::Refunded { amount } => late::refunded(draft, *amount),
         Event::Bounced => bounced(draft),
+        Event::ChargeFound {
+            charge_id,
+            amount,
+            invoice_total,
+        } => books::charge_found(draft, charge_id, *amount, *invoice_total),
+        Event::BooksDisagree { what } => books::disagree(draft, what),
+        Event::AttemptStray { attempt } => books::stray(draft, attempt),
+        Event::Restored => books::restored(draft),
         Event::Staff { action, actor, comment } => staff::act(draft, action, actor, comment.as_deref()),
     }
 }

@@ -166,6 +166,28 @@ pub enum Event {
     },
     /// A mail to the customer was refused for good.
     Bounced,
+    /// The provider shows a charge of the invoice that took money and stands nowhere in our books. The invoice was read,
+    /// and brought to the case, just before.
+    ChargeFound {
+        /// The charge.
+        charge_id: String,
+        /// What it took, less what was paid back.
+        amount: Money,
+        /// What the invoice asks for in all, paid or not.
+        invoice_total: Money,
+    },
+    /// The books hold something about the case that cannot be right.
+    BooksDisagree {
+        /// What, in words and without personal data.
+        what: String,
+    },
+    /// An attempt stands open that is not the open one of the case.
+    AttemptStray {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The database is an older copy of itself: what fell due since then was done, and is not known here.
+    Restored,
     /// Staff asks for something.
     Staff {
         /// What.

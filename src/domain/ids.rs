@@ -86,6 +86,11 @@ id!(
     AuditId,
     "aud"
 );
+id!(
+    /// Names a transfer of the ledger.
+    TransferId,
+    "trf"
+);
 
 #[cfg(test)]
 mod tests {

@@ -48,6 +48,8 @@ pub struct CaseFact {
     pub currency: Currency,
     /// How it ended; nothing while it is open.
     pub outcome: Option<Outcome>,
+    /// What the ledger says was paid while it was chased, in minor units.
+    pub recovered_minor: i64,
     /// The kind of its last decline.
     pub decline_kind: DeclineKind,
     /// The name and the version of its campaign.
@@ -175,7 +177,7 @@ pub const DEFINITIONS: [(&str, &str); 9] = [
     ),
     (
         "recovered",
-        "Paid in full by any means while the case was open: our retry, a retry of the provider, a new payment method, the customer, or outside the provider.",
+        "Paid in full by any means while the case was open: our retry, a retry of the provider, a new payment method, the customer, or outside the provider. Its money is the sum of the payments in the ledger.",
     ),
     (
         "rates.*_of_all",
@@ -258,7 +260,7 @@ fn count(tallies: &mut BTreeMap<Place, Tally>, place: Place, fact: &CaseFact) ->
         None => tally.open.add(amount)?,
         Some(outcome) => {
             tally.closed.add(amount)?;
-            tally.end(outcome, amount)?;
+            tally.end(outcome, amount, fact.recovered_minor)?;
         }
     }
     for (kind, late_minor) in &fact.late {
@@ -271,14 +273,23 @@ fn count(tallies: &mut BTreeMap<Place, Tally>, place: Place, fact: &CaseFact) ->
 }
 
 impl Tally {
-    fn end(&mut self, outcome: Outcome, amount_minor: i64) -> Result<(), TooLarge> {
-        let (sum, split) = match outcome {
-            Outcome::Recovered { by } => (&mut self.recovered, self.recovered_by.entry(by.as_str())),
-            Outcome::Exhausted { then, .. } => (&mut self.exhausted, self.exhausted_then.entry(then.as_str())),
-            Outcome::Stopped { why } => (&mut self.stopped, self.stopped_why.entry(why.as_str())),
+    fn end(&mut self, outcome: Outcome, amount_minor: i64, recovered_minor: i64) -> Result<(), TooLarge> {
+        let (sum, split, minor) = match outcome {
+            Outcome::Recovered { by } => {
+                let split = self.recovered_by.entry(by.as_str());
+                (&mut self.recovered, split, recovered_minor)
+            }
+            Outcome::Exhausted { then, .. } => {
+                let split = self.exhausted_then.entry(then.as_str());
+                (&mut self.exhausted, split, amount_minor)
+            }
+            Outcome::Stopped { why } => {
+                let split = self.stopped_why.entry(why.as_str());
+                (&mut self.stopped, split, amount_minor)
+            }
         };
-        sum.add(amount_minor)?;
-        split.or_default().add(amount_minor)
+        sum.add(minor)?;
+        split.or_default().add(minor)
     }
 
     fn row(((cohort, group, currency), tally): (Place, Self)) -> Row {

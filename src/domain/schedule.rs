@@ -6,6 +6,7 @@ use super::calendar::{days_from, hours_from, secs_from, zone};
 use super::campaign::{Campaign, MessageStep, When};
 use super::case::Case;
 use super::ceiling::{Verdict, ceiling};
+use super::mutant::alive;
 
 /// Two charges of the day ladder keep at least this distance, so that a charge for a new card and the planned one
 /// become one.
@@ -88,6 +89,9 @@ pub fn notices_left<'a>(case: &Case, campaign: &'a Campaign) -> Vec<(&'a Message
 /// The next message: its step and instant, and the steps it overtakes because all of them are overdue at `now`.
 pub fn next_notice(case: &Case, campaign: &Campaign, now: Timestamp) -> Option<(String, Timestamp, Vec<String>)> {
     let left = notices_left(case, campaign);
+    if alive("steps_in_a_burst") {
+        return left.first().map(|(step, at)| (step.key.clone(), *at, Vec::new()));
+    }
     let overdue = left.iter().filter(|(_, at)| *at <= now).count();
     let chosen = overdue.saturating_sub(1);
     let (step, at) = left.get(chosen)?;

@@ -5,7 +5,7 @@ use metrics::{counter, gauge, histogram};
 use super::Inner;
 use crate::clock::Stopwatch;
 use crate::domain::command::{Change, Command, EntryKind};
-use crate::store::{StoreError, cases, inbox};
+use crate::store::{StoreError, inbox};
 use crate::telemetry::metric;
 
 /// Counts what a committed change brought.
@@ -43,25 +43,27 @@ pub fn change(change: &Change) {
             Command::RecordAttempt { origin, .. } => {
                 counter!(metric::ATTEMPTS, "by" => origin.as_str(), "result" => "declined").increment(1);
             }
+            Command::BookOverpayment { .. } => counter!(metric::OVERPAYMENTS).increment(1),
             Command::OpenAttempt { .. }
             | Command::Resend { .. }
             | Command::Finish
             | Command::Notify { .. }
             | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
+            | Command::NamePayment { .. }
             | Command::OpenReversal => {}
         }
     }
 }
 
 /// Records how long a call to the provider took.
-pub fn call(watch: Stopwatch, call: &'static str, result: &'static str) {
+pub fn call(watch: &Stopwatch, call: &'static str, result: &'static str) {
     histogram!(metric::PROVIDER_CALL, "call" => call, "result" => result).record(watch.elapsed().as_secs_f64());
 }
 
 /// Sets the gauges from what the database holds now.
 pub async fn stock(inner: &Inner) -> Result<(), StoreError> {
-    for (status, count) in inbox::counts(inner.store.conn()).await? {
+    for (status, count) in inner.storage.count_events().await? {
         match status {
             inbox::InboxStatus::Pending | inbox::InboxStatus::Dead => {
                 gauge!(metric::INBOX_WAITING, "status" => status.as_str()).set(exact(count));
@@ -69,7 +71,7 @@ pub async fn stock(inner: &Inner) -> Result<(), StoreError> {
             inbox::InboxStatus::Processed | inbox::InboxStatus::Ignored => {}
         }
     }
-    let counted = cases::open_by_state(inner.store.conn()).await?;
+    let counted = inner.storage.count_open().await?;
     for state in crate::domain::case::STATES_OPEN {
         let count = counted
             .iter()

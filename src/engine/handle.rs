@@ -1,19 +1,23 @@
-//! The one place that writes case state: one transaction, under the row lock, together with all that follows.
+//! The one place that decides what is written of a case: the event over the locked case, with all that follows from it.
 
+use std::collections::HashMap;
+
+use jiff::Timestamp;
 use metrics::counter;
 
-use super::{Connection, Inner, count};
-use crate::clock::entropy;
-use crate::domain::case::Case;
+use super::{Connection, Inner, count, desk};
+use crate::domain::case::{CampaignRef, Case};
 use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
 use crate::domain::decide::{NoCase, decide, open, open_reversal};
-use crate::domain::event::{Event, Opening, StaffAction};
-use crate::domain::ids::{AttemptId, AuditId, CaseId, NotificationId, TimelineId};
+use crate::domain::event::{Event, Opening};
+use crate::domain::ids::{AttemptId, AuditId, CaseId, NotificationId, TimelineId, TransferId};
+use crate::domain::ledger::{Transfer, transfers};
 use crate::domain::snapshot::Snapshot;
+use crate::store::StoreError;
 use crate::store::audit::AuditRow;
-use crate::store::cases::Inserted;
+use crate::store::changes::{AttemptEnd, CaseChange, Found, Line, NewNotice, NoticeEnd, RowWrite, Written};
+use crate::store::inbox::EventEnd;
 use crate::store::notifications::{NotificationRow, NotificationStatus};
-use crate::store::{StoreError, Tx, attempts, audit, cases, late, notifications, timeline};
 use crate::telemetry::metric;
 
 /// Who acted, where nobody of the staff did.
@@ -41,69 +45,97 @@ pub enum Opened {
     None(NoCase),
 }
 
-/// How often a change is tried where the database let go of it before the commit: a deadlock, a lock not had in time.
-const TRIES_MAX: u32 = 3;
-
-/// Brings one event to one case.
-pub async fn handle(inner: &Inner, id: &CaseId, event: &Event, actor: &str) -> Result<Handled, StoreError> {
-    let Some(seen) = cases::find(inner.store.conn(), id).await? else {
-        return Ok(Handled::Gone);
-    };
-    let campaign = inner.campaign(&seen.campaign).await?;
-    let resend_secs = inner.connections.get(&seen.connection).map_or(0, resend_secs);
-    let fresh_attempt = AttemptId::new(inner.now_ms(), entropy());
-    let moment = Moment {
-        now: inner.now(),
-        campaign: &campaign,
-        fresh_attempt: &fresh_attempt,
-        resend_secs,
-    };
-    let mut tries = 1;
-    let (tx, handled) = loop {
-        match prepare(inner, id, event, actor, &moment).await {
-            // What was not committed is gone, so the same may be done again.
-            Err(error) if error.is_transient() && tries < TRIES_MAX => tries += 1,
-            done => break done?,
-        }
-    };
-    if let Handled::Changed(change) = &handled {
-        tx.commit().await?;
-        told(change);
-    }
-    Ok(handled)
+/// When the claim of a case is given back together with the change.
+#[derive(Clone, Copy, Debug)]
+pub enum Release {
+    /// Not at all: whoever brings the event has no claim, or needs it longer.
+    Keep,
+    /// Where nothing is to be carried out after the commit.
+    WhenDone(i64),
+    /// In any case.
+    Now(i64),
 }
 
-/// Decides and writes, all but the commit.
-async fn prepare(
+/// One thing to write.
+#[derive(Debug)]
+pub enum Request {
+    /// An event for a case.
+    Event {
+        /// The case.
+        id: CaseId,
+        /// What happened.
+        event: Box<Event>,
+        /// Whose doing it was.
+        actor: String,
+        /// What becomes of the claim.
+        release: Release,
+    },
+    /// A new case.
+    Open(Box<Change>),
+    /// The end of a message.
+    Notice(NoticeEnd),
+    /// The end of an event of the inbox.
+    EventEnd(EventEnd),
+}
+
+impl Request {
+    /// The case to lock for it.
+    pub fn case_id(&self) -> Option<&CaseId> {
+        match self {
+            Self::Event { id, .. } => Some(id),
+            Self::Notice(end) => Some(&end.case_id),
+            Self::Open(_) | Self::EventEnd(_) => None,
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Done {
+    /// Of an event.
+    Handled(Handled),
+    /// The campaign that the case is pinned to must be read first.
+    NeedsCampaign(CampaignRef),
+    /// Whether it was written.
+    Written(bool),
+}
+
+/// Brings one event to one case.
+pub async fn handle(inner: &Inner, id: &CaseId, event: Event, actor: &str) -> Result<Handled, StoreError> {
+    handle_claimed(inner, id, event, actor, Release::Keep).await
+}
+
+/// Brings an event to a case that is claimed, and gives the claim back with the same commit.
+pub async fn handle_claimed(
     inner: &Inner,
     id: &CaseId,
-    event: &Event,
+    event: Event,
     actor: &str,
-    moment: &Moment<'_>,
-) -> Result<(Tx, Handled), StoreError> {
-    let tx = inner.store.begin().await?;
-    let Some(case) = cases::lock(&tx, id).await? else {
-        return Ok((tx, Handled::Gone));
-    };
-    let change = match decide(&case, event, moment) {
-        Decision::Changed(change) => change,
-        Decision::Ignored(reason) => return Ok((tx, Handled::Ignored(reason))),
-    };
-    cases::save(&tx, &change.case, moment.now).await?;
-    record(inner, &tx, &change, moment, actor).await?;
-    if let Event::Staff { action, comment, .. } = event {
-        audited(inner, &tx, id, action, actor, comment.as_deref()).await?;
+    release: Release,
+) -> Result<Handled, StoreError> {
+    loop {
+        let request = Request::Event {
+            id: id.clone(),
+            event: Box::new(event.clone()),
+            actor: actor.to_owned(),
+            release,
+        };
+        match desk::submit(inner, request).await? {
+            Done::Handled(handled) => return Ok(handled),
+            Done::NeedsCampaign(pinned) => {
+                inner.campaign(&pinned).await?;
+            }
+            Done::Written(_) => unreachable!("an event is answered by what became of it"),
+        }
     }
-    Ok((tx, Handled::Changed(change)))
 }
 
 /// Opens a case for an invoice whose charge failed, unless it has one or needs none.
 pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
     let campaign = inner.campaign_for_new_cases().await?;
-    let now = inner.now();
-    let fresh_attempt = AttemptId::new(inner.now_ms(), entropy());
+    let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
     let moment = Moment {
-        now,
+        now: inner.now(),
         campaign: &campaign,
         fresh_attempt: &fresh_attempt,
         resend_secs: resend_secs(connection),
@@ -113,78 +145,67 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
         collector: connection.collector,
         default_zone: connection.default_zone.clone(),
     };
-    let id = CaseId::new(inner.now_ms(), entropy());
+    let id = CaseId::new(inner.now_ms(), inner.clock.entropy());
     let change = match open(id, &opening, snapshot, &moment) {
         Ok(change) => change,
         Err(reason) => return Ok(Opened::None(reason)),
     };
-    let tx = inner.store.begin().await?;
-    match cases::insert(&tx, &change.case, now).await? {
-        Inserted::Exists => return Ok(Opened::Exists),
-        Inserted::New => {}
-    }
-    record(inner, &tx, &change, &moment, ENGINE).await?;
-    tx.commit().await?;
-    told(&change);
-    Ok(Opened::New)
+    crate::failpoint!("case_before_open");
+    let done = desk::submit(inner, Request::Open(Box::new(change))).await?;
+    crate::failpoint!("case_opened");
+    Ok(match done {
+        Done::Written(true) => Opened::New,
+        Done::Written(false) | Done::Handled(_) | Done::NeedsCampaign(_) => Opened::Exists,
+    })
 }
 
-/// Writes how a notification ended, with its line in the timeline; nothing where that is no news.
+/// Writes how a message ended, with its line in the timeline; nothing where that is no news.
 pub async fn end_notice(
     inner: &Inner,
     row: &NotificationRow,
     status: NotificationStatus,
     reason: Option<&str>,
 ) -> Result<(), StoreError> {
-    let tx = inner.store.begin().await?;
-    // The case is locked first, as everywhere: whoever took the two in another order could wait for the other for ever.
-    cases::lock(&tx, &row.case_id).await?;
-    if notifications::end(tx.conn(), &row.id, status, reason, inner.now()).await? {
-        note_end(inner, tx, row, status, reason).await?;
-    }
-    Ok(())
+    write_end(inner, row, status, reason, false).await
 }
 
 /// Marks `unknown` a message whose sender went away while it was sending: it may have left, so it is not sent again.
 pub async fn lose_notice(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
-    let reason = "the sender went away";
-    let tx = inner.store.begin().await?;
-    cases::lock(&tx, &row.case_id).await?;
-    if notifications::lose(&tx, &row.id, reason, inner.now()).await? {
-        note_end(inner, tx, row, NotificationStatus::Unknown, Some(reason)).await?;
-    }
-    Ok(())
+    write_end(
+        inner,
+        row,
+        NotificationStatus::Unknown,
+        Some("the sender went away"),
+        true,
+    )
+    .await
 }
 
-async fn note_end(
+async fn write_end(
     inner: &Inner,
-    tx: Tx,
-    NotificationRow {
-        id,
-        case_id: case,
-        message,
-        ..
-    }: &NotificationRow,
+    row: &NotificationRow,
     status: NotificationStatus,
     reason: Option<&str>,
+    only_stranded: bool,
 ) -> Result<(), StoreError> {
-    let now = inner.now();
     let entry = Entry {
         kind: EntryKind::NoticeEnded,
         text: format!("The message ended: {status}."),
-        data: serde_json::json!({"notification": id, "status": status, "reason": reason}),
+        data: serde_json::json!({"notification": row.id, "status": status, "reason": reason}),
     };
-    timeline::append(
-        &tx,
-        case,
-        &[(TimelineId::new(inner.now_ms(), entropy()), entry)],
-        now,
-        ENGINE,
-    )
-    .await?;
-    tx.commit().await?;
-    counter!(metric::NOTIFICATIONS, "message" => message.as_str(), "result" => status.as_str()).increment(1);
-    tracing::info!(case_id = %case, notification_id = %id, status = status.as_str(), reason, "message ended");
+    let end = NoticeEnd {
+        id: row.id.clone(),
+        case_id: row.case_id.clone(),
+        status,
+        reason: reason.map(str::to_owned),
+        only_stranded,
+        line: line(inner, ENGINE, entry),
+        at: inner.now(),
+    };
+    if let Done::Written(true) = desk::submit(inner, Request::Notice(end)).await? {
+        counter!(metric::NOTIFICATIONS, "message" => row.message.as_str(), "result" => status.as_str()).increment(1);
+        tracing::info!(case_id = %row.case_id, notification_id = %row.id, status = status.as_str(), reason, "message ended");
+    }
     Ok(())
 }
 
@@ -194,78 +215,265 @@ pub fn resend_secs(connection: &Connection) -> i64 {
     i64::try_from(ttl / 5 * 4).unwrap_or(i64::MAX)
 }
 
-async fn record(inner: &Inner, tx: &Tx, change: &Change, moment: &Moment<'_>, actor: &str) -> Result<(), StoreError> {
-    let case = &change.case;
-    append(inner, tx, case, &change.entries, actor).await?;
-    for command in &change.commands {
-        match command {
-            Command::OpenAttempt { attempt, origin } => attempts::open(tx, case, attempt, *origin).await?,
-            Command::RecordAttempt { seen, origin } => {
-                let id = AttemptId::new(inner.now_ms(), entropy());
-                attempts::record(tx, id, case, seen, *origin).await?;
-            }
-            Command::CloseAttempt {
-                id,
-                status,
-                charge_id,
-                decline,
-            } => {
-                attempts::close(tx, id, *status, charge_id.as_deref(), decline.as_ref(), moment.now).await?;
-            }
-            Command::Notify { message, step } => {
-                let id = NotificationId::new(inner.now_ms(), entropy());
-                notifications::queue(tx, &id, case, *message, step, moment.now).await?;
-            }
-            Command::SupersedeNotices { reason } => {
-                notifications::supersede_dunning(tx, &case.id, moment.now, reason.as_str()).await?;
-            }
-            Command::BookLate { kind, amount } => late::book(tx, case, *kind, *amount, moment.now).await?,
-            Command::OpenReversal => {
-                let id = CaseId::new(inner.now_ms(), entropy());
-                let reversal = open_reversal(id, case, moment);
-                match cases::insert(tx, &reversal.case, moment.now).await? {
-                    Inserted::New => append(inner, tx, &reversal.case, &reversal.entries, actor).await?,
-                    // The invoice is chased already; the booking above tells of the dispute.
-                    Inserted::Exists => {}
+fn line(inner: &Inner, actor: &str, entry: Entry) -> Line {
+    Line {
+        id: TimelineId::new(inner.now_ms(), inner.clock.entropy()),
+        actor: actor.to_owned(),
+        entry,
+    }
+}
+
+/// What one transaction is to write, as it grows request by request. Two events for one case are decided one after the
+/// other, each over what the one before left.
+pub struct Draft<'a> {
+    inner: &'a Inner,
+    now: Timestamp,
+    found: Found,
+    pieces: Vec<Written>,
+    /// Where the change of a case stands among the pieces.
+    changed: HashMap<CaseId, usize>,
+}
+
+/// What a request will have become once the transaction is committed.
+#[derive(Debug)]
+pub enum Drafted {
+    /// What it says.
+    Done(Done),
+    /// A new case, and where it stands among the pieces.
+    Opened(Box<Change>, usize),
+    /// One row, and where it stands.
+    Row(usize),
+}
+
+impl Drafted {
+    /// What became of it, now that the pieces are committed.
+    pub fn done(self, inner: &Inner, written: &[bool]) -> Done {
+        let was_written = |piece: usize| written.get(piece).copied().unwrap_or(false);
+        match self {
+            Self::Done(done) => {
+                if let Done::Handled(Handled::Changed(change)) = &done {
+                    told(inner, change);
                 }
+                done
             }
-            // These are carried out by the worker that holds the lease, after the commit.
-            Command::Resend { .. } | Command::Finish => {}
+            Self::Opened(change, piece) => {
+                if was_written(piece) {
+                    told(inner, &change);
+                }
+                Done::Written(was_written(piece))
+            }
+            Self::Row(piece) => Done::Written(was_written(piece)),
         }
     }
-    Ok(())
 }
 
-async fn append(inner: &Inner, tx: &Tx, case: &Case, entries: &[Entry], actor: &str) -> Result<(), StoreError> {
-    let line = |entry: &Entry| (TimelineId::new(inner.now_ms(), entropy()), entry.clone());
-    let lines: Vec<_> = entries.iter().map(line).collect();
-    timeline::append(tx, &case.id, &lines, inner.now(), actor).await
+impl<'a> Draft<'a> {
+    /// An empty draft over the locked cases.
+    pub fn new(inner: &'a Inner, found: Found) -> Self {
+        Self {
+            inner,
+            now: inner.now(),
+            found,
+            pieces: Vec::new(),
+            changed: HashMap::new(),
+        }
+    }
+
+    /// What is to be written.
+    pub fn into_pieces(self) -> Vec<Written> {
+        self.pieces
+    }
+
+    /// Adds what follows from a request.
+    pub fn add(&mut self, request: &Request) -> Result<Drafted, StoreError> {
+        match request {
+            Request::Event {
+                id,
+                event,
+                actor,
+                release,
+            } => self.event(id, event, actor, *release).map(Drafted::Done),
+            Request::Open(change) => {
+                let piece = self.pieces.len();
+                self.open(change, ENGINE);
+                Ok(Drafted::Opened(change.clone(), piece))
+            }
+            Request::Notice(end) => Ok(self.row(Written::Notice(end.clone()))),
+            Request::EventEnd(end) => Ok(self.row(Written::Event(end.clone()))),
+        }
+    }
+
+    fn row(&mut self, piece: Written) -> Drafted {
+        self.pieces.push(piece);
+        Drafted::Row(self.pieces.len() - 1)
+    }
+
+    fn event(&mut self, id: &CaseId, event: &Event, actor: &str, release: Release) -> Result<Done, StoreError> {
+        let inner = self.inner;
+        let case = match self.found.get(id) {
+            Some(Ok(case)) => case,
+            Some(Err(error)) => return Err(error.clone()),
+            None => return Ok(Done::Handled(Handled::Gone)),
+        };
+        let Some(campaign) = inner.known_campaign(&case.campaign) else {
+            return Ok(Done::NeedsCampaign(case.campaign.clone()));
+        };
+        let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
+        let moment = Moment {
+            now: self.now,
+            campaign: &campaign,
+            fresh_attempt: &fresh_attempt,
+            resend_secs: inner.connections.get(&case.connection).map_or(0, resend_secs),
+        };
+        let change = match decide(case, event, &moment) {
+            Decision::Changed(change) => change,
+            Decision::Ignored(reason) => return Ok(Done::Handled(Handled::Ignored(reason))),
+        };
+        let moved = transfers(Some(case), &change.case, &change.commands);
+        self.found.insert(id.clone(), Ok(change.case.clone()));
+        self.change(&change, moved, event, actor, release);
+        for command in &change.commands {
+            if matches!(command, Command::OpenReversal) {
+                // Where the invoice is chased already, the booking beside it tells of the dispute.
+                let reversal = open_reversal(
+                    CaseId::new(inner.now_ms(), inner.clock.entropy()),
+                    &change.case,
+                    &moment,
+                );
+                self.open(&reversal, actor);
+            }
+        }
+        Ok(Done::Handled(Handled::Changed(change)))
+    }
+
+    fn change(&mut self, change: &Change, moved: Vec<Transfer>, event: &Event, actor: &str, release: Release) {
+        let mut written = self.beside(change, moved, actor);
+        if let Event::Staff { action, comment, .. } = event {
+            written.audit.push(AuditRow {
+                id: AuditId::new(self.inner.now_ms(), self.inner.clock.entropy()),
+                at: self.now,
+                actor: actor.to_owned(),
+                action: action.as_str().to_owned(),
+                object: change.case.id.to_string(),
+                comment: comment.clone(),
+            });
+        }
+        written.release = match release {
+            Release::Now(fence) => Some(fence),
+            Release::WhenDone(fence) if !change.commands.iter().any(is_carried_out) => Some(fence),
+            Release::WhenDone(_) | Release::Keep => None,
+        };
+        let known = self
+            .changed
+            .get(&change.case.id)
+            .and_then(|at| self.pieces.get_mut(*at));
+        if let Some(Written::Changed(earlier)) = known {
+            earlier.case = written.case;
+            earlier.lines.append(&mut written.lines);
+            earlier.rows.append(&mut written.rows);
+            earlier.audit.append(&mut written.audit);
+            earlier.release = written.release.or(earlier.release);
+        } else {
+            self.changed.insert(change.case.id.clone(), self.pieces.len());
+            self.pieces.push(Written::Changed(Box::new(written)));
+        }
+    }
+
+    fn open(&mut self, change: &Change, actor: &str) {
+        let moved = transfers(None, &change.case, &change.commands);
+        let written = self.beside(change, moved, actor);
+        self.pieces.push(Written::Opened(Box::new(written)));
+    }
+
+    fn beside(&self, change: &Change, moved: Vec<Transfer>, actor: &str) -> CaseChange {
+        let inner = self.inner;
+        let books = moved.into_iter().map(|transfer| {
+            let id = TransferId::new(inner.now_ms(), inner.clock.entropy());
+            RowWrite::Book(id, transfer)
+        });
+        CaseChange {
+            case: change.case.clone(),
+            lines: change
+                .entries
+                .iter()
+                .map(|entry| line(inner, actor, entry.clone()))
+                .collect(),
+            rows: change
+                .commands
+                .iter()
+                .filter_map(|command| row(inner, command))
+                .chain(books)
+                .collect(),
+            audit: Vec::new(),
+            release: None,
+            at: self.now,
+        }
+    }
 }
 
-async fn audited(
-    inner: &Inner,
-    tx: &Tx,
-    id: &CaseId,
-    action: &StaffAction,
-    actor: &str,
-    comment: Option<&str>,
-) -> Result<(), StoreError> {
-    let entry = AuditRow {
-        id: AuditId::new(inner.now_ms(), entropy()),
-        at: inner.now(),
-        actor: actor.to_owned(),
-        action: action.as_str().to_owned(),
-        object: id.to_string(),
-        comment: comment.map(str::to_owned),
-    };
-    audit::append(tx, &entry).await
+/// Whether the worker that holds the claim has to do something after the commit.
+pub fn is_carried_out(command: &Command) -> bool {
+    match command {
+        Command::OpenAttempt { .. } | Command::Resend { .. } | Command::Finish => true,
+        Command::RecordAttempt { .. }
+        | Command::CloseAttempt { .. }
+        | Command::Notify { .. }
+        | Command::SupersedeNotices { .. }
+        | Command::BookLate { .. }
+        | Command::NamePayment { .. }
+        | Command::BookOverpayment { .. }
+        | Command::OpenReversal => false,
+    }
 }
 
-/// Tells operators of a committed change: a line for each entry, and the counters.
-fn told(change: &Change) {
-    let case = &change.case;
+fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
+    Some(match command {
+        Command::OpenAttempt { attempt, origin } => RowWrite::OpenAttempt(attempt.clone(), *origin),
+        Command::RecordAttempt { seen, origin } => {
+            let id = AttemptId::new(inner.now_ms(), inner.clock.entropy());
+            RowWrite::RecordAttempt(id, seen.clone(), *origin)
+        }
+        Command::CloseAttempt {
+            id,
+            status,
+            charge_id,
+            decline,
+        } => RowWrite::CloseAttempt(AttemptEnd {
+            id: id.clone(),
+            status: *status,
+            charge_id: charge_id.clone(),
+            decline: decline.clone(),
+        }),
+        Command::Notify { message, step } => RowWrite::Queue(NewNotice {
+            id: NotificationId::new(inner.now_ms(), inner.clock.entropy()),
+            message: *message,
+            step: step.clone(),
+        }),
+        Command::SupersedeNotices { reason } => RowWrite::SupersedeDunning(reason.as_str()),
+        Command::BookLate { kind, amount } => RowWrite::BookLate(*kind, *amount),
+        Command::OpenReversal
+        | Command::Resend { .. }
+        | Command::Finish
+        | Command::NamePayment { .. }
+        | Command::BookOverpayment { .. } => return None,
+    })
+}
+
+/// Tells operators of a committed change, a line for each entry, and whoever has work by it.
+fn told(inner: &Inner, change: &Change) {
+    let case: &Case = &change.case;
     count::change(change);
     for entry in &change.entries {
         tracing::info!(case_id = %case.id, state = case.state_word(), kind = entry.kind.as_str(), "{}", entry.text);
+    }
+    if change
+        .commands
+        .iter()
+        .any(|command| matches!(command, Command::Notify { .. }))
+    {
+        inner.bells.mails.notify_one();
+    }
+    if case.next_action().is_some_and(|next| next.at <= inner.now()) {
+        inner.bells.cases.notify_one();
     }
 }

@@ -2,20 +2,23 @@
 
 use std::panic::AssertUnwindSafe;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use metrics::counter;
 
-use super::handle::{ENGINE, Handled, Opened, handle, open_case};
-use super::{BATCH, Connection, Inner, LEASE_SECS};
+use super::handle::{ENGINE, Handled, Opened, Request, handle, open_case};
+use super::pump::Work;
+use super::{Connection, Inner, desk};
+use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::Contact;
 use crate::domain::command::Reason;
 use crate::domain::event::{Event, LookCause};
 use crate::domain::ids::CaseId;
 use crate::domain::money::Money;
+use crate::domain::mutant::alive;
 use crate::providers::{Hint, NormalizedEvent, PaymentHint, ReadError};
-use crate::store::inbox::{InboxRow, InboxStatus};
-use crate::store::{StoreError, cases, inbox};
+use crate::store::StoreError;
+use crate::store::inbox::{EventEnd, InboxRow, InboxStatus};
 use crate::telemetry::metric;
 
 /// After so many tries an event that we cannot handle is dead: visible, and re-runnable.
@@ -32,30 +35,41 @@ enum End {
     Later(String, bool),
 }
 
-/// Claims pending events and works on them; answers how many there were.
-pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
-    let rows = inbox::claim(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
-    let count = rows.len() as u64;
-    futures_util::stream::iter(rows)
-        .for_each_concurrent(None, |row| one(inner, row))
-        .await;
-    Ok(count)
+/// The queue of events.
+pub struct Events<'a>(pub &'a Inner);
+
+impl Work for Events<'_> {
+    type Row = InboxRow;
+
+    async fn claim(&self, limit: u64) -> Result<Vec<InboxRow>, StoreError> {
+        let Self(inner) = self;
+        inner.storage.claim_events(inner.now(), limit, inner.lease()).await
+    }
+
+    async fn one(&self, row: InboxRow, _: Stopwatch) {
+        one(self.0, row).await;
+    }
 }
 
 async fn one(inner: &Inner, row: InboxRow) {
+    crate::failpoint!("event_claimed");
+    if alive("event_ended_first") {
+        let _ = record(inner, &row, End::Processed).await;
+    }
     let end = match AssertUnwindSafe(process(inner, &row)).catch_unwind().await {
         Ok(Ok(end)) => end,
         Ok(Err(error)) => End::Later(error.to_string(), error.is_transient()),
         Err(_) => End::Later("handling it panicked".to_owned(), false),
     };
+    crate::failpoint!("event_handled");
     if let Err(error) = record(inner, &row, end).await {
         tracing::error!(inbox_id = %row.id, %error, "the end of an event could not be written; its lease runs out");
     }
 }
 
 async fn record(inner: &Inner, row: &InboxRow, end: End) -> Result<(), StoreError> {
-    let conn = inner.store.conn();
-    let now = inner.now();
+    let at = inner.now();
+    let id = row.id.clone();
     let (status, reason) = match end {
         End::Processed => (InboxStatus::Processed, None),
         End::Ignored(reason) => (InboxStatus::Ignored, Some(reason)),
@@ -66,9 +80,12 @@ async fn record(inner: &Inner, row: &InboxRow, end: End) -> Result<(), StoreErro
             } else {
                 TRIES_MAX
             };
-            if row.tries.saturating_add(1) < limit {
+            if row.tries.saturating_add(1) < limit && !alive("failed_event_dropped") {
                 let wait = (60_i64 << row.tries.min(6)).min(3600);
-                inbox::defer(conn, &row.id, secs_from(now, wait), &reason).await?;
+                let next_at = secs_from(at, wait);
+                let deferred = EventEnd::Deferred { id, next_at, reason };
+                desk::submit(inner, Request::EventEnd(deferred)).await?;
+                crate::failpoint!("event_deferred");
                 return Ok(());
             }
             (InboxStatus::Dead, Some(reason))
@@ -76,7 +93,8 @@ async fn record(inner: &Inner, row: &InboxRow, end: End) -> Result<(), StoreErro
     };
     counter!(metric::EVENTS_FINISHED, "end" => status.as_str()).increment(1);
     tracing::info!(inbox_id = %row.id, kind = row.kind, status = status.as_str(), reason, "event ended");
-    inbox::end(conn, &row.id, status, reason.as_deref(), now).await?;
+    desk::submit(inner, Request::EventEnd(EventEnd::Ended { id, status, reason, at })).await?;
+    crate::failpoint!("event_ended");
     Ok(())
 }
 
@@ -144,7 +162,10 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
             }
         }
         Hint::Subscription { subscription_id } => {
-            let ids = cases::open_by_subscription(inner.store.conn(), &connection.name, subscription_id).await?;
+            let ids = inner
+                .storage
+                .cases_of_subscription(&connection.name, subscription_id)
+                .await?;
             look_at_each(inner, connection, ids).await
         }
         Hint::PaymentMethod {
@@ -159,8 +180,8 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
                 renewed: *renewed,
             };
             let mut ends = Vec::new();
-            for id in cases::open_by_customer(inner.store.conn(), &connection.name, customer_id).await? {
-                ends.push(handle(inner, &id, &changed, ENGINE).await?);
+            for id in inner.storage.cases_of_customer(&connection.name, customer_id).await? {
+                ends.push(handle(inner, &id, changed.clone(), ENGINE).await?);
             }
             Ok(together(&ends))
         }
@@ -171,7 +192,7 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
 
 /// Reads an invoice again and brings what it says to its case, or opens one.
 async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure: bool) -> Result<End, Stop> {
-    let known = cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice_id).await?;
+    let known = inner.storage.case_of_invoice(&connection.name, invoice_id).await?;
     if known.is_none() && !failure {
         return Ok(End::Ignored("no_case".to_owned()));
     }
@@ -181,7 +202,7 @@ async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure:
         None => match open_case(inner, connection, &snapshot).await? {
             Opened::New => return Ok(End::Processed),
             Opened::None(reason) => return Ok(End::Ignored(reason.to_string())),
-            Opened::Exists => cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice_id).await?,
+            Opened::Exists => inner.storage.case_of_invoice(&connection.name, invoice_id).await?,
         },
     };
     let Some(id) = known else {
@@ -191,14 +212,14 @@ async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure:
         snapshot: Box::new(snapshot),
         cause: LookCause::Hint,
     };
-    let handled = handle(inner, &id, &event, ENGINE).await?;
+    let handled = handle(inner, &id, event, ENGINE).await?;
     Ok(together(&[handled]))
 }
 
 async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) -> Result<End, Stop> {
     let mut ends = Vec::new();
     for id in ids {
-        let Some(case) = cases::find(inner.store.conn(), &id).await? else {
+        let Some(case) = inner.storage.case(&id).await? else {
             continue;
         };
         let snapshot = connection.provider.snapshot(&case.invoice_id).await?;
@@ -206,7 +227,7 @@ async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) 
             snapshot: Box::new(snapshot),
             cause: LookCause::Hint,
         };
-        ends.push(handle(inner, &id, &event, ENGINE).await?);
+        ends.push(handle(inner, &id, event, ENGINE).await?);
     }
     Ok(together(&ends))
 }
@@ -222,14 +243,18 @@ async fn payment(inner: &Inner, connection: &Connection, invoice: &str, what: Pa
 /// A dispute concerns the case of its invoice, and every open case of the same subscription: who disputes one month's
 /// charge is not charged or dunned for the next.
 async fn disputed(inner: &Inner, connection: &Connection, invoice: &str) -> Result<End, Stop> {
-    let conn = inner.store.conn();
-    let mut concerned: Vec<CaseId> = cases::latest_by_invoice(conn, &connection.name, invoice)
+    let mut concerned: Vec<CaseId> = inner
+        .storage
+        .case_of_invoice(&connection.name, invoice)
         .await?
         .into_iter()
         .collect();
     let subscription = connection.provider.snapshot(invoice).await?.subscription_id;
     if let Some(subscription) = subscription {
-        let others = cases::open_by_subscription(conn, &connection.name, &subscription).await?;
+        let others = inner
+            .storage
+            .cases_of_subscription(&connection.name, &subscription)
+            .await?;
         concerned.extend(
             others
                 .into_iter()
@@ -239,13 +264,13 @@ async fn disputed(inner: &Inner, connection: &Connection, invoice: &str) -> Resu
     }
     let mut ends = Vec::new();
     for id in concerned {
-        ends.push(handle(inner, &id, &Event::Disputed, ENGINE).await?);
+        ends.push(handle(inner, &id, Event::Disputed, ENGINE).await?);
     }
     Ok(together(&ends))
 }
 
 async fn refunded(inner: &Inner, connection: &Connection, invoice: &str) -> Result<End, Stop> {
-    let Some(id) = cases::latest_by_invoice(inner.store.conn(), &connection.name, invoice).await? else {
+    let Some(id) = inner.storage.case_of_invoice(&connection.name, invoice).await? else {
         return Ok(End::Ignored("no_case".to_owned()));
     };
     let snapshot = connection.provider.snapshot(invoice).await?;
@@ -256,13 +281,13 @@ async fn refunded(inner: &Inner, connection: &Connection, invoice: &str) -> Resu
     let event = Event::Refunded {
         amount: Money::new(refunded, snapshot.amount_paid.currency),
     };
-    Ok(together(&[handle(inner, &id, &event, ENGINE).await?]))
+    Ok(together(&[handle(inner, &id, event, ENGINE).await?]))
 }
 
 async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> Result<End, Stop> {
     let mut ends = Vec::new();
-    for id in cases::open_by_customer(inner.store.conn(), &connection.name, customer_id).await? {
-        let Some(case) = cases::find(inner.store.conn(), &id).await? else {
+    for id in inner.storage.cases_of_customer(&connection.name, customer_id).await? {
+        let Some(case) = inner.storage.case(&id).await? else {
             continue;
         };
         let customer = connection.provider.snapshot(&case.invoice_id).await?.customer;
@@ -275,7 +300,7 @@ async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> R
             handle(
                 inner,
                 &id,
-                &Event::ContactChanged {
+                Event::ContactChanged {
                     contact,
                     zone: customer.zone,
                 },

@@ -2,29 +2,30 @@
 
 use std::panic::AssertUnwindSafe;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use metrics::histogram;
 
 use super::handle::{ENGINE, end_notice, handle, lose_notice};
-use super::{BATCH, Connection, Inner, LEASE_SECS};
+use super::pace::{self, Turn};
+use super::pump::{PLACES, Work};
+use super::{Connection, Inner, SEND_BEFORE_SECS};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, State, Warning};
 use crate::domain::event::{Event, LookCause};
 use crate::domain::message::Message;
+use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::snapshot::InvoiceStatus;
 use crate::mailer::context::Card;
 use crate::mailer::{Email, Locale, MailContext, SendOutcome};
 use crate::providers::ReadError;
+use crate::store::StoreError;
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
-use crate::store::{StoreError, cases, notifications};
 use crate::telemetry::metric;
 
 /// The waits between tries of a message that the mail server put off.
 const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
-/// How long a message waits where the invoice cannot be read, or a charge is under way.
-const PUT_BACK_SECS: i64 = 600;
 /// How long it waits where only people can let it go on.
 const PUT_BACK_LONG_SECS: i64 = 3600;
 
@@ -37,22 +38,55 @@ enum Gate {
     MuchLater(&'static str),
 }
 
-/// Claims due messages and works on them; answers how many there were.
-pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
-    for row in notifications::stranded(&inner.store, BATCH).await? {
-        tracing::warn!(notification_id = %row.id, "a message was being sent when its worker died; it is not sent again");
-        lose_notice(inner, &row).await?;
+/// The queue of messages.
+pub struct Mails<'a>(pub &'a Inner);
+
+impl Work for Mails<'_> {
+    type Row = NotificationRow;
+
+    async fn claim(&self, limit: u64) -> Result<Vec<NotificationRow>, StoreError> {
+        let Self(inner) = self;
+        if !inner.gate.is_open() {
+            return Ok(Vec::new());
+        }
+        inner.storage.claim_mails(inner.now(), limit, inner.lease()).await
     }
-    let rows = notifications::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
-    let count = rows.len() as u64;
-    futures_util::stream::iter(rows)
-        .for_each_concurrent(None, |row| one(inner, row))
-        .await;
-    Ok(count)
+
+    async fn one(&self, row: NotificationRow, claimed: Stopwatch) {
+        one(self.0, row, &claimed).await;
+    }
 }
 
-async fn one(inner: &Inner, row: NotificationRow) {
-    match AssertUnwindSafe(deliver(inner, &row)).catch_unwind().await {
+/// Writes down the messages whose sender died while it was sending.
+pub async fn bury_stranded(inner: &Inner) -> Result<(), StoreError> {
+    if alive("stranded_mails_stay") {
+        return Ok(());
+    }
+    for row in inner.storage.stranded_mails(PLACES).await? {
+        tracing::warn!(notification_id = %row.id, "a message was being sent when its worker died; it is not sent again");
+        crate::failpoint!("mail_before_lost");
+        lose_notice(inner, &row).await?;
+        crate::failpoint!("mail_lost");
+    }
+    Ok(())
+}
+
+/// Ends every message that is due now without sending it.
+pub async fn end_all(inner: &Inner, why: &str) -> Result<(), StoreError> {
+    loop {
+        let rows = inner.storage.claim_mails(inner.now(), PLACES, inner.lease()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            end_notice(inner, &row, NotificationStatus::Superseded, Some(why)).await?;
+        }
+    }
+}
+
+async fn one(inner: &Inner, row: NotificationRow, claimed: &Stopwatch) {
+    crate::failpoint!("mail_claimed");
+    match AssertUnwindSafe(deliver(inner, &row, claimed)).catch_unwind().await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::error!(notification_id = %row.id, %error, "a message waits for its lease to run out");
@@ -61,28 +95,41 @@ async fn one(inner: &Inner, row: NotificationRow) {
     }
 }
 
-async fn deliver(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
+async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> Result<(), StoreError> {
     let Some(connection) = inner.connections.get(&row.connection) else {
         // The configuration may be mended; the gate sees to it that nothing stale leaves then.
         return put_back(inner, row, PUT_BACK_LONG_SECS, "its connection is not configured").await;
+    };
+    // The lane is had before the obligation is read, so that what was read is fresh when the message leaves.
+    let _lane = match pace::turn(inner, row).await? {
+        Turn::Go(lane) if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => lane,
+        Turn::Go(_) => {
+            return inner
+                .storage
+                .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
+                .await;
+        }
+        Turn::Wait(at) => return inner.storage.put_mail_back(&row.id, at, pace::WAITS, false).await,
     };
     match gate(inner, connection, row).await? {
         Gate::Send(case) => send(inner, connection, row, &case).await,
         Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
         Gate::Suppress(why) => end_notice(inner, row, NotificationStatus::Suppressed, Some(why)).await,
-        Gate::Later(why) => put_back(inner, row, PUT_BACK_SECS, why).await,
+        Gate::Later(why) => put_back(inner, row, pace::patience_secs(row.queued_at, inner.now()), why).await,
         Gate::MuchLater(why) => put_back(inner, row, PUT_BACK_LONG_SECS, why).await,
     }
 }
 
 async fn put_back(inner: &Inner, row: &NotificationRow, secs: i64, why: &str) -> Result<(), StoreError> {
-    notifications::put_back(inner.store.conn(), &row.id, secs_from(inner.now(), secs), why).await?;
+    let at = secs_from(inner.now(), secs);
+    inner.storage.put_mail_back(&row.id, at, why, false).await?;
+    crate::failpoint!("mail_put_back");
     Ok(())
 }
 
 /// Reads the obligation again before a message that asks for money leaves.
 async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> Result<Gate, StoreError> {
-    let Some(case) = cases::find(inner.store.conn(), &row.case_id).await? else {
+    let Some(case) = inner.storage.case(&row.case_id).await? else {
         return Ok(Gate::Supersede("no_case"));
     };
     if !row.message.is_dunning() {
@@ -91,6 +138,9 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
             Some(Outcome::Recovered { .. }) => Gate::Send(Box::new(case)),
             Some(Outcome::Exhausted { .. } | Outcome::Stopped { .. }) | None => Gate::Supersede("not_recovered"),
         });
+    }
+    if alive("mail_without_gate") {
+        return Ok(Gate::Send(Box::new(case)));
     }
     let snapshot = match connection.provider.snapshot(&case.invoice_id).await {
         Ok(snapshot) => snapshot,
@@ -104,11 +154,11 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
         snapshot: Box::new(snapshot),
         cause: LookCause::Hint,
     };
-    handle(inner, &case.id, &event, ENGINE).await?;
+    handle(inner, &case.id, event, ENGINE).await?;
     if paid {
         return Ok(Gate::Supersede("paid"));
     }
-    let Some(case) = cases::find(inner.store.conn(), &row.case_id).await? else {
+    let Some(case) = inner.storage.case(&row.case_id).await? else {
         return Ok(Gate::Supersede("no_case"));
     };
     if case.warnings.contains(&Warning::MailBounced) {
@@ -146,9 +196,11 @@ async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, cas
         text: &rendered.text,
         html: &rendered.html,
     };
-    if !notifications::start(inner.store.conn(), &row.id, words).await? {
+    crate::failpoint!("mail_before_start");
+    if !inner.storage.start_mail(&row.id, words).await? {
         return Ok(());
     }
+    crate::failpoint!("mail_started");
     let email = Email {
         id: row.id.clone(),
         to,
@@ -157,11 +209,13 @@ async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, cas
         text: rendered.text,
         html: rendered.html,
     };
-    let watch = Stopwatch::start();
+    let watch = inner.clock.stopwatch();
     let outcome = inner.mailer.send(&email, inner.now()).await;
+    crate::failpoint!("mail_answered");
+    inner.pace.heard(&email.to, &outcome, inner.now());
     let result = match &outcome {
         SendOutcome::Sent | SendOutcome::Kept => "sent",
-        SendOutcome::Transient(_) => "put_off",
+        SendOutcome::Transient(_) | SendOutcome::Throttled(_) => "put_off",
         SendOutcome::BadRecipient(_) | SendOutcome::Permanent(_) => "refused",
         SendOutcome::Unknown(_) => "unknown",
     };
@@ -173,31 +227,42 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
     let (status, reason) = match outcome {
         SendOutcome::Sent => (NotificationStatus::Sent, None),
         SendOutcome::Kept => (NotificationStatus::Kept, None),
+        SendOutcome::Unknown(reason) if alive("unknown_mail_again") => {
+            let at = secs_from(inner.now(), RETRY_SECS[0]);
+            inner.storage.put_mail_back(&row.id, at, &reason, true).await?;
+            return Ok(());
+        }
         SendOutcome::Unknown(reason) => (NotificationStatus::Unknown, Some(reason)),
         SendOutcome::Permanent(reason) => (NotificationStatus::Failed, Some(reason)),
         SendOutcome::BadRecipient(reason) => {
             bounced(inner, case).await?;
             (NotificationStatus::Failed, Some(reason))
         }
-        SendOutcome::Transient(reason) => match RETRY_SECS.get(row.tries as usize) {
+        SendOutcome::Transient(reason) | SendOutcome::Throttled(reason) => match RETRY_SECS.get(row.tries as usize) {
             Some(wait) => {
                 let at = secs_from(inner.now(), *wait);
-                notifications::retry(inner.store.conn(), &row.id, at, &reason).await?;
+                inner.storage.put_mail_back(&row.id, at, &reason, true).await?;
                 return Ok(());
             }
             None => (NotificationStatus::Failed, Some(reason)),
         },
     };
-    end_notice(inner, row, status, reason.as_deref()).await
+    end_notice(inner, row, status, reason.as_deref()).await?;
+    crate::failpoint!("mail_recorded");
+    Ok(())
 }
 
 /// The address refused our mail for good: so it does for the customer's other cases.
 async fn bounced(inner: &Inner, case: &Case) -> Result<(), StoreError> {
-    handle(inner, &case.id, &Event::Bounced, ENGINE).await?;
-    for id in cases::open_by_customer(inner.store.conn(), &case.connection, &case.customer_id).await? {
-        let other = cases::find(inner.store.conn(), &id).await?;
+    handle(inner, &case.id, Event::Bounced, ENGINE).await?;
+    for id in inner
+        .storage
+        .cases_of_customer(&case.connection, &case.customer_id)
+        .await?
+    {
+        let other = inner.storage.case(&id).await?;
         if other.is_some_and(|other| other.id != case.id && other.contact.email == case.contact.email) {
-            handle(inner, &id, &Event::Bounced, ENGINE).await?;
+            handle(inner, &id, Event::Bounced, ENGINE).await?;
         }
     }
     Ok(())

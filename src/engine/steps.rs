@@ -2,44 +2,63 @@
 
 use std::panic::AssertUnwindSafe;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use metrics::counter;
 
-use super::handle::{ENGINE, Handled, handle, resend_secs};
-use super::{BATCH, Connection, Inner, LEASE_SECS, count};
+use super::handle::{ENGINE, Handled, Release, handle_claimed, is_carried_out, resend_secs};
+use super::pump::Work;
+use super::{Connection, Inner, SEND_BEFORE_SECS, count};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, OpenAttempt, State};
 use crate::domain::command::{Change, Command};
 use crate::domain::event::{Answer, Event, LookCause};
-use crate::domain::ids::CaseId;
+use crate::domain::ids::{AttemptId, CaseId};
+use crate::domain::mutant::alive;
 use crate::domain::snapshot::Snapshot;
 use crate::providers::{ActionOutcome, ChargeOutcome, ChargeRequest, ReadError};
+use crate::store::StoreError;
 use crate::store::cases::Claim;
-use crate::store::{StoreError, cases};
 use crate::telemetry::metric;
 
-/// An effect is sent only while at least half of the lease is left.
-const SEND_BEFORE_SECS: u64 = LEASE_SECS as u64 / 2;
+/// The queue of due cases.
+pub struct Steps<'a>(pub &'a Inner);
 
-/// Claims due cases and works on them; answers how many there were.
-pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
-    let watch = Stopwatch::start();
-    let claims = cases::claim_due(&inner.store, inner.now(), BATCH, LEASE_SECS, &inner.owner).await?;
-    let count = claims.len() as u64;
-    futures_util::stream::iter(claims)
-        .for_each_concurrent(None, |claim| one(inner, claim, watch))
-        .await;
-    Ok(count)
+impl Work for Steps<'_> {
+    type Row = Claim;
+
+    async fn claim(&self, limit: u64) -> Result<Vec<Claim>, StoreError> {
+        let Self(inner) = self;
+        if !inner.gate.is_open() {
+            return Ok(Vec::new());
+        }
+        inner.storage.claim_cases(inner.now(), limit, inner.lease()).await
+    }
+
+    async fn one(&self, claim: Claim, claimed: Stopwatch) {
+        one(self.0, claim, claimed).await;
+    }
+}
+
+/// What a step leaves behind.
+enum Left {
+    /// Nothing: the claim was given back with the last change.
+    Nothing,
+    /// The claim, and nothing is due by it now.
+    Claim,
+    /// A case that stays due although nothing follows from it.
+    Stuck,
 }
 
 /// Works on one claimed case. Where that fails, the lease is left to run out, so that a broken case is tried again later
 /// and never keeps the others waiting.
 async fn one(inner: &Inner, claim: Claim, claimed: Stopwatch) {
-    let done = AssertUnwindSafe(step(inner, &claim.id, claimed)).catch_unwind().await;
+    crate::failpoint!("case_claimed");
+    let done = AssertUnwindSafe(step(inner, &claim, &claimed)).catch_unwind().await;
     let released = match done {
-        Ok(Ok(true)) => cases::release(&inner.store, &claim.id, claim.fence).await,
-        Ok(Ok(false)) => {
+        Ok(Ok(Left::Nothing)) => Ok(()),
+        Ok(Ok(Left::Claim)) => inner.storage.release(&claim).await,
+        Ok(Ok(Left::Stuck)) => {
             tracing::error!(case_id = %claim.id, "the case is due but nothing follows from it");
             Ok(())
         }
@@ -49,50 +68,57 @@ async fn one(inner: &Inner, claim: Claim, claimed: Stopwatch) {
             Ok(())
         }
     };
+    crate::failpoint!("case_released");
     if let Err(error) = released {
         tracing::error!(case_id = %claim.id, %error, "working on the case failed; its lease is left to run out");
     }
 }
 
-/// One step of one case; answers whether it got anywhere. `claimed` is when its lease began.
-async fn step(inner: &Inner, id: &CaseId, claimed: Stopwatch) -> Result<bool, StoreError> {
-    let Some(case) = cases::find(inner.store.conn(), id).await? else {
-        return Ok(true);
+/// One step of one case. `claimed` is when its lease began.
+async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left, StoreError> {
+    let Some(connection) = inner.connections.get(&claim.connection) else {
+        tracing::error!(case_id = %claim.id, connection = claim.connection, "the case's connection is not configured");
+        return Ok(Left::Stuck);
     };
-    let Some(connection) = inner.connections.get(&case.connection) else {
-        tracing::error!(case_id = %id, connection = case.connection, "the case's connection is not configured");
-        return Ok(false);
+    let watch = inner.clock.stopwatch();
+    let read = connection.provider.snapshot(&claim.invoice_id).await;
+    count::call(&watch, "read", if read.is_ok() { "answered" } else { "unusable" });
+    crate::failpoint!("case_looked");
+    let (event, snapshot) = match read {
+        Ok(snapshot) => {
+            let event = Event::Looked {
+                snapshot: Box::new(snapshot.clone()),
+                cause: LookCause::Due,
+            };
+            (event, Some(snapshot))
+        }
+        Err(ReadError::NotFound) => (Event::InvoiceMissing, None),
+        Err(error) => (out_of_reach(&error), None),
     };
-    let watch = Stopwatch::start();
-    let read = connection.provider.snapshot(&case.invoice_id).await;
-    count::call(watch, "read", if read.is_ok() { "answered" } else { "unusable" });
-    let event = match &read {
-        Ok(snapshot) => Event::Looked {
-            snapshot: Box::new(snapshot.clone()),
-            cause: LookCause::Due,
-        },
-        Err(ReadError::NotFound) => Event::InvoiceMissing,
-        Err(error) => out_of_reach(error),
-    };
-    let change = match handle(inner, id, &event, ENGINE).await? {
+    let done = Release::WhenDone(claim.fence);
+    let change = match handle_claimed(inner, &claim.id, event, ENGINE, done).await? {
         Handled::Changed(change) => change,
         // Somebody else's event may have done it in the meantime.
-        Handled::Ignored(_) => return is_at_rest(inner, id).await,
-        Handled::Gone => return Ok(true),
+        Handled::Ignored(_) => return at_rest(inner, &claim.id).await,
+        Handled::Gone => return Ok(Left::Claim),
     };
-    if let Ok(snapshot) = &read
-        && claimed.elapsed().as_secs() < SEND_BEFORE_SECS
-    {
-        carry_out(inner, connection, &change, snapshot).await?;
+    match snapshot {
+        Some(snapshot) if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => {
+            carry_out(inner, connection, claim, &change, &snapshot).await
+        }
+        Some(_) | None if change.commands.iter().any(is_carried_out) => Ok(Left::Claim),
+        Some(_) | None => Ok(Left::Nothing),
     }
-    Ok(true)
 }
 
-/// Whether nothing of the case is due any more.
-async fn is_at_rest(inner: &Inner, id: &CaseId) -> Result<bool, StoreError> {
-    let case = cases::find(inner.store.conn(), id).await?;
-    let next = case.and_then(|case| case.next_action());
-    Ok(next.is_none_or(|next| next.at > inner.now()))
+/// What is left of a case that somebody else may have worked on: its claim, unless it is still due.
+async fn at_rest(inner: &Inner, id: &CaseId) -> Result<Left, StoreError> {
+    let next = inner.storage.case(id).await?.and_then(|case| case.next_action());
+    Ok(if next.is_none_or(|next| next.at > inner.now()) {
+        Left::Claim
+    } else {
+        Left::Stuck
+    })
 }
 
 fn out_of_reach(error: &ReadError) -> Event {
@@ -111,57 +137,60 @@ fn out_of_reach(error: &ReadError) -> Event {
     }
 }
 
-/// The effects that wait for the commit: at most one charge or one final action.
+/// The effect that waits for the commit: at most one charge or one final action. Its answer gives the claim back.
 async fn carry_out(
     inner: &Inner,
     connection: &Connection,
+    claim: &Claim,
     change: &Change,
     snapshot: &Snapshot,
-) -> Result<(), StoreError> {
-    for command in &change.commands {
-        match command {
-            Command::OpenAttempt { attempt, .. } | Command::Resend { attempt } => {
-                charge(inner, connection, &change.case, attempt).await?;
-            }
-            Command::Finish => finish(inner, connection, &change.case, snapshot).await?,
-            Command::RecordAttempt { .. }
-            | Command::CloseAttempt { .. }
-            | Command::Notify { .. }
-            | Command::SupersedeNotices { .. }
-            | Command::BookLate { .. }
-            | Command::OpenReversal => {}
+) -> Result<Left, StoreError> {
+    let event = match change.commands.iter().find(|command| is_carried_out(command)) {
+        Some(Command::OpenAttempt { attempt, .. } | Command::Resend { attempt }) => {
+            charge(inner, connection, &change.case, attempt).await
         }
-    }
-    Ok(())
+        Some(Command::Finish) => finish(inner, connection, &change.case, snapshot).await,
+        Some(_) | None => return Ok(Left::Nothing),
+    };
+    let Some(event) = event else {
+        return Ok(Left::Claim);
+    };
+    let handled = handle_claimed(inner, &claim.id, event, ENGINE, Release::Now(claim.fence)).await?;
+    crate::failpoint!("answer_recorded");
+    Ok(match handled {
+        Handled::Changed(_) => Left::Nothing,
+        Handled::Ignored(_) | Handled::Gone => Left::Claim,
+    })
 }
 
-async fn charge(inner: &Inner, connection: &Connection, case: &Case, attempt: &OpenAttempt) -> Result<(), StoreError> {
+/// Charges, and answers what happened; nothing where it is too late to send.
+async fn charge(inner: &Inner, connection: &Connection, case: &Case, attempt: &OpenAttempt) -> Option<Event> {
     // Whoever slept between the decision and this line, longer than the key lives, must not wake up and charge.
-    if inner.now() >= secs_from(attempt.started_at, resend_secs(connection)) {
-        return Ok(());
+    let too_late = inner.now() >= secs_from(attempt.started_at, resend_secs(connection));
+    if too_late && !alive("no_deadline_before_the_send") && !alive("old_key_again") {
+        return None;
     }
+    let key = if alive("new_key_on_resend") {
+        AttemptId::new(inner.now_ms(), inner.clock.entropy())
+    } else {
+        attempt.id.clone()
+    };
     let request = ChargeRequest {
         invoice_id: case.invoice_id.clone(),
-        key: attempt.id.to_string(),
+        key: key.to_string(),
         amount: attempt.amount,
         payment_method: attempt.payment_method.clone(),
     };
-    let watch = Stopwatch::start();
-    let outcome = connection.provider.charge(&request).await;
-    let answer = answer(outcome);
-    count::call(watch, "charge", word(&answer));
+    let watch = inner.clock.stopwatch();
+    crate::failpoint!("charge_before_send");
+    let answer = answer(connection.provider.charge(&request).await);
+    crate::failpoint!("charge_answered");
+    count::call(&watch, "charge", word(&answer));
     tracing::info!(case_id = %case.id, attempt_id = %attempt.id, answer = word(&answer), "charge answered");
-    handle(
-        inner,
-        &case.id,
-        &Event::Answered {
-            attempt: attempt.id.clone(),
-            answer,
-        },
-        ENGINE,
-    )
-    .await?;
-    Ok(())
+    Some(Event::Answered {
+        attempt: attempt.id.clone(),
+        answer,
+    })
 }
 
 fn word(answer: &Answer) -> &'static str {
@@ -199,29 +228,29 @@ fn answer(outcome: ChargeOutcome) -> Answer {
             needs_person,
             retry_after,
         },
+        ChargeOutcome::Unknown { reason, retry_after } if alive("silence_is_a_no") => Answer::NotSent {
+            reason,
+            needs_person: false,
+            retry_after,
+        },
         ChargeOutcome::Unknown { reason, retry_after } => Answer::Unknown { reason, retry_after },
         ChargeOutcome::Mismatch { reason } => Answer::Mismatch { reason },
     }
 }
 
-async fn finish(inner: &Inner, connection: &Connection, case: &Case, snapshot: &Snapshot) -> Result<(), StoreError> {
+async fn finish(inner: &Inner, connection: &Connection, case: &Case, snapshot: &Snapshot) -> Option<Event> {
     let State::Ending { action, .. } = &case.state else {
-        return Ok(());
+        return None;
     };
     // The key names the case and the action, so that sending it again is the same request.
     let key = format!("{}-{}", case.id, action.as_str());
-    let watch = Stopwatch::start();
+    let watch = inner.clock.stopwatch();
+    crate::failpoint!("finish_before_send");
     let outcome = connection.provider.finish(*action, snapshot, &key).await;
-    count::call(
-        watch,
-        "finish",
-        if outcome == ActionOutcome::Done {
-            "done"
-        } else {
-            "not_done"
-        },
-    );
-    let event = match outcome {
+    crate::failpoint!("finish_answered");
+    let done = outcome == ActionOutcome::Done;
+    count::call(&watch, "finish", if done { "done" } else { "not_done" });
+    Some(match outcome {
         ActionOutcome::Done => Event::Finished,
         ActionOutcome::Refused { reason } => Event::FinishRefused { reason },
         ActionOutcome::Unavailable { reason, retry_after } => Event::OutOfReach {
@@ -229,7 +258,5 @@ async fn finish(inner: &Inner, connection: &Connection, case: &Case, snapshot: &
             retry_after,
             refused: false,
         },
-    };
-    handle(inner, &case.id, &event, ENGINE).await?;
-    Ok(())
+    })
 }

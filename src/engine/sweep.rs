@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use metrics::counter;
 
 use super::{Connection, Inner};
-use crate::clock::entropy;
 use crate::domain::calendar::secs_from;
 use crate::domain::ids::InboxId;
+use crate::domain::mutant::alive;
 use crate::providers::{Hint, ReadError};
-use crate::store::inbox::{self, InboxStatus, NewInbox, Received};
-use crate::store::{StoreError, settings};
+use crate::store::StoreError;
+use crate::store::inbox::{InboxStatus, NewInbox, Received};
 use crate::telemetry::metric;
 
 /// How often the list is read.
@@ -52,16 +52,38 @@ impl Turn {
 /// Sweeps the connections whose turn it is; answers how many events no webhook had brought.
 pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     let mut found = 0;
+    if alive("no_sweep") {
+        return Ok(found);
+    }
     for connection in inner.connections.values() {
         let mut turn = turn(inner, connection).await?;
         while turn.next_at <= inner.now() && !inner.is_stopping() {
             let (next, taken) = sweep(inner, connection, turn).await?;
+            crate::failpoint!("sweep_before_keep");
             keep(inner, connection, next).await?;
+            crate::failpoint!("sweep_kept");
             turn = next;
             found += taken;
         }
     }
     Ok(found)
+}
+
+/// Sweeps every connection up to now, whosever turn it is; says whether the lists could be read.
+pub async fn to_now(inner: &Inner) -> Result<bool, StoreError> {
+    for connection in inner.connections.values() {
+        let mut turn = turn(inner, connection).await?;
+        let now = inner.now();
+        while turn.swept_to < now && !inner.is_stopping() {
+            let (next, _) = sweep(inner, connection, turn).await?;
+            keep(inner, connection, next).await?;
+            if next.swept_to <= turn.swept_to {
+                return Ok(false);
+            }
+            turn = next;
+        }
+    }
+    Ok(true)
 }
 
 /// One turn: reads a stretch of the list and takes in what is missing.
@@ -79,6 +101,7 @@ async fn sweep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(Tu
         .await
     {
         Ok(events) => {
+            crate::failpoint!("sweep_read");
             for body in events {
                 found += take(inner, connection, body).await?;
             }
@@ -114,7 +137,7 @@ async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u
         return Ok(0);
     }
     let row = NewInbox {
-        id: InboxId::new(inner.now_ms(), entropy()),
+        id: InboxId::new(inner.now_ms(), inner.clock.entropy()),
         connection: connection.name.clone(),
         event_id: event.event_id,
         kind: event.kind,
@@ -123,9 +146,10 @@ async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u
         status: InboxStatus::Pending,
         reason: None,
     };
-    match inbox::insert(&inner.store, &row).await? {
+    match inner.storage.take_in(&row).await? {
         Received::Duplicate => Ok(0),
         Received::Accepted => {
+            crate::failpoint!("sweep_taken");
             counter!(metric::EVENTS_SWEPT).increment(1);
             tracing::warn!(
                 connection = row.connection,
@@ -141,7 +165,7 @@ async fn turn(inner: &Inner, connection: &Connection) -> Result<Turn, StoreError
     if let Some(turn) = inner.sweeps().get(&connection.name) {
         return Ok(*turn);
     }
-    let kept = settings::get(inner.store.conn(), &setting(connection)).await?;
+    let kept = inner.storage.setting(&setting(connection)).await?;
     let now = inner.now();
     // What happened before a connection was first seen is not ours.
     let turn = kept.as_deref().and_then(Turn::parse);
@@ -154,7 +178,7 @@ async fn turn(inner: &Inner, connection: &Connection) -> Result<Turn, StoreError
 }
 
 async fn keep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(), StoreError> {
-    settings::set(inner.store.conn(), &setting(connection), &turn.text()).await?;
+    inner.storage.set_setting(&setting(connection), &turn.text()).await?;
     inner.sweeps().insert(connection.name.clone(), turn);
     Ok(())
 }

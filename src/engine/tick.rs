@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 use metrics::histogram;
 
-use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, inbox, outbox, steps, sweep};
-use crate::clock::Stopwatch;
-use crate::store::{StoreError, cases, settings};
+use super::inbox::Events;
+use super::outbox::{Mails, bury_stranded};
+use super::pump::{Until, pump};
+use super::steps::Steps;
+use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, gate, reconcile, sweep};
+use crate::store::StoreError;
 use crate::telemetry::metric;
 
 /// More rounds than this in one tick mean that something is due for ever.
@@ -31,7 +34,7 @@ impl TickReport {
 
 /// Works until a round finds nothing due, or the process is to stop.
 pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
-    let watch = Stopwatch::start();
+    let watch = inner.clock.stopwatch();
     let mut all = TickReport::default();
     for _ in 0..ROUNDS_MAX {
         let round = round(inner).await?;
@@ -49,20 +52,46 @@ pub async fn until_idle(inner: &Inner) -> Result<TickReport, StoreError> {
     Ok(all)
 }
 
-/// One batch of each queue, so that none of them keeps the others waiting.
+/// Each queue in turn.
 async fn round(inner: &Inner) -> Result<TickReport, StoreError> {
-    let mut round = TickReport::default();
+    upkeep(inner).await?;
+    Ok(TickReport {
+        inbox: pump(inner, Events(inner), Until::Idle).await?,
+        cases: pump(inner, Steps(inner), Until::Idle).await?,
+        mails: pump(inner, Mails(inner), Until::Idle).await?,
+    })
+}
+
+/// What has its own turns: whether to act at all, lost webhooks, messages whose sender died, reconciliation.
+pub async fn upkeep(inner: &Inner) -> Result<(), StoreError> {
     if !inner.is_stopping() {
+        gate::keep(inner).await?;
         sweep::work(inner).await?;
-        round.inbox = inbox::work(inner).await?;
+        bury_stranded(inner).await?;
+        reconcile::work(inner).await?;
     }
-    if !inner.is_stopping() {
-        round.cases = steps::work(inner).await?;
-    }
-    if !inner.is_stopping() {
-        round.mails = outbox::work(inner).await?;
-    }
-    Ok(round)
+    Ok(())
+}
+
+/// Works on all queues side by side until the process is to stop, so that a slow call in one holds up none of the others.
+pub async fn until_stopped(inner: &Inner) -> Result<(), StoreError> {
+    let bells = &inner.bells;
+    let upkeeping = async {
+        while !inner.is_stopping() {
+            if let Err(error) = upkeep(inner).await {
+                tracing::error!(%error, "upkeep failed; the next ring tries again");
+            }
+            bells.upkeep.notified().await;
+        }
+        Ok(0)
+    };
+    tokio::try_join!(
+        upkeeping,
+        pump(inner, Events(inner), Until::Stopped(&bells.inbox)),
+        pump(inner, Steps(inner), Until::Stopped(&bells.cases)),
+        pump(inner, Mails(inner), Until::Stopped(&bells.mails)),
+    )?;
+    Ok(())
 }
 
 /// Walks the test clock to `to`, from one due instant to the next.
@@ -76,7 +105,7 @@ pub async fn advance(inner: &Inner, to: Timestamp) -> Result<Advanced, AdvanceEr
     let mut ticks = 0;
     loop {
         ticks += until_idle(inner).await?.total();
-        let next = cases::next_due(&inner.store, inner.now()).await?;
+        let next = inner.storage.next_due(inner.now()).await?;
         let target = next.filter(|at| *at <= to).unwrap_or(to);
         if target <= inner.now() || inner.is_stopping() {
             return Ok(Advanced {
@@ -85,6 +114,8 @@ pub async fn advance(inner: &Inner, to: Timestamp) -> Result<Advanced, AdvanceEr
             });
         }
         inner.clock.advance_to(target)?;
-        settings::set(inner.store.conn(), TEST_CLOCK, &target.to_string()).await?;
+        crate::failpoint!("clock_before_keep");
+        inner.storage.set_setting(TEST_CLOCK, &target.to_string()).await?;
+        crate::failpoint!("clock_kept");
     }
 }

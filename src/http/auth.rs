@@ -78,7 +78,7 @@ pub(crate) async fn caller_of(state: &HttpState, token: &str) -> Result<Option<C
         return Ok(Some(Caller::bootstrap()));
     }
     let presented = keys::presented(token);
-    let row = store::keys::find(state.engine.store().conn(), &presented.id).await?;
+    let row = store::keys::find(state.store.conn(), &presented.id).await?;
     let known = row.as_ref().map_or([0; 32], |row| row.secret_hash);
     let right = keys::equal(&known, &presented.digest);
     Ok(row.filter(|row| right && row.revoked_at.is_none()).map(|row| Caller {
@@ -93,7 +93,7 @@ pub(crate) async fn caller_by_id(state: &HttpState, key_id: &str) -> Result<Opti
     if key_id == BOOTSTRAP {
         return Ok(state.bootstrap.is_some().then(Caller::bootstrap));
     }
-    let row = store::keys::find(state.engine.store().conn(), &key_id.to_owned().into()).await?;
+    let row = store::keys::find(state.store.conn(), &key_id.to_owned().into()).await?;
     Ok(row.filter(|row| row.revoked_at.is_none()).map(|row| Caller {
         key_id: row.id.to_string(),
         name: row.name,

@@ -17,6 +17,9 @@ use super::error::Problem;
 /// How long a body may take to arrive, from first to last byte. The framework itself has no such limit.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The most room that is made for a body before any of it came: what is announced need not be true.
+const FIRST_BYTES_MAX: usize = 8 * 1024;
+
 /// The whole body, which the gate has read.
 #[derive(Clone)]
 pub(crate) struct RawBody(pub Bytes);
@@ -30,11 +33,12 @@ pub(crate) async fn read(headers: &HeaderMap, payload: &mut Payload, bytes_max: 
         return Err(Problem::unsupported("the body must come without Content-Encoding"));
     }
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.is_some_and(|text| text.parse::<usize>().is_ok_and(|bytes| bytes > bytes_max)) {
+    let announced: Option<usize> = announced.and_then(|text| text.parse().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(Problem::too_large(bytes_max));
     }
     let whole = async {
-        let mut body = BytesMut::new();
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_BYTES_MAX));
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| Problem::bad_request("bad_body", "the body broke off"))?;
             if body.len() + chunk.len() > bytes_max {

@@ -11,9 +11,13 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::store::StoreError;
+use crate::store::inbox::intake::NotTaken;
 
 /// The media type of every error.
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// When to come again after a 503, in seconds.
+const UNAVAILABLE_SECS: u64 = 2;
 
 /// What went wrong, as the caller may know it: no internals, no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// The methods that the route has, where the one used is not among them.
     allow: Option<String>,
+    /// When to come again, where it is not told by the status alone.
+    retry_after_secs: Option<u64>,
 }
 
 /// The body of an error.
@@ -57,6 +63,7 @@ impl Problem {
             code: code.into(),
             detail: detail.into(),
             allow: None,
+            retry_after_secs: None,
         }
     }
 
@@ -94,6 +101,14 @@ impl Problem {
     /// 415: the body is of a kind that is not read.
     pub fn unsupported(detail: &'static str) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    /// 429: nothing of this peer is read for so many seconds.
+    pub fn too_many(detail: &'static str, retry_after_secs: u64) -> Self {
+        Self {
+            retry_after_secs: Some(retry_after_secs),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+        }
     }
 
     /// 500, of which the caller learns nothing but the request's id.
@@ -148,8 +163,9 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"recoup\""));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        let unavailable = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_SECS);
+        if let Some(secs) = self.retry_after_secs.or(unavailable) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
         }
         response
     }
@@ -172,6 +188,19 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::new(self.status);
         response.extensions_mut().insert(self.clone());
         response
+    }
+}
+
+impl From<NotTaken> for Problem {
+    fn from(not_taken: NotTaken) -> Self {
+        match not_taken {
+            NotTaken::Store(error) => error.into(),
+            NotTaken::Full => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "inbox_full",
+                "more events arrive than the database can take; send it again",
+            ),
+        }
     }
 }
 

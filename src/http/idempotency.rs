@@ -69,15 +69,7 @@ impl Key {
 /// Takes the key, or says how its first request went.
 pub(super) async fn begin(state: &HttpState, key: &Key) -> Result<Start, Problem> {
     let now = state.engine.clock().now();
-    let begun = kept::begin(
-        state.engine.store(),
-        &key.holder,
-        &key.text,
-        &key.route,
-        &key.request_hash,
-        now,
-    )
-    .await?;
+    let begun = kept::begin(&state.store, &key.holder, &key.text, &key.route, &key.request_hash, now).await?;
     match begun {
         kept::Begun::Fresh => Ok(Start::Fresh),
         kept::Begun::InFlight => Err(Problem::new(
@@ -115,7 +107,7 @@ pub(super) async fn keep(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let status = response.status();
     let final_answer = status.is_success() || status == StatusCode::CONFLICT || status == StatusCode::NOT_FOUND;
-    let store = state.engine.store();
+    let store = &state.store;
     if !final_answer {
         if let Err(error) = kept::abandon(store, &key.holder, &key.text).await {
             tracing::warn!(%error, "an idempotency key could not be let go");

@@ -175,6 +175,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     if webhook {
         problems.extend([
             ("400", "The signature is missing or wrong; `code` says which."),
+            ("429", "Too many bad signatures came from this address."),
             ("500", "Something went wrong on our side; send it again."),
             ("503", "The event could not be stored; send it again."),
         ]);
@@ -204,7 +205,7 @@ fn problem(status: &str, description: &str) -> RefOr<utoipa::openapi::Response> 
     let response = match status {
         "401" => response.header("WWW-Authenticate", header("How to authenticate.")),
         "405" => response.header("Allow", header("The methods of the route.")),
-        "503" => response.header("Retry-After", header("Seconds to wait.")),
+        "429" | "503" => response.header("Retry-After", header("Seconds to wait.")),
         _ => response,
     };
     RefOr::T(response.build())

@@ -17,7 +17,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// One word on how the process stands.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Health {
-    /// `ok` or `ready`.
+    /// `ok`, `ready`, or `reconciling` while nothing is charged or sent until this process has reconciled.
     #[schema(example = "ok")]
     pub status: &'static str,
 }
@@ -51,13 +51,17 @@ async fn readyz(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
     if state.draining.load(Ordering::SeqCst) {
         return Err(not_ready("the process is stopping"));
     }
-    let store = state.engine.store();
+    let store = &state.store;
     let asked = async {
         store.ping().await?;
         store.migrations_pending().await
     };
     match tokio::time::timeout(READY_TIMEOUT, asked).await {
-        Ok(Ok(false)) => Ok(HttpResponse::Ok().json(Health { status: "ready" })),
+        Ok(Ok(false)) => {
+            let reconciling = state.engine.is_reconciling();
+            let status = if reconciling { "reconciling" } else { "ready" };
+            Ok(HttpResponse::Ok().json(Health { status }))
+        }
         Ok(Ok(true)) => Err(not_ready("the database lacks a migration: run `recoup migrate`")),
         Ok(Err(_)) | Err(_) => Err(not_ready("the database does not answer")),
     }

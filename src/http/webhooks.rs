@@ -1,32 +1,34 @@
 //! `POST /webhooks/{connection}`: verified over the raw bytes, stored, then answered. What it means is the engine's work.
 
-use std::time::Duration;
+use std::net::IpAddr;
 
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use jiff::Timestamp;
+use metrics::SharedString;
 use serde::Serialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::error::Problem;
+use super::limiter::Limiter;
 use super::{HttpState, body, keys, page};
 use crate::clock;
 use crate::domain::ids::InboxId;
 use crate::engine::Connection;
 use crate::providers::signature::BadSignature;
-use crate::store::inbox::{self, InboxStatus, NewInbox};
+use crate::store::inbox::{InboxStatus, NewInbox, Received};
 use crate::telemetry::metric;
 
 /// The most bytes of an event.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// How long storing may take before the provider is asked to send again.
-const STORE_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// The header that carries the signature.
 const SIGNATURE: &str = "stripe-signature";
 
 /// The answer once an event is durable.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Received {
+#[schema(as = Received)]
+pub struct Answer {
     /// `accepted`, or `duplicate` where the same event was stored before.
     #[schema(example = "accepted")]
     pub status: &'static str,
@@ -43,7 +45,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     tag = "webhooks",
     params(("connection" = String, Path, description = "The name of the connection, such as `stripe`.")),
     request_body(content = String, content_type = "application/json", description = "The event as the provider made it, at most 256 KiB."),
-    responses((status = 200, description = "Durable.", body = Received)),
+    responses((status = 200, description = "Durable.", body = Answer)),
 )]
 #[post("/webhooks/{connection}")]
 async fn receive(
@@ -52,37 +54,71 @@ async fn receive(
     name: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    match take(&request, &state, &name, &mut payload.into_inner()).await {
+        Ok((received, malformed)) => {
+            let status = match received {
+                Received::Accepted => "accepted",
+                Received::Duplicate => "duplicate",
+            };
+            count(if malformed { "malformed" } else { status });
+            state.engine.nudge();
+            Ok(HttpResponse::Ok().json(Answer { status }))
+        }
+        Err(problem) => {
+            count(problem.code.clone());
+            Err(problem)
+        }
+    }
+}
+
+/// Takes the event of a request in. Says whether it is new, and whether it is one that nobody can read.
+async fn take(
+    request: &HttpRequest,
+    state: &HttpState,
+    name: &str,
+    payload: &mut Payload,
+) -> Result<(Received, bool), Problem> {
     let connection = state
         .engine
-        .connection(&name)
+        .connection(name)
         .ok_or_else(|| Problem::not_found("there is no such connection"))?;
-    let body = body::read(request.headers(), &mut payload.into_inner(), BODY_BYTES_MAX).await?;
+    let peer = request.peer_addr().map(|address| address.ip());
+    if let Some(left) = peer.and_then(|peer| state.limiter.closed_for(peer, tokio::time::Instant::now())) {
+        let secs = left.as_secs() + 1;
+        return Err(Problem::too_many(
+            "too many bad signatures came from this address",
+            secs,
+        ));
+    }
+    let body = body::read(request.headers(), payload, BODY_BYTES_MAX).await?;
     let now = state.engine.clock().now();
     let signature = request
         .headers()
         .get(SIGNATURE)
         .map(|value| value.to_str().unwrap_or_default());
-    if let Err(bad) = connection.provider.verify(signature, &body, now) {
-        return Err(refuse(&connection.name, bad));
+    let verified = connection.provider.verify(signature, &body, now);
+    if let Some(peer) = peer {
+        judge(&state.limiter, peer, verified);
     }
+    verified.map_err(|bad| refuse(&connection.name, bad))?;
     let event = read_event(connection, &body, now);
     let malformed = event.status == InboxStatus::Dead;
-    let stored = tokio::time::timeout(STORE_TIMEOUT, inbox::insert(state.engine.store(), &event)).await;
-    let inserted = stored
-        .map_err(|_| Problem::database_away())
-        .and_then(|stored| stored.map_err(Problem::from));
-    let inserted = inserted.inspect_err(|_| count("unavailable"))?;
-    let status = match inserted {
-        inbox::Received::Accepted => "accepted",
-        inbox::Received::Duplicate => "duplicate",
-    };
-    count(if malformed { "malformed" } else { status });
-    state.engine.nudge();
-    Ok(HttpResponse::Ok().json(Received { status }))
+    crate::failpoint!("webhook_before_store");
+    let received = state.intake.take(event).await?;
+    crate::failpoint!("webhook_stored");
+    Ok((received, malformed))
+}
+
+/// Tells the limiter of a signature. One whose time alone is wrong was made by who knows the secret.
+fn judge(limiter: &Limiter, peer: IpAddr, verified: Result<(), BadSignature>) {
+    match verified {
+        Ok(()) => limiter.good(peer, tokio::time::Instant::now()),
+        Err(BadSignature::TooOld | BadSignature::InFuture) => {}
+        Err(_) => limiter.bad(peer, tokio::time::Instant::now()),
+    }
 }
 
 fn refuse(connection: &str, bad: BadSignature) -> Problem {
-    count(bad.as_str());
     tracing::warn!(connection, reason = bad.as_str(), "a webhook was refused");
     Problem::new(
         StatusCode::BAD_REQUEST,
@@ -91,8 +127,9 @@ fn refuse(connection: &str, bad: BadSignature) -> Problem {
     )
 }
 
-fn count(result: &'static str) {
-    metrics::counter!(metric::EVENTS_RECEIVED, "result" => result).increment(1);
+/// Counts a request by its result: `accepted`, `duplicate`, `malformed`, or the code of its problem.
+fn count(result: impl Into<SharedString>) {
+    metrics::counter!(metric::EVENTS_RECEIVED, "result" => result.into()).increment(1);
 }
 
 /// The row of the inbox for a body that is rightly signed. One that cannot be read is kept too, but dead: sending it

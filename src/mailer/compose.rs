@@ -61,3 +61,107 @@ fn address(text: &str) -> Option<Address> {
     let plain = text.is_ascii() && !text.contains(|c: char| c.is_ascii_control() || c.is_ascii_whitespace());
     plain.then(|| text.parse().ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use mail_parser::MessageParser;
+
+    use super::*;
+    use crate::clock;
+    use crate::domain::ids::NotificationId;
+
+    const NAMES: u32 = 10_000;
+    const HEADERS: [&str; 8] = [
+        "Message-ID",
+        "Date",
+        "From",
+        "To",
+        "Subject",
+        "Auto-Submitted",
+        "MIME-Version",
+        "Content-Type",
+    ];
+    /// What breaks headers, in the hands of somebody who tries.
+    const HOSTILE: [&str; 24] = [
+        "\r\n",
+        "\n",
+        "\r",
+        "\0",
+        "\r\n\r\n",
+        "Bcc: x@evil.example",
+        "\nTo: y@evil.example",
+        "\"",
+        "\\",
+        "<",
+        ">",
+        "@",
+        ",",
+        ";",
+        ":",
+        "(",
+        ")",
+        "=?utf-8?Q?=0D=0ABcc:?=",
+        "=?utf-8?B?DQo=?=",
+        "?=",
+        "\u{202e}",
+        "\u{2028}",
+        "\u{7f}",
+        "\u{85}",
+    ];
+
+    /// A generator by steps (splitmix64), so that a seed tells the whole corpus.
+    fn next(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 16
+    }
+
+    fn hostile_name(seed: &mut u64) -> String {
+        let mut name = String::new();
+        for _ in 0..next(seed) % 24 {
+            let pick = next(seed);
+            let scalar = u32::try_from(pick >> 8 & 0x1f_ffff).expect("21 bits");
+            match pick % 4 {
+                0 => name.push_str(HOSTILE[usize::try_from(pick >> 8).expect("64 bits") % HOSTILE.len()]),
+                1 => name.extend(char::from_u32(scalar)),
+                2 => name.extend(char::from_u32(scalar % 0x80)),
+                _ => name.push_str(&"Groß Ågård ".repeat(usize::try_from(pick >> 8 & 0xf).expect("4 bits"))),
+            }
+        }
+        name
+    }
+
+    #[test]
+    fn no_hostile_name_brings_a_header_or_a_recipient() {
+        let first_seed = u64::try_from(clock::entropy() >> 64).expect("64 bits");
+        let mut seed = first_seed;
+        let from = sender("Larkspur <billing@larkspur.example>").unwrap();
+        let now: Timestamp = "2026-03-01T09:00:00Z".parse().unwrap();
+        for number in 0..NAMES {
+            let name = hostile_name(&mut seed);
+            let what = format!("seed {first_seed}, number {number}: {name:?}");
+            let mail = Email {
+                id: NotificationId::new(now.as_millisecond(), 7),
+                to: "jo@example.com".to_owned(),
+                to_name: Some(name.clone()),
+                subject: name.clone(),
+                text: "Guten Tag".to_owned(),
+                html: "<p>Guten Tag</p>".to_owned(),
+            };
+            let message = compose(&mail, &from, now).unwrap_or_else(|reason| panic!("{what}: {reason}"));
+            let bytes = message.formatted();
+            let parsed = MessageParser::default().parse(&bytes).expect("a message");
+            let names: Vec<&str> = parsed.headers().iter().map(mail_parser::Header::name).collect();
+            assert_eq!(names, HEADERS, "{what}");
+            assert_eq!(message.envelope().to().len(), 1, "{what}");
+            let to = parsed.to().expect("a recipient");
+            assert_eq!(to.iter().count(), 1, "{what}");
+            let to = to.first().expect("a recipient");
+            assert_eq!(to.address(), Some("jo@example.com"), "{what}");
+            let shown = to.name().unwrap_or_default();
+            assert!(shown.chars().count() <= TEXT_CHARS_MAX, "{what}: {shown:?}");
+            assert!(!shown.contains(char::is_control), "{what}: {shown:?}");
+            assert_eq!(to.name().map(str::to_owned), clean_name(&name), "{what}");
+        }
+    }
+}

@@ -1,34 +1,36 @@
 //! Stripe, in the shapes before and since API version 2025-03-31.
 
 use std::fmt;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use metrics::counter;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::profile::IdempotencyProfile;
 use super::signature::{self, BadSignature};
 use super::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, Malformed, NormalizedEvent, Provider,
+    ReadError,
 };
 use crate::domain::campaign::FinalAction;
 use crate::domain::snapshot::Snapshot;
+use crate::telemetry::metric;
 
 mod charge;
 mod client;
 pub mod declines;
 pub mod events;
 mod finish;
+mod lists;
 mod payment;
+mod pruned;
 mod read;
 mod webhook;
 mod wire;
 
 pub use client::Misconfigured;
-
-/// Stripe prunes keys after 24 hours at the earliest.
-const KEY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// What opens an account at Stripe.
 #[derive(Clone, Debug)]
@@ -44,6 +46,7 @@ pub struct StripeSettings {
 /// One account at Stripe.
 pub struct Stripe {
     client: client::Client,
+    keys: &'static IdempotencyProfile,
     webhook_secrets: Vec<SecretString>,
 }
 
@@ -59,6 +62,7 @@ impl Stripe {
             return Err(Misconfigured::Secret);
         }
         Ok(Self {
+            keys: IdempotencyProfile::of("stripe").expect("the profiles name Stripe, as a test shows"),
             client: client::Client::new(settings.api_base, settings.api_key, client::CALL_TIMEOUT)?,
             webhook_secrets: settings.webhook_secrets,
         })
@@ -77,14 +81,20 @@ impl fmt::Debug for Stripe {
 impl Provider for Stripe {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            idempotency_ttl: KEY_LIFETIME,
+            idempotency_ttl: self.keys.ttl(),
             call_timeout: client::CALL_TIMEOUT,
             livemode: self.client.livemode(),
         }
     }
 
     fn verify(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), BadSignature> {
-        signature::verify(signature, body, &self.webhook_secrets, now)
+        signature::verify(signature, body, &self.webhook_secrets, now)?;
+        if let [newest, _, ..] = &self.webhook_secrets[..]
+            && signature::verify(signature, body, std::slice::from_ref(newest), now).is_err()
+        {
+            counter!(metric::OLD_SECRET).increment(1);
+        }
+        Ok(())
     }
 
     fn normalize(&self, body: &[u8]) -> Result<NormalizedEvent, Malformed> {
@@ -110,6 +120,18 @@ impl Provider for Stripe {
 
     async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
         events::between(&self.client, from, to).await
+    }
+
+    async fn failed_invoices(&self) -> Result<Vec<String>, ReadError> {
+        lists::failed_invoices(&self.client).await
+    }
+
+    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
+        lists::charges(&self.client, from, to).await
+    }
+
+    async fn greet(&self) -> Result<Option<Timestamp>, ReadError> {
+        self.client.greet().await
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {

@@ -10,6 +10,8 @@ use super::issuer::Session;
 use super::render;
 use super::world::World;
 
+mod lists;
+
 /// One request, its form or query decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -81,7 +83,9 @@ pub fn answer(world: &mut World, call: &Call) -> Answer {
     let segments: Vec<&str> = call.path.trim_matches('/').split('/').skip(1).collect();
     let answer = match (call.method.as_str(), segments.as_slice()) {
         ("GET", ["invoice_payments"]) => invoice_payments(world, call),
-        ("GET", ["events"]) => events(world, call),
+        ("GET", ["events"]) => lists::events(world, call),
+        ("GET", ["invoices"]) => lists::invoices(world, call),
+        ("GET", ["charges"]) => lists::charges(world, call),
         ("GET", [kind, id]) => read(world, kind, id),
         ("POST", ["invoices", id, verb]) => change_invoice(world, id, verb, call),
         ("POST", ["subscriptions", id]) => change_subscription(world, id, call),
@@ -239,39 +243,4 @@ fn invoice_payments(world: &World, call: &Call) -> Answer {
         .filter(|invoice| !invoice.paid_out_of_band || invoice.intent.latest_charge.is_some());
     let data: Vec<Value> = found.map(render::invoice_payment).into_iter().collect();
     Answer::ok(render::list("/v1/invoice_payments", &data, false))
-}
-
-/// Events, newest first.
-fn events(world: &World, call: &Call) -> Answer {
-    let number = |name: &str| call.param(name).and_then(|text| text.parse::<i64>().ok());
-    let limit = usize::try_from(number("limit").unwrap_or(10).clamp(1, 100)).expect("clamped to a hundred");
-    let oldest = number("created[gte]")
-        .or(number("created[gt]").map(|second| second + 1))
-        .unwrap_or(i64::MIN);
-    let newest = number("created[lte]")
-        .or(number("created[lt]").map(|second| second - 1))
-        .unwrap_or(i64::MAX);
-    let kinds: Vec<&str> = call
-        .params
-        .iter()
-        .filter(|(name, _)| *name == "type" || name.starts_with("types["))
-        .map(|(_, kind)| kind.as_str())
-        .collect();
-    let events = world.events();
-    let end = match call.param("starting_after") {
-        None => events.len(),
-        Some(id) => match events.iter().position(|event| event.id == id) {
-            Some(index) => index,
-            None => return Answer::missing("event", id),
-        },
-    };
-    let mut wanted = events[..end].iter().rev().filter(|event| {
-        (oldest..=newest).contains(&event.created.as_second()) && (kinds.is_empty() || kinds.contains(&event.kind))
-    });
-    let data: Vec<Value> = wanted
-        .by_ref()
-        .take(limit)
-        .map(|event| event.body(world.shape(), 0))
-        .collect();
-    Answer::ok(render::list("/v1/events", &data, wanted.next().is_some()))
 }

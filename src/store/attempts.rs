@@ -1,16 +1,17 @@
 //! The attempts: every try to charge, whoever made it. An attempt of ours is committed before its call leaves.
 
 use jiff::Timestamp;
-use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::Serialize;
 
-use super::entity::attempts::{ActiveModel, Column, Entity, Model};
+use super::bulk::{Column as Field, Kind};
+use super::changes::AttemptEnd;
+use super::entity::attempts::{Column, Entity, Model};
 use super::row::{Codes, Row};
-use super::{StoreError, Tx};
+use super::{StoreError, Tx, bulk};
 use crate::domain::case::{Case, OpenAttempt, Origin, Trigger};
 use crate::domain::command::AttemptStatus;
-use crate::domain::decline::Decline;
+use crate::domain::decline::{Decline, DeclineKind, Disposition};
 use crate::domain::event::SeenAttempt;
 use crate::domain::ids::{AttemptId, CaseId};
 use crate::domain::money::Money;
@@ -44,76 +45,159 @@ pub struct AttemptRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Writes the intent to charge. A case that has an open attempt refuses a second one with `Conflict`.
-pub async fn open(tx: &Tx, case: &Case, attempt: &OpenAttempt, origin: Origin) -> Result<(), StoreError> {
-    let row = ActiveModel {
-        trigger: Set(Some(attempt.trigger.to_string())),
-        payment_method: Set(attempt.payment_method.clone()),
-        started_at: Set(attempt.started_at.as_millisecond()),
-        ..blank(&attempt.id, case, origin, AttemptStatus::Open, attempt.amount)
-    };
-    Entity::insert(row).exec_without_returning(tx.conn()).await?;
+/// The columns of an attempt, in the order of `Record`.
+const COLUMNS: [Field; 17] = [
+    ("id", Kind::Text),
+    ("connection", Kind::Text),
+    ("case_id", Kind::Text),
+    ("origin", Kind::Text),
+    ("trigger", Kind::Text),
+    ("status", Kind::Text),
+    ("amount_minor", Kind::Int),
+    ("currency", Kind::Text),
+    ("payment_method", Kind::Text),
+    ("charge_id", Kind::Text),
+    ("started_at", Kind::Int),
+    ("ended_at", Kind::Int),
+    ("decline_kind", Kind::Text),
+    ("decline_disposition", Kind::Text),
+    ("provider_code", Kind::Text),
+    ("network_code", Kind::Text),
+    ("advice_code", Kind::Text),
+];
+/// Those of them that its end sets.
+const ENDS: [Field; 9] = [
+    ("id", Kind::Text),
+    ("status", Kind::Text),
+    ("charge_id", Kind::Text),
+    ("ended_at", Kind::Int),
+    ("decline_kind", Kind::Text),
+    ("decline_disposition", Kind::Text),
+    ("provider_code", Kind::Text),
+    ("network_code", Kind::Text),
+    ("advice_code", Kind::Text),
+];
+
+/// An attempt as it is written.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: &'a AttemptId,
+    connection: &'a str,
+    case_id: &'a CaseId,
+    origin: Origin,
+    trigger: Option<Trigger>,
+    status: AttemptStatus,
+    #[serde(flatten)]
+    amount: Money,
+    payment_method: Option<&'a str>,
+    charge_id: Option<&'a str>,
+    started_at: i64,
+    ended_at: Option<i64>,
+    #[serde(flatten)]
+    decline: Words<'a>,
+}
+
+/// The end of an attempt as it is written.
+#[derive(Serialize)]
+struct End<'a> {
+    id: &'a AttemptId,
+    status: AttemptStatus,
+    charge_id: Option<&'a str>,
+    ended_at: Option<i64>,
+    #[serde(flatten)]
+    decline: Words<'a>,
+}
+
+/// The five columns of a decline.
+#[derive(Default, Serialize)]
+struct Words<'a> {
+    decline_kind: Option<DeclineKind>,
+    decline_disposition: Option<Disposition>,
+    provider_code: Option<&'a str>,
+    network_code: Option<&'a str>,
+    advice_code: Option<&'a str>,
+}
+
+impl<'a> From<&'a Decline> for Words<'a> {
+    fn from(decline: &'a Decline) -> Self {
+        Self {
+            decline_kind: Some(decline.kind),
+            decline_disposition: Some(decline.disposition),
+            provider_code: decline.provider_code.as_deref(),
+            network_code: decline.network_code.as_deref(),
+            advice_code: decline.advice_code.as_deref(),
+        }
+    }
+}
+
+/// Writes intents to charge. A case that has an open attempt refuses a second one with `Conflict`.
+pub async fn open(tx: &Tx, opened: &[(&Case, &OpenAttempt, Origin)]) -> Result<(), StoreError> {
+    let rows = opened.iter().map(|(case, attempt, origin)| Record {
+        id: &attempt.id,
+        connection: &case.connection,
+        case_id: &case.id,
+        origin: *origin,
+        trigger: Some(attempt.trigger),
+        status: AttemptStatus::Open,
+        amount: attempt.amount,
+        payment_method: attempt.payment_method.as_deref(),
+        charge_id: None,
+        started_at: attempt.started_at.as_millisecond(),
+        ended_at: None,
+        decline: Words::default(),
+    });
+    tx.write_rows(&insert(tx), &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-/// Records an attempt that somebody else made. Says false where its charge is on record already.
-pub async fn record(
-    tx: &Tx,
-    id: AttemptId,
-    case: &Case,
-    seen: &SeenAttempt,
-    origin: Origin,
-) -> Result<bool, StoreError> {
-    let decline = decline_columns(Some(&seen.decline));
-    let row = ActiveModel {
-        payment_method: Set(seen.payment_method.clone()),
-        charge_id: Set(seen.charge_id.clone()),
-        started_at: Set(seen.at.as_millisecond()),
-        ended_at: Set(Some(seen.at.as_millisecond())),
-        decline_kind: decline.decline_kind,
-        decline_disposition: decline.decline_disposition,
-        provider_code: decline.provider_code,
-        network_code: decline.network_code,
-        advice_code: decline.advice_code,
-        ..blank(&id, case, origin, AttemptStatus::Declined, seen.amount)
-    };
-    let written = Entity::insert(row)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(written == 1)
+/// Records attempts that somebody else made; says how many of them, since a charge is on record once.
+pub async fn record(tx: &Tx, recorded: &[(&AttemptId, &Case, &SeenAttempt, Origin)]) -> Result<u64, StoreError> {
+    let rows = recorded.iter().map(|(id, case, seen, origin)| Record {
+        id,
+        connection: &case.connection,
+        case_id: &case.id,
+        origin: *origin,
+        trigger: None,
+        status: AttemptStatus::Declined,
+        amount: seen.amount,
+        payment_method: seen.payment_method.as_deref(),
+        charge_id: seen.charge_id.as_deref(),
+        started_at: seen.at.as_millisecond(),
+        ended_at: Some(seen.at.as_millisecond()),
+        decline: Words::from(&seen.decline),
+    });
+    let sql = format!("{} WHERE true ON CONFLICT DO NOTHING", insert(tx));
+    tx.write_rows(&sql, &rows.collect::<Vec<_>>()).await
 }
 
-/// Writes how an attempt ended and says whether it was open until now; an ended one stays as it is. A charge that
-/// another attempt bears already is left out, so that a true answer is never refused for its name.
-pub async fn close(
-    tx: &Tx,
-    id: &AttemptId,
-    status: AttemptStatus,
-    charge_id: Option<&str>,
-    decline: Option<&Decline>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let Some(attempt) = Entity::find_by_id(id.as_str()).one(tx.conn()).await? else {
-        return Ok(false);
-    };
-    let charge_id = match charge_id {
-        Some(charge) if !is_on_record(tx, &attempt, charge).await? => Some(charge.to_owned()),
-        Some(_) | None => None,
-    };
-    let row = ActiveModel {
-        status: Set(status.to_string()),
-        charge_id: Set(charge_id),
-        ended_at: Set((status != AttemptStatus::Open).then(|| now.as_millisecond())),
-        ..decline_columns(decline)
-    };
-    let written = Entity::update_many()
-        .set(row)
-        .filter(Column::Id.eq(id.as_str()))
-        .filter(Column::Status.eq(AttemptStatus::Open.as_str()))
-        .exec(tx.conn())
-        .await?;
-    Ok(written.rows_affected == 1)
+fn insert(tx: &Tx) -> String {
+    format!(
+        "INSERT INTO attempts ({}) SELECT {} FROM {}",
+        bulk::names(&COLUMNS),
+        bulk::values(&COLUMNS),
+        tx.new_rows(&COLUMNS)
+    )
+}
+
+/// Writes how attempts ended and says how many were open until now; an ended one stays as it is. A charge that another
+/// attempt bears already is left out, so that a true answer is never refused for its name.
+pub async fn close(tx: &Tx, closed: &[(&AttemptEnd, Timestamp)]) -> Result<u64, StoreError> {
+    let rows = closed.iter().map(|(end, at)| End {
+        id: &end.id,
+        status: end.status,
+        charge_id: end.charge_id.as_deref(),
+        ended_at: (end.status != AttemptStatus::Open).then(|| at.as_millisecond()),
+        decline: end.decline.as_ref().map(Words::from).unwrap_or_default(),
+    });
+    let sql = format!(
+        "UPDATE attempts SET status = new.status, ended_at = new.ended_at, charge_id = CASE WHEN EXISTS (\
+         SELECT 1 FROM attempts AS other WHERE other.connection = attempts.connection \
+         AND other.charge_id = new.charge_id AND other.id <> attempts.id) THEN NULL ELSE new.charge_id END, {} \
+         FROM {} WHERE attempts.id = new.id AND attempts.status = 'open'",
+        bulk::assignments(&ENDS[4..]),
+        tx.new_rows(&ENDS)
+    );
+    tx.write_rows(&sql, &rows.collect::<Vec<_>>()).await
 }
 
 /// The attempts of a case, oldest first.
@@ -125,40 +209,6 @@ pub async fn by_case<C: ConnectionTrait>(conn: &C, case: &CaseId) -> Result<Vec<
         .all(conn)
         .await?;
     rows.into_iter().map(decode).collect()
-}
-
-async fn is_on_record(tx: &Tx, attempt: &Model, charge: &str) -> Result<bool, StoreError> {
-    let others = Entity::find()
-        .filter(Column::Connection.eq(attempt.connection.as_str()))
-        .filter(Column::ChargeId.eq(charge))
-        .filter(Column::Id.ne(attempt.id.as_str()))
-        .count(tx.conn())
-        .await?;
-    Ok(others > 0)
-}
-
-fn blank(id: &AttemptId, case: &Case, origin: Origin, status: AttemptStatus, amount: Money) -> ActiveModel {
-    ActiveModel {
-        id: Set(id.to_string()),
-        connection: Set(case.connection.clone()),
-        case_id: Set(case.id.to_string()),
-        origin: Set(origin.to_string()),
-        status: Set(status.to_string()),
-        amount_minor: Set(amount.amount_minor),
-        currency: Set(amount.currency.to_string()),
-        ..ActiveModel::default()
-    }
-}
-
-fn decline_columns(decline: Option<&Decline>) -> ActiveModel {
-    ActiveModel {
-        decline_kind: Set(decline.map(|decline| decline.kind.to_string())),
-        decline_disposition: Set(decline.map(|decline| decline.disposition.to_string())),
-        provider_code: Set(decline.and_then(|decline| decline.provider_code.clone())),
-        network_code: Set(decline.and_then(|decline| decline.network_code.clone())),
-        advice_code: Set(decline.and_then(|decline| decline.advice_code.clone())),
-        ..ActiveModel::default()
-    }
 }
 
 fn decode(model: Model) -> Result<AttemptRow, StoreError> {

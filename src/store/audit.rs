@@ -1,12 +1,13 @@
 //! The audit log of what staff did. It only grows: the database refuses to change or remove an entry.
 
 use jiff::Timestamp;
+use migrations::chain::{self, Link};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
 
 use super::entity::audit::{ActiveModel, Column, Entity, Model};
 use super::row::Row;
-use super::{StoreError, Tx};
+use super::{Dialect, StoreError, Tx};
 use crate::domain::ids::AuditId;
 
 /// One act of a person.
@@ -26,8 +27,13 @@ pub struct AuditRow {
     pub comment: Option<String>,
 }
 
-/// Adds an entry.
+/// Adds an entry, bound to the one before by a hash. Writers take turns until their transactions end.
 pub async fn append(tx: &Tx, entry: &AuditRow) -> Result<(), StoreError> {
+    let backend = tx.conn().get_database_backend();
+    if Dialect::of(backend) == Dialect::Postgres {
+        let turn = "SELECT pg_advisory_xact_lock(hashtextextended('recoup audit ' || current_schema(), 0))";
+        tx.conn().execute_unprepared(turn).await?;
+    }
     let row = ActiveModel {
         id: Set(entry.id.to_string()),
         at: Set(entry.at.as_millisecond()),
@@ -37,6 +43,29 @@ pub async fn append(tx: &Tx, entry: &AuditRow) -> Result<(), StoreError> {
         comment: Set(entry.comment.clone()),
     };
     Entity::insert(row).exec_without_returning(tx.conn()).await?;
+    let newest = "SELECT seq, hash FROM audit_chain ORDER BY seq DESC LIMIT 1";
+    let newest = tx.conn().query_one_raw(Statement::from_string(backend, newest)).await?;
+    let (seq, before): (i64, Vec<u8>) = match newest {
+        Some(row) => (row.try_get_by_index(0)?, row.try_get_by_index(1)?),
+        None => (0, chain::START.to_vec()),
+    };
+    let link = Link {
+        id: entry.id.as_str(),
+        at: entry.at.as_millisecond(),
+        actor: &entry.actor,
+        action: &entry.action,
+        object: &entry.object,
+        comment: entry.comment.as_deref(),
+    };
+    let sql = "INSERT INTO audit_chain (seq, audit_id, hash) VALUES ($1, $2, $3)";
+    let values = [
+        (seq + 1).into(),
+        entry.id.as_str().into(),
+        link.hash(&before).to_vec().into(),
+    ];
+    tx.conn()
+        .execute_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await?;
     Ok(())
 }
 

@@ -1,39 +1,24 @@
 //! The cases: insert, lock, save; find and list; claim those that are due.
 
-use jiff::Timestamp;
-use sea_orm::sea_query::OnConflict;
+use std::collections::HashSet;
+
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
-use super::entity::cases::{Column, Entity};
-use super::lease::{Queue, lease_millis};
-use super::row::Row;
-use super::{Store, StoreError, Tx};
+use super::changes::{CaseChange, Found};
+use super::entity::cases::{Column, Entity, Model};
+use super::row::{Row, to_json};
+use super::{Dialect, StoreError, Tx, bulk};
 use crate::domain::case::Case;
 use crate::domain::decline::DeclineKind;
 use crate::domain::ids::CaseId;
 use crate::domain::outcome::Status;
+use codec::{FIXED, MOVING};
 
 mod codec;
+mod due;
 
 pub(super) use codec::outcome;
-
-/// Whether a case was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inserted {
-    /// It was.
-    New,
-    /// The invoice has an open case already; nothing was written.
-    Exists,
-}
-
-/// The right to work on a case until the lease ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The case.
-    pub id: CaseId,
-    /// The number of this claim; a later claim of the same case has a higher one.
-    pub fence: i64,
-}
+pub use due::{Claim, claim_due, next_due, release};
 
 /// Which cases to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,34 +39,79 @@ pub struct CaseFilter {
     pub limit: u64,
 }
 
-/// Opens a case, unless its invoice has an open one.
-pub async fn insert(tx: &Tx, case: &Case, now: Timestamp) -> Result<Inserted, StoreError> {
-    let written = Entity::insert(codec::encode(case, now)?)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(if written == 0 { Inserted::Exists } else { Inserted::New })
+/// Opens cases, except where an invoice has or had one; says which were opened. Only a reversal follows another case: whoever
+/// read the invoice long ago must not open a second one after the first has ended.
+pub async fn insert(tx: &Tx, changes: &[&CaseChange]) -> Result<HashSet<CaseId>, StoreError> {
+    let columns = [&FIXED[..], &MOVING].concat();
+    let sql = format!(
+        "INSERT INTO cases ({}) SELECT {} FROM {} WHERE new.reversal_of IS NOT NULL OR NOT EXISTS (\
+           SELECT 1 FROM cases WHERE cases.connection = new.connection AND cases.invoice_id = new.invoice_id) \
+         ON CONFLICT DO NOTHING RETURNING id",
+        bulk::names(&columns),
+        bulk::values(&columns),
+        tx.new_rows(&columns)
+    );
+    let mut ordered = changes.to_vec();
+    // Two transactions that meet at the same invoices in another order would wait for each other.
+    ordered.sort_by(|a, b| (&a.case.connection, &a.case.invoice_id).cmp(&(&b.case.connection, &b.case.invoice_id)));
+    let opened: HashSet<CaseId> = tx.write_rows_returning(&sql, &encoded(&ordered)?).await?;
+    ordered.retain(|change| opened.contains(&change.case.id));
+    due::join(tx, &ordered).await?;
+    Ok(opened)
+}
+
+/// Writes whole cases as they are now, next actions included, and gives back the claims that were held for them.
+pub async fn save(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
+    let columns = [&FIXED[..1], &MOVING].concat();
+    let sql = format!(
+        "UPDATE cases SET {} FROM {} WHERE cases.id = new.id",
+        bulk::assignments(&MOVING),
+        tx.new_rows(&columns)
+    );
+    let saved = tx.write_rows(&sql, &encoded(changes)?).await?;
+    if saved != changes.len() as u64 {
+        return Err(StoreError::Other(format!(
+            "{} cases were to be saved, and {saved} are there",
+            changes.len()
+        )));
+    }
+    due::follow(tx, changes).await
+}
+
+fn encoded<'a>(changes: &[&'a CaseChange]) -> Result<Vec<codec::Record<'a>>, StoreError> {
+    let records = changes.iter().map(|change| codec::encode(&change.case, change.at));
+    records.collect()
 }
 
 /// Reads a case and keeps everybody else from changing it until the transaction ends.
 pub async fn lock(tx: &Tx, id: &CaseId) -> Result<Option<Case>, StoreError> {
-    // SQLite drops the lock clause; its transaction is the only writer from the start.
-    let row = Entity::find_by_id(id.as_str()).lock_exclusive().one(tx.conn()).await?;
-    row.map(codec::decode).transpose()
+    lock_all(tx, std::slice::from_ref(id)).await?.remove(id).transpose()
 }
 
-/// Writes the whole case as it is now, next action included. Lease and fence stay as they are.
-pub async fn save(tx: &Tx, case: &Case, now: Timestamp) -> Result<(), StoreError> {
-    let written = Entity::update_many()
-        .set(codec::encode(case, now)?)
-        .filter(Column::Id.eq(case.id.as_str()))
-        .exec(tx.conn())
-        .await?;
-    if written.rows_affected == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Other(format!("there is no case {} to save", case.id)))
+/// Reads cases and keeps everybody else from changing them until the transaction ends. They are locked in the order of
+/// their ids, so that two transactions never wait for each other.
+pub async fn lock_all(tx: &Tx, ids: &[CaseId]) -> Result<Found, StoreError> {
+    if ids.is_empty() {
+        return Ok(Found::new());
     }
+    let sql = match tx.dialect() {
+        // Its transaction is the only writer from the start.
+        Dialect::Sqlite => "SELECT * FROM cases WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
+        Dialect::Postgres => {
+            "SELECT * FROM cases WHERE id = ANY (ARRAY (SELECT json_array_elements_text($1::json))) \
+             ORDER BY id FOR UPDATE"
+        }
+    };
+    let rows = tx
+        .conn()
+        .query_all_raw(tx.statement(sql, [to_json(&ids)?.into()]))
+        .await?;
+    let mut found = Found::with_capacity(rows.len());
+    for row in rows {
+        let model = Model::from_query_result(&row, "")?;
+        found.insert(CaseId::from(model.id.clone()), codec::decode(model));
+    }
+    Ok(found)
 }
 
 /// The case of that id.
@@ -146,70 +176,6 @@ async fn open_by<C: ConnectionTrait>(
     Ok(ids.into_iter().map(CaseId::from).collect())
 }
 
-/// Claims at most `limit` open cases that are due at `now`, most overdue first.
-pub async fn claim_due(
-    store: &Store,
-    now: Timestamp,
-    limit: u64,
-    lease_secs: u32,
-    owner: &str,
-) -> Result<Vec<Claim>, StoreError> {
-    let rows = DUE.claim(store, now, limit, lease_secs, owner).await?;
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        claimed.push(Claimed::from_query_result(&row, "")?);
-    }
-    claimed.sort_by(|a, b| (a.next_action_at, &a.id).cmp(&(b.next_action_at, &b.id)));
-    Ok(claimed.into_iter().map(Claimed::claim).collect())
-}
-
-/// Claims one case, due or not; nothing where somebody else holds it or there is no such case.
-pub async fn claim_one(store: &Store, id: &CaseId, lease_secs: u32, owner: &str) -> Result<Option<Claim>, StoreError> {
-    let now = store.dialect.now_ms();
-    let sql = format!(
-        "UPDATE cases SET lease_owner = $2, lease_until = {now} + $3, fence = fence + 1 \
-         WHERE id = $1 AND (lease_until IS NULL OR lease_until <= {now}) RETURNING id, next_action_at, fence"
-    );
-    let values = [id.as_str().into(), owner.into(), lease_millis(lease_secs).into()];
-    let rows = store.query(&sql, values).await?;
-    let claimed = rows
-        .first()
-        .map(|row| Claimed::from_query_result(row, ""))
-        .transpose()?;
-    Ok(claimed.map(Claimed::claim))
-}
-
-/// Gives a claim back. A claim that somebody else holds by now stays as it is.
-pub async fn release(store: &Store, id: &CaseId, fence: i64) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::LeaseOwner, Option::<String>::None.into())
-        .col_expr(Column::LeaseUntil, Option::<i64>::None.into())
-        .filter(Column::Id.eq(id.as_str()))
-        .filter(Column::Fence.eq(fence))
-        .exec(store.conn())
-        .await?;
-    Ok(())
-}
-
-/// The earliest instant after `now` at which something falls due: a case, a row of the inbox, a notification. Leases do
-/// not count.
-pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT MIN(due_at) FROM (\
-         SELECT MIN(next_action_at) AS due_at FROM cases WHERE closed_at IS NULL AND next_action_at > $1 \
-         UNION ALL SELECT MIN(next_at) FROM inbox WHERE ended_at IS NULL AND next_at > $1 \
-         UNION ALL SELECT MIN(next_at) FROM notifications WHERE status = 'pending' AND next_at > $1) AS dues";
-    let rows = store.query(sql, [now.as_millisecond().into()]).await?;
-    let millis = match rows.first() {
-        Some(row) => row.try_get_by_index::<Option<i64>>(0)?,
-        None => None,
-    };
-    let row = Row {
-        table: "cases",
-        id: "next due",
-    };
-    row.maybe_instant("next_action_at", millis)
-}
-
 /// Cases, newest first.
 pub async fn list<C: ConnectionTrait>(conn: &C, filter: &CaseFilter) -> Result<Vec<Case>, StoreError> {
     let words = [
@@ -270,28 +236,4 @@ pub async fn open_by_state<C: ConnectionTrait>(conn: &C) -> Result<Vec<(String, 
     rows.into_iter()
         .map(|(state, count)| Ok((state, row.count("count", count)?)))
         .collect()
-}
-
-const DUE: Queue = Queue {
-    table: "cases",
-    due: "closed_at IS NULL AND next_action_at <= $1",
-    order: "next_action_at, id",
-    also_set: ", fence = fence + 1",
-    returning: "id, next_action_at, fence",
-};
-
-#[derive(FromQueryResult)]
-struct Claimed {
-    id: String,
-    next_action_at: Option<i64>,
-    fence: i64,
-}
-
-impl Claimed {
-    fn claim(self) -> Claim {
-        Claim {
-            id: CaseId::from(self.id),
-            fence: self.fence,
-        }
-    }
 }

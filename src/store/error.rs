@@ -9,6 +9,9 @@ pub enum StoreError {
     /// The database is away, busy or full; the same may work later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The answer to a commit was lost: it may have been done.
+    #[error("whether the database committed is not known: {0}")]
+    Uncertain(String),
     /// A law of uniqueness forbids it: it is there already.
     #[error("it is there already: {0}")]
     Conflict(String),
@@ -28,10 +31,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same may work later, unchanged.
+    /// Whether the same may work later, unchanged. `Uncertain` counts: who asks again must bear that it was done.
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) => true,
+            Self::Unavailable(_) | Self::Uncertain(_) => true,
             Self::Conflict(_) | Self::Corrupt { .. } | Self::Other(_) => false,
         }
     }

@@ -1,20 +1,23 @@
 //! The inbox: every event a provider sent, durable before it is acknowledged, once per connection and event id.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::json;
 
+use super::bulk::{Column as Field, Kind};
 use super::entity::inbox::{ActiveModel, Column, Entity, Model};
 use super::lease::{Queue, decoded};
 use super::row::Row;
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, bulk};
 use crate::domain::ids::InboxId;
 use crate::domain::words::words;
+
+mod batch;
+pub mod intake;
 
 words! {
     /// How an event stands.
@@ -100,35 +103,44 @@ impl fmt::Debug for InboxRow {
     }
 }
 
+/// How a claimed event ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventEnd {
+    /// For good.
+    Ended {
+        /// The event.
+        id: InboxId,
+        /// `Processed`, `Ignored` or `Dead`.
+        status: InboxStatus,
+        /// Why.
+        reason: Option<String>,
+        /// The present instant.
+        at: Timestamp,
+    },
+    /// It is tried again later.
+    Deferred {
+        /// The event.
+        id: InboxId,
+        /// When.
+        next_at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl EventEnd {
+    /// The event.
+    pub fn id(&self) -> &InboxId {
+        match self {
+            Self::Ended { id, .. } | Self::Deferred { id, .. } => id,
+        }
+    }
+}
+
 /// Takes an event in, once.
 pub async fn insert(store: &Store, event: &NewInbox) -> Result<Received, StoreError> {
-    let received_at = event.received_at.as_millisecond();
-    let row = ActiveModel {
-        id: Set(event.id.to_string()),
-        connection: Set(event.connection.clone()),
-        event_id: Set(event.event_id.clone()),
-        kind: Set(event.kind.clone()),
-        body: Set(event.body.clone()),
-        received_at: Set(received_at),
-        status: Set(event.status.to_string()),
-        tries: Set(0),
-        next_at: Set(received_at),
-        reason: Set(event.reason.clone()),
-        ended_at: Set((event.status != InboxStatus::Pending).then_some(received_at)),
-        ..ActiveModel::default()
-    };
-    let once = OnConflict::columns([Column::Connection, Column::EventId])
-        .do_nothing()
-        .to_owned();
-    let written = Entity::insert(row)
-        .on_conflict(once)
-        .exec_without_returning(store.conn())
-        .await?;
-    Ok(if written == 0 {
-        Received::Duplicate
-    } else {
-        Received::Accepted
-    })
+    let received = batch::insert_all(store, std::slice::from_ref(event)).await?;
+    Ok(received[0])
 }
 
 /// Claims at most `limit` pending events that are due at `now`, longest due first.
@@ -145,43 +157,46 @@ pub async fn claim(
     Ok(claimed)
 }
 
-/// Writes how a pending event ended and says whether it was pending until now.
-pub async fn end<C: ConnectionTrait>(
-    conn: &C,
-    id: &InboxId,
-    status: InboxStatus,
-    reason: Option<&str>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let row = ActiveModel {
-        status: Set(status.to_string()),
-        reason: Set(reason.map(str::to_owned)),
-        ended_at: Set(Some(now.as_millisecond())),
-        lease_owner: Set(None),
-        lease_until: Set(None),
-        ..ActiveModel::default()
-    };
-    let done = Entity::update_many()
-        .set(row)
-        .filter(Column::Id.eq(id.as_str()))
-        .filter(Column::Status.eq(InboxStatus::Pending.as_str()))
-        .exec(conn)
-        .await?;
-    Ok(done.rows_affected == 1)
+/// Writes how claimed events ended and says which of them were pending until now.
+pub async fn settle(tx: &Tx, ends: &[&EventEnd]) -> Result<HashSet<InboxId>, StoreError> {
+    let mut rows = Vec::new();
+    let mut settled = HashSet::new();
+    for end in ends {
+        match end {
+            EventEnd::Ended { id, status, reason, at } => {
+                rows.push(json!({"id": id, "status": status, "reason": reason, "ended_at": at.as_millisecond()}));
+            }
+            EventEnd::Deferred { id, next_at, reason } => {
+                if defer(tx, id, *next_at, reason).await? {
+                    settled.insert(id.clone());
+                }
+            }
+        }
+    }
+    let sql = format!(
+        "UPDATE inbox SET {}, lease_owner = NULL, lease_until = NULL FROM {} \
+         WHERE inbox.id = new.id AND inbox.status = 'pending' RETURNING inbox.id",
+        bulk::assignments(&ENDS[1..]),
+        tx.new_rows(&ENDS)
+    );
+    settled.extend(tx.write_rows_returning::<_, InboxId>(&sql, &rows).await?);
+    Ok(settled)
 }
 
+const ENDS: [Field; 4] = [
+    ("id", Kind::Text),
+    ("status", Kind::Text),
+    ("reason", Kind::Text),
+    ("ended_at", Kind::Int),
+];
+
 /// Puts a pending event off until `next_at`, and counts the try.
-pub async fn defer<C: ConnectionTrait>(
-    conn: &C,
-    id: &InboxId,
-    next_at: Timestamp,
-    reason: &str,
-) -> Result<bool, StoreError> {
+async fn defer(tx: &Tx, id: &InboxId, next_at: Timestamp, reason: &str) -> Result<bool, StoreError> {
     let sql = "UPDATE inbox SET next_at = $2, reason = $3, tries = tries + 1, lease_owner = NULL, lease_until = NULL \
                WHERE id = $1 AND status = 'pending'";
     let values = [id.as_str().into(), next_at.as_millisecond().into(), reason.into()];
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
+    let done = tx.conn().execute_raw(tx.statement(sql, values)).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Lets a dead event run again from the first try on; says whether it was dead.
@@ -250,6 +265,7 @@ pub async fn find<C: ConnectionTrait>(conn: &C, id: &InboxId) -> Result<Option<I
 /// What has not ended is pending, says the schema; asked so, SQLite takes the index by time and not the one by status.
 const DUE: Queue = Queue {
     table: "inbox",
+    key: "id",
     due: "ended_at IS NULL AND next_at <= $1",
     order: "next_at, id",
     also_set: "",

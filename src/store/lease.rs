@@ -11,6 +11,8 @@ use super::{Dialect, Store, StoreError};
 pub(super) struct Queue {
     /// The table.
     pub(super) table: &'static str,
+    /// Its key.
+    pub(super) key: &'static str,
     /// Which rows are due, leases aside.
     pub(super) due: &'static str,
     /// Which of them come first.
@@ -26,6 +28,7 @@ impl Queue {
     fn claim_sql(&self, dialect: Dialect) -> String {
         let Self {
             table,
+            key,
             due,
             order,
             also_set,
@@ -34,14 +37,14 @@ impl Queue {
         let now = dialect.now_ms();
         let free = format!("(lease_until IS NULL OR lease_until <= {now})");
         let take = format!("UPDATE {table} SET lease_owner = $3, lease_until = {now} + $4{also_set}");
-        let first = format!("SELECT id FROM {table} WHERE {due} AND {free} ORDER BY {order} LIMIT $2");
+        let first = format!("SELECT {key} FROM {table} WHERE {due} AND {free} ORDER BY {order} LIMIT $2");
         match dialect {
             // SQLite has one writer at a time and takes the statement as a whole.
-            Dialect::Sqlite => format!("{take} WHERE id IN ({first}) RETURNING {returning}"),
+            Dialect::Sqlite => format!("{take} WHERE {key} IN ({first}) RETURNING {returning}"),
             // A plain `IN (SELECT ... LIMIT)` may be evaluated more than once; the array is not.
             Dialect::Postgres => format!(
                 "WITH first AS ({first} FOR UPDATE SKIP LOCKED) \
-                 {take} WHERE id = ANY(ARRAY(SELECT id FROM first)) RETURNING {returning}"
+                 {take} WHERE {key} = ANY(ARRAY(SELECT {key} FROM first)) RETURNING {returning}"
             ),
         }
     }
@@ -62,6 +65,7 @@ impl Queue {
             owner.into(),
             lease_millis(lease_secs).into(),
         ];
+        let _turn = store.turn().await?;
         store.query(&self.claim_sql(store.dialect), values).await
     }
 }
@@ -69,7 +73,7 @@ impl Queue {
 impl Store {
     /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
     pub async fn end_leases(&self) -> Result<(), StoreError> {
-        for table in ["cases", "inbox", "notifications"] {
+        for table in ["due_cases", "inbox", "notifications"] {
             let sql = format!("UPDATE {table} SET lease_until = 0 WHERE lease_until IS NOT NULL");
             self.connection.execute_raw(self.statement(&sql, [])).await?;
         }

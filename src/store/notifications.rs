@@ -1,18 +1,20 @@
 //! The outbox of mails: queued with the change of the case, claimed by lease, committed as `sending` before any byte leaves.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
-use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
+use serde_json::json;
 
-use super::entity::notifications::{ActiveModel, Column, Entity, Model};
+use super::bulk::{Column as Field, Kind};
+use super::changes::{NewNotice, NoticeEnd};
+use super::entity::notifications::{Column, Entity, Model};
 use super::lease::{Queue, decoded};
 use super::row::Row;
-use super::{Dialect, Store, StoreError, Tx};
+use super::{Dialect, Store, StoreError, Tx, bulk};
 use crate::domain::case::Case;
 use crate::domain::ids::{CaseId, NotificationId};
 use crate::domain::message::Message;
@@ -105,45 +107,64 @@ pub struct Rendered<'a> {
     pub html: &'a str,
 }
 
-/// Queues a message, due at once. Says false where the case has had this step.
-pub async fn queue(
-    tx: &Tx,
-    id: &NotificationId,
-    case: &Case,
-    message: Message,
-    step: &str,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let row = ActiveModel {
-        id: Set(id.to_string()),
-        connection: Set(case.connection.clone()),
-        case_id: Set(case.id.to_string()),
-        message: Set(message.to_string()),
-        step: Set(step.to_owned()),
-        status: Set(NotificationStatus::Pending.to_string()),
-        queued_at: Set(now.as_millisecond()),
-        next_at: Set(now.as_millisecond()),
-        tries: Set(0),
-        ..ActiveModel::default()
+/// Queues messages, due at once; says how many, since a case has each step once.
+pub async fn queue(tx: &Tx, queued: &[(&Case, &NewNotice, Timestamp)]) -> Result<u64, StoreError> {
+    let row = |(case, notice, at): &(&Case, &NewNotice, Timestamp)| {
+        json!({"id": notice.id, "connection": case.connection, "case_id": case.id, "message": notice.message,
+               "step": notice.step, "status": NotificationStatus::Pending, "queued_at": at.as_millisecond(),
+               "next_at": at.as_millisecond()})
     };
-    let written = Entity::insert(row)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(written == 1)
+    let rows: Vec<_> = queued.iter().map(row).collect();
+    let sql = format!(
+        "INSERT INTO notifications ({}) SELECT {} FROM {} WHERE true ON CONFLICT DO NOTHING",
+        bulk::names(&QUEUED),
+        bulk::values(&QUEUED),
+        tx.new_rows(&QUEUED)
+    );
+    tx.write_rows(&sql, &rows).await
 }
 
-/// Holds back every message of the case that asks for money and has not begun to leave; says how many.
-pub async fn supersede_dunning(tx: &Tx, case: &CaseId, now: Timestamp, reason: &str) -> Result<u64, StoreError> {
+const QUEUED: [Field; 8] = [
+    ("id", Kind::Text),
+    ("connection", Kind::Text),
+    ("case_id", Kind::Text),
+    ("message", Kind::Text),
+    ("step", Kind::Text),
+    ("status", Kind::Text),
+    ("queued_at", Kind::Int),
+    ("next_at", Kind::Int),
+];
+
+/// Holds back every message of the cases that asks for money and has not begun to leave; says how many.
+pub async fn supersede_dunning(tx: &Tx, cases: &[(&CaseId, &str, Timestamp)]) -> Result<u64, StoreError> {
+    let row = |(case, reason, at): &(&CaseId, &str, Timestamp)| {
+        json!({"case_id": case, "status": NotificationStatus::Superseded, "reason": reason,
+               "ended_at": at.as_millisecond()})
+    };
+    let rows: Vec<_> = cases.iter().map(row).collect();
     let dunning = Message::ALL.iter().filter(|message| message.is_dunning());
-    let done = Entity::update_many()
-        .set(ended(NotificationStatus::Superseded, Some(reason), now))
-        .filter(Column::CaseId.eq(case.as_str()))
-        .filter(Column::Status.eq(NotificationStatus::Pending.as_str()))
-        .filter(Column::Message.is_in(dunning.map(|message| message.as_str())))
-        .exec(tx.conn())
-        .await?;
-    Ok(done.rows_affected)
+    let dunning: Vec<_> = dunning.map(|message| format!("'{message}'")).collect();
+    let sql = format!(
+        "{} AND notifications.status = 'pending' AND message IN ({})",
+        end_sql(tx, "case_id"),
+        dunning.join(", ")
+    );
+    tx.write_rows(&sql, &rows).await
+}
+
+/// The end of messages that have `key` in common with a new row.
+fn end_sql(tx: &Tx, key: &'static str) -> String {
+    let columns = [
+        (key, Kind::Text),
+        ("status", Kind::Text),
+        ("reason", Kind::Text),
+        ("ended_at", Kind::Int),
+    ];
+    format!(
+        "UPDATE notifications SET {}, lease_owner = NULL, lease_until = NULL FROM {} WHERE notifications.{key} = new.{key}",
+        bulk::assignments(&columns[1..]),
+        tx.new_rows(&columns)
+    )
 }
 
 /// Claims at most `limit` pending messages that are due at `now`, longest due first. They stay `pending`.
@@ -187,26 +208,22 @@ pub async fn start<C: ConnectionTrait>(
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes how a message ended and says whether that was news. A late true answer also settles an `unknown` one.
-pub async fn end<C: ConnectionTrait>(
-    conn: &C,
-    id: &NotificationId,
-    status: NotificationStatus,
-    reason: Option<&str>,
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    let unsettled = [
-        NotificationStatus::Pending,
-        NotificationStatus::Sending,
-        NotificationStatus::Unknown,
-    ];
-    let done = Entity::update_many()
-        .set(ended(status, reason, now))
-        .filter(Column::Id.eq(id.as_str()))
-        .filter(Column::Status.is_in(unsettled.map(NotificationStatus::as_str)))
-        .exec(conn)
-        .await?;
-    Ok(done.rows_affected == 1)
+/// Writes how messages ended and says for which of them that was news. A late true answer also settles an `unknown` one.
+pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>, StoreError> {
+    let (stranded, ends): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.only_stranded);
+    let row = |end: &&&NoticeEnd| json!({"id": end.id, "status": end.status, "reason": end.reason, "ended_at": end.at.as_millisecond()});
+    let rows: Vec<_> = ends.iter().map(row).collect();
+    let sql = format!(
+        "{} AND notifications.status IN ('pending', 'sending', 'unknown') RETURNING notifications.id",
+        end_sql(tx, "id")
+    );
+    let mut ended = tx.write_rows_returning(&sql, &rows).await?;
+    for end in stranded {
+        if lose(tx, end).await? {
+            ended.insert(end.id.clone());
+        }
+    }
+    Ok(ended)
 }
 
 /// Puts a message that certainly did not leave back in the queue until `next_at`, and counts the try.
@@ -240,17 +257,21 @@ pub async fn stranded(store: &Store, limit: u64) -> Result<Vec<NotificationRow>,
     Ok(decoded(&rows, |row| decode(Model::from_query_result(row, "")?)))
 }
 
-/// Marks a stranded message `unknown` and says whether it still was stranded.
-pub async fn lose(tx: &Tx, id: &NotificationId, reason: &str, now: Timestamp) -> Result<bool, StoreError> {
-    let backend = tx.conn().get_database_backend();
+/// Ends a stranded message and says whether it still was stranded.
+async fn lose(tx: &Tx, end: &NoticeEnd) -> Result<bool, StoreError> {
     let sql = format!(
-        "UPDATE notifications SET status = 'unknown', reason = $2, ended_at = $3, lease_owner = NULL, \
-         lease_until = NULL WHERE id = $1 AND status = 'sending' AND lease_until <= {}",
-        Dialect::of(backend).now_ms()
+        "UPDATE notifications SET status = $2, reason = $3, ended_at = $4, lease_owner = NULL, lease_until = NULL \
+         WHERE id = $1 AND status = 'sending' AND lease_until <= {}",
+        tx.dialect().now_ms()
     );
-    let values = [id.as_str().into(), reason.into(), now.as_millisecond().into()];
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    Ok(tx.conn().execute_raw(statement).await?.rows_affected() == 1)
+    let values = [
+        end.id.as_str().into(),
+        end.status.as_str().into(),
+        end.reason.clone().into(),
+        end.at.as_millisecond().into(),
+    ];
+    let done = tx.conn().execute_raw(tx.statement(&sql, values)).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The message of that id.
@@ -290,6 +311,7 @@ pub async fn list<C: ConnectionTrait>(
 
 const DUE: Queue = Queue {
     table: "notifications",
+    key: "id",
     due: "status = 'pending' AND next_at <= $1",
     order: "next_at, id",
     also_set: "",
@@ -315,17 +337,6 @@ async fn back<C: ConnectionTrait>(
     ];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
-}
-
-fn ended(status: NotificationStatus, reason: Option<&str>, now: Timestamp) -> ActiveModel {
-    ActiveModel {
-        status: Set(status.to_string()),
-        reason: Set(reason.map(str::to_owned)),
-        ended_at: Set(Some(now.as_millisecond())),
-        lease_owner: Set(None),
-        lease_until: Set(None),
-        ..ActiveModel::default()
-    }
 }
 
 fn decode(model: Model) -> Result<NotificationRow, StoreError> {

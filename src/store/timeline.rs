@@ -1,15 +1,18 @@
 //! The timeline of a case. It only grows: the database refuses to change or remove a line.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
-use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::entity::cases;
-use super::entity::timeline::{ActiveModel, Column, Entity, Model};
+use super::bulk::{Column as Field, Kind};
+use super::changes::Line;
+use super::entity::timeline::{Column, Entity, Model};
 use super::row::{Row, to_json};
 use super::{StoreError, Tx};
-use crate::domain::command::{Entry, EntryKind};
+use crate::domain::command::EntryKind;
 use crate::domain::ids::{CaseId, TimelineId};
 
 /// One line of a timeline.
@@ -29,49 +32,65 @@ pub struct TimelineRow {
     pub data: Value,
 }
 
-/// Adds lines in the order given, whatever their ids, after those that are there. Locks the case.
-pub async fn append(
-    tx: &Tx,
-    case: &CaseId,
-    entries: &[(TimelineId, Entry)],
-    at: Timestamp,
-    actor: &str,
-) -> Result<(), StoreError> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let connection: Option<String> = cases::Entity::find_by_id(case.as_str())
-        .select_only()
-        .column(cases::Column::Connection)
-        .lock_exclusive()
-        .into_tuple()
-        .one(tx.conn())
-        .await?;
-    let connection = connection.ok_or_else(|| StoreError::Other(format!("there is no case {case} to write to")))?;
-    let last: Option<i64> = Entity::find()
-        .select_only()
-        .column(Column::Seq)
-        .filter(Column::CaseId.eq(case.as_str()))
-        .order_by_desc(Column::Seq)
-        .into_tuple()
-        .one(tx.conn())
-        .await?;
-    let mut rows = Vec::with_capacity(entries.len());
-    for (seq, (id, entry)) in (last.unwrap_or(0) + 1..).zip(entries) {
-        rows.push(ActiveModel {
-            id: Set(id.to_string()),
-            connection: Set(connection.clone()),
-            case_id: Set(case.to_string()),
-            seq: Set(seq),
-            at: Set(at.as_millisecond()),
-            actor: Set(actor.to_owned()),
-            kind: Set(entry.kind.to_string()),
-            text: Set(entry.text.clone()),
-            data: Set(to_json(&entry.data)?),
+const COLUMNS: [Field; 8] = [
+    ("id", Kind::Text),
+    ("case_id", Kind::Text),
+    ("nth", Kind::Int),
+    ("at", Kind::Int),
+    ("actor", Kind::Text),
+    ("kind", Kind::Text),
+    ("text", Kind::Text),
+    ("data", Kind::Text),
+];
+
+/// A line as it is written.
+#[derive(Serialize)]
+struct NewLine<'a> {
+    id: &'a TimelineId,
+    case_id: &'a CaseId,
+    /// Its place among the new lines of its case, from 1.
+    nth: i64,
+    at: i64,
+    actor: &'a str,
+    kind: EntryKind,
+    text: &'a str,
+    data: String,
+}
+
+/// Adds lines to their cases in the order given, whatever their ids, after those that are there. The caller holds the
+/// locks of the cases.
+pub async fn append(tx: &Tx, lines: &[(&CaseId, &Line, Timestamp)]) -> Result<(), StoreError> {
+    let mut counts = HashMap::new();
+    let mut rows = Vec::with_capacity(lines.len());
+    for (case_id, Line { id, actor, entry }, at) in lines {
+        let nth = counts.entry(*case_id).or_insert(0);
+        *nth += 1;
+        rows.push(NewLine {
+            id,
+            case_id,
+            nth: *nth,
+            at: at.as_millisecond(),
+            actor,
+            kind: entry.kind,
+            text: &entry.text,
+            data: to_json(&entry.data)?,
         });
     }
-    Entity::insert_many(rows).exec_without_returning(tx.conn()).await?;
-    Ok(())
+    let sql = format!(
+        "INSERT INTO timeline (id, connection, case_id, seq, at, actor, kind, text, data) \
+         SELECT new.id, cases.connection, new.case_id, \
+         (SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE timeline.case_id = new.case_id) + new.nth, \
+         new.at, new.actor, new.kind, new.text, new.data FROM {} JOIN cases ON cases.id = new.case_id",
+        tx.new_rows(&COLUMNS)
+    );
+    let written = tx.write_rows(&sql, &rows).await?;
+    if written == rows.len() as u64 {
+        Ok(())
+    } else {
+        Err(StoreError::Other(
+            "a line was to be written to a case that is not there".to_owned(),
+        ))
+    }
 }
 
 /// The lines of a case, oldest first: at most `limit` after the line `cursor`.

@@ -7,6 +7,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Webhook events that arrived, by `result`.
 pub const EVENTS_RECEIVED: &str = "recoup_events_received_total";
+/// Webhook events that were signed with another secret than the newest.
+pub const OLD_SECRET: &str = "recoup_old_secret_total";
 /// Events of the inbox that reached an end, by `end`: processed, ignored, dead.
 pub const EVENTS_FINISHED: &str = "recoup_events_finished_total";
 /// Events that the sweep of the provider's list found and no webhook had brought.
@@ -23,6 +25,10 @@ pub const NOTIFICATIONS: &str = "recoup_notifications_total";
 pub const STOOD_BACK: &str = "recoup_stood_back_total";
 /// Calls to the provider that it refused for want of permission.
 pub const PROVIDER_REFUSED: &str = "recoup_provider_refused_total";
+/// What reconciliation found that no event had told of, by `job`.
+pub const DRIFT_FOUND: &str = "recoup_drift_found_total";
+/// Charges that brought money for an invoice that was paid already.
+pub const OVERPAYMENTS: &str = "recoup_overpayments_total";
 /// Seconds a call to the provider took, by `call` and `result`.
 pub const PROVIDER_CALL: &str = "recoup_provider_call_seconds";
 /// Seconds handing a mail to the mail server took, by `result`.
@@ -36,11 +42,20 @@ pub const INBOX_WAITING: &str = "recoup_inbox_waiting";
 /// Open cases, by `state`: those in doubt and those that need a person are what to watch.
 pub const CASES_OPEN: &str = "recoup_cases_open";
 
+/// Whether this process reconciles before it charges or sends: 1 while it does.
+pub const RECONCILING: &str = "recoup_reconciling";
+/// Seconds our clock is ahead of the database's; beyond a minute either way nothing is charged or sent.
+pub const CLOCK_SKEW: &str = "recoup_clock_skew_secs";
+
 /// Upper bounds of the buckets of every histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 12] = [
     (EVENTS_RECEIVED, "Webhook events that arrived, by result."),
+    (
+        OLD_SECRET,
+        "Webhook events that were signed with another secret than the newest.",
+    ),
     (EVENTS_FINISHED, "Events of the inbox that reached an end."),
     (EVENTS_SWEPT, "Events that the sweep found and no webhook had brought."),
     (CASES_OPENED, "Cases opened."),
@@ -52,6 +67,14 @@ const COUNTERS: [(&str, &str); 9] = [
         PROVIDER_REFUSED,
         "Calls that the provider refused for want of permission.",
     ),
+    (
+        DRIFT_FOUND,
+        "What reconciliation found that no event had told of, by job.",
+    ),
+    (
+        OVERPAYMENTS,
+        "Charges that brought money for an invoice that was paid already.",
+    ),
 ];
 
 const HISTOGRAMS: [(&str, &str); 4] = [
@@ -61,12 +84,17 @@ const HISTOGRAMS: [(&str, &str); 4] = [
     (TICK, "Seconds one tick of the engine took."),
 ];
 
-const GAUGES: [(&str, &str); 2] = [
+const GAUGES: [(&str, &str); 4] = [
     (
         INBOX_WAITING,
         "Events in the inbox that wait or were given up, by status.",
     ),
     (CASES_OPEN, "Open cases, by state."),
+    (
+        RECONCILING,
+        "Whether this process reconciles before it charges or sends.",
+    ),
+    (CLOCK_SKEW, "Seconds our clock is ahead of the database's."),
 ];
 
 /// The recorder of this process, installed on the first call; its `render` is the text of `/metrics`.

@@ -1,6 +1,6 @@
 //! The configuration: precedence, faults that name their key, secrets that stay unseen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use recoup::config::clock::Mode;
 use recoup::config::{Config, ConfigErrors, Fault, Origin};
@@ -74,6 +74,7 @@ fn a_whole_file_is_read() {
         [stripe]\napi_base = 'http://127.0.0.1:9'\napi_key = 'sk_test_1'\nwebhook_secrets = 'whsec_new0, whsec_old0'\n\
         collector = 'provider'\ntimezone = 'Europe/Paris'\nlocale = 'pt-BR'\n\
         [mail]\nsmtp_url = 'smtp://localhost:25?tls=required'\nfrom = 'Acme <pay@acme.example>'\nbrand = 'Acme'\nsupport = 'help@acme.example'\n\
+        smtp_ca_file = '/etc/ca.pem'\nper_domain_per_minute = 40\n\
         [admin]\nbootstrap_key = '0123456789abcdef'\n[log]\nformat = 'json'\n";
     let config = File::with(text).load(&[]).unwrap();
     let stripe = config.stripe.unwrap();
@@ -82,6 +83,8 @@ fn a_whole_file_is_read() {
     assert_eq!(stripe.collector, Collector::Provider);
     assert_eq!(stripe.timezone.iana_name(), Some("Europe/Paris"));
     assert_eq!(config.clock.start, Some("2026-03-01T00:00:00Z".parse().unwrap()));
+    assert_eq!(config.mail.smtp_ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+    assert_eq!(config.mail.per_domain_per_minute, 40);
     assert_eq!(config.mail.from.unwrap().email.to_string(), "pay@acme.example");
 }
 
@@ -129,6 +132,8 @@ fn each_bad_value_stops_the_start_and_names_its_key() {
         ("MAIL__FROM", "nobody"),
         ("MAIL__BRAND", "Acme\nBcc: x@y.z"),
         ("MAIL__SUPPORT", "\u{7}"),
+        ("MAIL__PER_DOMAIN_PER_MINUTE", "-1"),
+        ("MAIL__PER_DOMAIN_PER_MINUTE", "lots"),
         ("ADMIN__BOOTSTRAP_KEY", "tiny"),
         ("ADMIN__BOOTSTRAP_KEY", "sixteen and more, with spaces"),
         ("CAMPAIGNS__DIR", "/no/such/folder"),
@@ -154,6 +159,7 @@ fn a_bad_mail_server_is_refused_and_one_needs_a_sender() {
         "localhost:25",
         "http://localhost",
         "smtp://localhost?tls=maybe",
+        "smtp://localhost?tls=opportunistic",
         "smtp://localhost?starttls=required",
     ] {
         assert_eq!(

@@ -1,5 +1,6 @@
 //! The decider on its own: laws that hold for every series of events, and stories as calendars.
 
+mod books;
 mod desk;
 mod doubt;
 mod ends;
@@ -7,6 +8,7 @@ mod ladders;
 mod late;
 mod laws;
 mod methods;
+mod opening;
 mod people;
 mod random;
 mod watch;

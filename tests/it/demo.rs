@@ -32,7 +32,7 @@ fn play(folder: &Path, ask: &impl AsyncFn(&Town, &Audit)) {
         let town = Town::start(folder, &plan).await.unwrap();
         let end = start + SignedDuration::from_hours(32 * 24);
         town.play(end, &mut Progress::start(start, end, false)).await.unwrap();
-        let found = audit(town.app.engine.store(), &town.sandbox.books()).await.unwrap();
+        let found = audit(&town.app.store, &town.sandbox.books()).await.unwrap();
         ask(&town, &found).await;
         town.stop().await.unwrap();
     });
@@ -63,7 +63,7 @@ fn the_cases_are_what_the_books_say_and_nothing_stays_behind() {
         assert!(successes.values().all(|count| *count <= 1));
         assert_eq!(town.sandbox.pending_webhooks(), 0);
 
-        let conn = town.app.engine.store().conn();
+        let conn = town.app.store.conn();
         let filter = CaseFilter {
             limit: 200,
             ..CaseFilter::default()
@@ -105,7 +105,7 @@ fn a_disagreement_names_its_invoice() {
         stranger.invoice = "in_stranger".to_owned();
         stranger.declined = Some("do_not_honor".to_owned());
         books.charges.push(stranger);
-        let found = audit(town.app.engine.store(), &books).await.unwrap();
+        let found = audit(&town.app.store, &books).await.unwrap();
         assert_eq!(found.paid_twice, 1);
         let told = found.faults.join("\n");
         assert!(told.contains(&format!("{paid}: it was paid 2 times")), "{told}");

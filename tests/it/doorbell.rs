@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use recoup::app::build_engine;
+use recoup::app::{build_engine, open_store};
 use recoup::config::Config;
 use recoup::engine::Engine;
 use recoup::scheduler::Doorbell;
@@ -18,7 +18,8 @@ const LATE: Duration = Duration::from_millis(2_500);
 async fn engine(folder: &std::path::Path) -> Engine {
     let url = format!("sqlite://{}", folder.join("recoup.db").display());
     let config = Config::load(None, [("RECOUP__DATABASE__URL".to_owned(), url)].into_iter()).unwrap();
-    build_engine(&config, None).await.unwrap()
+    let store = open_store(&config).await.unwrap();
+    build_engine(&config, &store, None).await.unwrap()
 }
 
 async fn rings(engine: &Engine, times: u32) {

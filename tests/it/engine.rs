@@ -1,5 +1,6 @@
 //! Faults at an exact await: crashes, zombies, poison, refusals; on both databases, against the sandbox over HTTP.
 
+mod alive;
 mod crashes;
 mod crew;
 mod mails;

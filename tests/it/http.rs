@@ -2,6 +2,7 @@
 
 mod api;
 mod contract;
+mod doors;
 mod pages;
 mod problems;
 mod reports;
@@ -35,6 +36,7 @@ const BOOTSTRAP: &str = "bootstrap-key-of-the-tests";
 
 /// A whole service on loopback, with its provider in the sandbox.
 pub struct Stage {
+    pub store: Store,
     pub base: String,
     pub client: reqwest::Client,
     pub engine: Engine,
@@ -76,22 +78,26 @@ impl Seen {
     }
 }
 
+async fn sandbox(clock: Clock) -> Sandbox {
+    Sandbox::start(SandboxConfig {
+        seed: 7,
+        shape: Shape::New,
+        listen: "127.0.0.1:0".parse().unwrap(),
+        webhook_url: None,
+        webhook_secret: SECRET.into(),
+        clock,
+    })
+    .await
+    .unwrap()
+}
+
 impl Stage {
     pub async fn new(store: Store, clock: Clock, options: Options) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         campaigns::put(&store, &recoup::domain::campaign::Campaign::embedded(), clock.now())
             .await
             .unwrap();
-        let sandbox = Sandbox::start(SandboxConfig {
-            seed: 7,
-            shape: Shape::New,
-            listen: "127.0.0.1:0".parse().unwrap(),
-            webhook_url: None,
-            webhook_secret: SECRET.into(),
-            clock: clock.clone(),
-        })
-        .await
-        .unwrap();
+        let sandbox = sandbox(clock.clone()).await;
         let provider = Stripe::new(StripeSettings {
             api_base: sandbox.url().parse().unwrap(),
             api_key: API_KEY.into(),
@@ -99,7 +105,7 @@ impl Stage {
         })
         .unwrap();
         let engine = Engine::new(Parts {
-            store,
+            storage: Arc::new(store.clone()),
             clock: clock.clone(),
             connections: vec![Connection {
                 name: "stripe".to_owned(),
@@ -108,16 +114,23 @@ impl Stage {
                 default_zone: "UTC".to_owned(),
                 default_locale: "en".to_owned(),
             }],
-            mailer: Mailer::new(None, None).unwrap(),
+            mailer: Arc::new(Mailer::new(None, None).unwrap()),
             templates: Templates::new().unwrap(),
             brand: Brand {
                 company: "Acme".to_owned(),
                 support: None,
             },
+            mails_per_domain_per_minute: 0,
         });
         let draining = Arc::new(AtomicBool::new(false));
         let recorder = metric::recorder().clone();
-        let state = HttpState::new(engine.clone(), recorder, Arc::clone(&draining), &options);
+        let state = HttpState::new(
+            engine.clone(),
+            [store.clone(), store.clone()],
+            recorder,
+            Arc::clone(&draining),
+            &options,
+        );
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let server = serve(listener, Arc::new(state), Some(1)).unwrap();
@@ -133,6 +146,7 @@ impl Stage {
             .build()
             .unwrap();
         Self {
+            store,
             base,
             client,
             engine,
@@ -171,7 +185,7 @@ impl Stage {
     pub async fn key(&self, role: Role) -> String {
         let entropy = keys::Entropy([clock::entropy(), clock::entropy(), clock::entropy()]);
         let (row, text) = keys::mint(role.as_str(), role, self.clock.now(), entropy);
-        stored_keys::insert(self.engine.store().conn(), &row).await.unwrap();
+        stored_keys::insert(self.store.conn(), &row).await.unwrap();
         text.expose_secret().to_owned()
     }
 
@@ -190,6 +204,11 @@ impl Stage {
             .as_str()
             .unwrap_or_else(|| panic!("no case: {found}"))
             .to_owned()
+    }
+
+    /// Takes no new request, and returns when those that were begun are answered.
+    pub async fn stop_serving(&self) {
+        self.server.stop(true).await;
     }
 
     async fn end(self) {

@@ -1,9 +1,11 @@
 //! Mails: every message in every language, what hostile facts cannot do, and how each send ends.
 
 mod hostile;
+mod matrix;
 mod settings;
 mod smtp;
 mod templates;
+mod tls;
 
 use std::sync::LazyLock;
 

@@ -10,10 +10,15 @@ mod decide;
 mod demo;
 mod doorbell;
 mod engine;
+mod faults;
 mod http;
 mod mail;
 mod readme;
+mod reconcile;
 mod sandbox;
+// Since the engine reconciles, a simulated world takes too long for the ordinary run: `tests/simulate` plays them.
+#[cfg(feature = "mutants")]
+mod simulate;
 mod store;
 mod stories;
 mod stripe;

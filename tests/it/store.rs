@@ -1,10 +1,12 @@
 //! The store on both databases: what the schema refuses, what the queues promise, what comes back as it went in.
 
+mod begun;
 mod cases;
 mod claims;
+mod intake;
 mod ledger;
 mod outage;
 mod queues;
-mod samples;
+pub mod samples;
 mod schema;
 mod service;

@@ -19,6 +19,7 @@ class Sink:
 
         class Handler(socketserver.StreamRequestHandler):
             timeout = 120
+            disable_nagle_algorithm = True
 
             def handle(self):
                 try:
@@ -62,7 +63,10 @@ class Sink:
                 say("250 ok")
             elif verb == "DATA":
                 say("354 go on")
-                self.keep(to, read_data(rfile))
+                raw = read_data(rfile)
+                if raw is None:
+                    return
+                self.keep(to, raw)
                 say("250 taken")
             elif verb == "QUIT":
                 say("221 bye")
@@ -89,9 +93,12 @@ class Sink:
 
 
 def read_data(rfile):
+    """The mail up to its final dot; None where the sender went away before, for then it was not taken over."""
     lines = []
     while True:
         line = rfile.readline()
-        if line in (b".\r\n", b".\n", b""):
+        if not line.endswith(b"\n"):
+            return None
+        if line in (b".\r\n", b".\n"):
             return b"".join(lines)
         lines.append(line[1:] if line.startswith(b"..") else line)

@@ -1,5 +1,6 @@
 """The fake provider's own books: customers, cards, invoices, charges, events, and a log of all that happened, in one order."""
 
+import collections
 import itertools
 import random
 import threading
@@ -21,7 +22,7 @@ class Book:
     def __init__(self, version, start, seed):
         self.version, self.now, self.lock = version, start, threading.RLock()
         self.random = random.Random(seed)
-        self.entries, self.events = [], []
+        self.entries, self.events, self.by_invoice = [], [], collections.defaultdict(list)
         self.customers, self.cards, self.subscriptions, self.invoices = {}, {}, {}, {}
         self.intents, self.charges, self.payments, self.disputes = {}, {}, {}, {}
         self.late = []            # charges that run later: (due, function)
@@ -50,10 +51,11 @@ class Book:
         seq, t = self.tick()
         entry = {"seq": seq, "t": t, "kind": kind, "invoice": invoice, **more}
         self.entries.append(entry)
+        self.by_invoice[invoice].append(entry)
         return entry
 
     def of(self, invoice, *kinds):
-        return [e for e in self.entries if e["invoice"] == invoice and (not kinds or e["kind"] in kinds)]
+        return [e for e in list(self.by_invoice.get(invoice, ())) if not kinds or e["kind"] in kinds]
 
     def outage(self):
         return next((how for begin, end, how in self.down if begin <= self.now < end), None)

@@ -29,6 +29,8 @@ class Fake:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 300
+            disable_nagle_algorithm = True    # else the second write of an answer waits 40 ms for the first one's receipt
+            wbufsize = -1
 
             def log_message(self, *_):
                 pass

@@ -68,7 +68,7 @@ DEEDS = {
 
 
 class World:
-    def __init__(self, book, failures, days, seed):
+    def __init__(self, book, failures, days, seed, fates=FATES):
         self.book, self.random, self.odd = book, random.Random(seed * 7919 + 1), seed * 4
         self.peek = lambda invoice: None     # what Recoup plans next for an invoice: (kind, time)
         self.start = book.now
@@ -80,7 +80,7 @@ class World:
         self.made = []
         span = max(1, min(days - 30, 15)) * DAY
         self.set_outage(span)
-        for number, fate in enumerate(deal(failures, self.random)):
+        for number, fate in enumerate(deal(failures, self.random, fates)):
             self.add(self.start + HOUR + self.random.randrange(span // MINUTE) * MINUTE, fate, number)
         for number in range(max(1, failures // 5)):
             self.at(self.start + HOUR + self.random.randrange(span // MINUTE) * MINUTE, self.healthy(number))
@@ -88,10 +88,11 @@ class World:
     def set_outage(self, span):
         begin = self.start + span // 2 // DAY * DAY + 8 * HOUR
         self.book.down = [(begin, begin + 3 * HOUR, "503"), (begin + 3 * HOUR, begin + 6 * HOUR, "drop")]
+        self.away = (begin, begin + 6 * HOUR)
 
     def clear(self, t):
         """A time outside the provider's outage."""
-        begin, end = self.book.down[0][0], self.book.down[-1][1]
+        begin, end = self.away
         return t if not begin - MINUTE <= t <= end else end + HOUR + (t - begin)
 
     def at(self, t, function):
@@ -223,10 +224,10 @@ class World:
                         lambda inv=inv: self.book.dispute(inv, self.book.charges[inv["charge"]]))
 
 
-def deal(failures, dice):
+def deal(failures, dice, fates):
     """The fates of so many invoices, in the proportion of the table, each at least once if there is room."""
-    names = [name for name, (weight, _, _) in FATES.items() for _ in range(weight)]
-    rare = list(FATES)
+    names = [name for name, (weight, _, _) in fates.items() for _ in range(weight)]
+    rare = list(fates)
     out = rare[:failures]
     rest = list(names)
     for name in rare:

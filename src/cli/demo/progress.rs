@@ -48,7 +48,7 @@ impl Progress {
             return Ok(());
         }
         let failures = town.sandbox.world(|world| world.books().failed_first().len());
-        let counts = cases::count_by_status(town.app.engine.store().conn()).await?;
+        let counts = cases::count_by_status(town.app.store.conn()).await?;
         let recovered = counts.iter().find(|(status, _)| *status == Status::Recovered);
         let recovered = recovered.map_or(0, |(_, count)| *count);
         let days = self.days;

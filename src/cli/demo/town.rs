@@ -96,7 +96,7 @@ impl Town {
             if now >= to {
                 return Ok(());
             }
-            let ours = cases::next_due(self.app.engine.store(), now).await?;
+            let ours = cases::next_due(&self.app.store, now).await?;
             let dues = [ours, self.sandbox.next_due()];
             let next = dues
                 .into_iter()

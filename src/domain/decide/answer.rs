@@ -12,6 +12,7 @@ use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason
 use crate::domain::decline::Decline;
 use crate::domain::event::Answer;
 use crate::domain::ids::AttemptId;
+use crate::domain::mutant::alive;
 
 /// What follows from an answer. A true answer is welcome however late; a decline counts only for the open attempt.
 pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decision {
@@ -28,7 +29,7 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
         Answer::Succeeded { charge_id } => {
             close_attempt(&mut draft, &attempt, AttemptStatus::Succeeded, charge_id.clone(), None);
             draft.case.memory.known_charges.extend(charge_id.clone());
-            late::recovered(&mut draft, recovered_by(&attempt));
+            late::recovered(&mut draft, recovered_by(&attempt), charge_id.clone());
         }
         Answer::Declined { .. } => take_refusal(&mut draft, &attempt, answer),
         Answer::Processing => wait_for_processing(&mut draft, Some(attempt)),
@@ -44,7 +45,7 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
             if *needs_person {
                 provider_refuses(&mut draft);
             }
-            if sent_once(&draft.case.state) {
+            if sent_once(&draft.case.state) || alive("not_sent_in_doubt") {
                 not_sent(&mut draft, &attempt, reason, *needs_person, *retry_after);
             } else {
                 // This sending came to nothing; what became of the earlier ones still cannot be told.

@@ -10,6 +10,7 @@ use crate::domain::case::{Case, State, Timers, Warning};
 use crate::domain::command::{Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::message::Message;
+use crate::domain::mutant::alive;
 use crate::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use crate::domain::snapshot::{CancelReason, InvoiceStatus, Snapshot, SubscriptionSeen, SubscriptionStatus};
 
@@ -100,6 +101,7 @@ pub fn forced(case: &Case, snapshot: &Snapshot) -> Option<Outcome> {
 
 fn subscription_end(case: &Case, subscription: &SubscriptionSeen) -> Option<Outcome> {
     let ended = match subscription.status {
+        _ if alive("cancel_not_seen") => false,
         SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired => true,
         // Who asks for the end during the chase has left; what was asked for before it began is no news.
         SubscriptionStatus::Trialing

@@ -10,6 +10,7 @@ use crate::domain::calendar::secs_from;
 use crate::domain::case::{OpenAttempt, State, Warning};
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind};
 use crate::domain::ids::AttemptId;
+use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, StoppedWhy};
 use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
 
@@ -23,7 +24,12 @@ const LATE_CHARGE_SECS: i64 = 900;
 /// Nobody is on the wire, and it is not known what became of the attempt.
 pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     let payment = snapshot.payment.as_ref();
-    let resend_until = secs_from(attempt.started_at, draft.moment.resend_secs.min(UNRESOLVED_SECS));
+    let resend_secs = match () {
+        () if alive("old_key_again") => UNRESOLVED_SECS,
+        () if alive("new_attempt_in_doubt") => 0,
+        () => draft.moment.resend_secs.min(UNRESOLVED_SECS),
+    };
+    let resend_until = secs_from(attempt.started_at, resend_secs);
     if snapshot.status == InvoiceStatus::Paid {
         // Whose money it is, only the key can tell: the provider repeats the answer to our charge, or refuses to charge a
         // paid invoice. Where the key is too old, the time of the payment has to do.
@@ -77,7 +83,7 @@ fn paid(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     };
     let charge = payment.and_then(|payment| payment.charge_id.clone());
     answer::close_attempt(draft, attempt, status, charge.filter(|_| ours), None);
-    late::recovered(draft, by);
+    late::recovered(draft, by, late::paying_charge(snapshot));
 }
 
 fn resend(draft: &mut Draft<'_>, attempt: &OpenAttempt) {

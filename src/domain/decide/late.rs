@@ -4,16 +4,18 @@ use serde_json::json;
 
 use super::close::close;
 use super::doubt::to_person;
-use super::{Draft, look};
+use super::{Draft, books, look};
 use crate::domain::case::{State, Warning};
 use crate::domain::command::{Command, Decision, EntryKind, LateKind, Reason};
 use crate::domain::ids::AttemptId;
 use crate::domain::money::Money;
 use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
-use crate::domain::snapshot::{InvoiceStatus, Snapshot};
+use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
 
-/// Closes the case as recovered. What the customer disputed or got back during the open attempt follows at once.
-pub fn recovered(draft: &mut Draft<'_>, by: RecoveredBy) {
+/// Closes the case as recovered, by `charge` where it is known. What the customer disputed or got back during the open
+/// attempt follows at once.
+pub fn recovered(draft: &mut Draft<'_>, by: RecoveredBy, charge: Option<String>) {
+    draft.case.memory.paid_charge = charge.filter(|_| by != RecoveredBy::OutOfBand);
     close(draft, Outcome::Recovered { by });
     let refunded = std::mem::take(&mut draft.case.memory.refund_pending_minor);
     if refunded > 0 {
@@ -26,15 +28,24 @@ pub fn recovered(draft: &mut Draft<'_>, by: RecoveredBy) {
 
 /// A closed case whose invoice was read again.
 pub fn looked(draft: Draft<'_>, outcome: Outcome, snapshot: &Snapshot) -> Decision {
-    if snapshot.status == InvoiceStatus::Paid {
-        paid(draft, outcome)
-    } else {
-        Decision::Ignored(Reason::CaseClosed)
+    if snapshot.status != InvoiceStatus::Paid {
+        return Decision::Ignored(Reason::CaseClosed);
+    }
+    match paying_charge(snapshot) {
+        Some(charge) if books::wants_name(&draft.case, outcome) => books::name(draft, &charge),
+        charge => paid(draft, outcome, charge),
     }
 }
 
+/// The charge that paid the invoice, where the provider names it.
+pub fn paying_charge(snapshot: &Snapshot) -> Option<String> {
+    let payment = snapshot.payment.as_ref()?;
+    let paid = payment.status == PaymentStatus::Succeeded && !snapshot.paid_out_of_band;
+    payment.charge_id.clone().filter(|_| paid)
+}
+
 /// Money came for a case that has ended: booked once, where the case had ended without.
-pub fn paid(mut draft: Draft<'_>, outcome: Outcome) -> Decision {
+pub fn paid(mut draft: Draft<'_>, outcome: Outcome, charge: Option<String>) -> Decision {
     let without_money = match outcome {
         Outcome::Recovered { .. } => false,
         // The invoice of a reversal has been paid all along; it is the dispute that took the money back.
@@ -44,6 +55,7 @@ pub fn paid(mut draft: Draft<'_>, outcome: Outcome) -> Decision {
         return Decision::Ignored(Reason::CaseClosed);
     }
     draft.case.memory.late_money = true;
+    draft.case.memory.paid_charge = charge;
     let amount = draft.case.amount_due;
     draft.say(
         EntryKind::LateRecovery,
@@ -144,13 +156,17 @@ pub fn late_success(mut draft: Draft<'_>, id: &AttemptId, charge_id: Option<&str
     let memory = &mut draft.case.memory;
     let trigger = memory.unclear.as_ref().filter(|attempt| attempt.id == *id);
     let by = trigger.map_or(RecoveredBy::Retry, look::recovered_by);
+    let amount = trigger.map_or(draft.case.amount_due, |attempt| attempt.amount);
     if let Some(charge) = charge_id.filter(|charge| !memory.known_charges.iter().any(|known| known == charge)) {
         memory.known_charges.push(charge.to_owned());
     }
     match &draft.case.state {
         State::Closed { outcome } => {
             let outcome = *outcome;
-            return paid(draft, outcome);
+            return match charge_id {
+                Some(charge) => books::came_after_the_end(draft, outcome, charge, amount),
+                None => paid(draft, outcome, None),
+            };
         }
         // Another charge is open: it is answered first, and the invoice is read again then.
         State::Charging { .. } | State::Processing { attempt: Some(_) } => draft.case.memory.look_again = true,
@@ -165,7 +181,7 @@ pub fn late_success(mut draft: Draft<'_>, id: &AttemptId, charge_id: Option<&str
                 "A charge that could not be resolved before brought the money.",
                 json!({"attempt": id, "charge": charge_id}),
             );
-            recovered(&mut draft, by);
+            recovered(&mut draft, by, charge_id.map(str::to_owned));
         }
     }
     draft.done()

@@ -14,6 +14,7 @@ use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::event::{LookCause, SeenAttempt};
+use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, RecoveredBy};
 use crate::domain::snapshot::{InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot, SubscriptionStatus};
 
@@ -59,7 +60,7 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
                 return Decision::Ignored(Reason::FinalActionRunning);
             }
             let by = paid_by(&draft.case, snapshot);
-            late::recovered(&mut draft, by);
+            late::recovered(&mut draft, by, late::paying_charge(snapshot));
         }
         (State::Ending { action, outcome, .. }, LookCause::Due) => {
             reached(&mut draft);
@@ -82,9 +83,9 @@ fn reached(draft: &mut Draft<'_>) {
 
 /// Closes the case where the snapshot says that the chase is over.
 fn ended(draft: &mut Draft<'_>, snapshot: &Snapshot) -> bool {
-    if snapshot.status == InvoiceStatus::Paid {
+    if snapshot.status == InvoiceStatus::Paid && !alive("paid_not_seen") {
         let by = paid_by(&draft.case, snapshot);
-        late::recovered(draft, by);
+        late::recovered(draft, by, late::paying_charge(snapshot));
         return true;
     }
     if let Some(outcome) = forced(&draft.case, snapshot) {
@@ -303,7 +304,7 @@ fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenA
             };
             answer::close_attempt(draft, attempt, status, charge.filter(|_| ours.is_some()), None);
         }
-        late::recovered(draft, by);
+        late::recovered(draft, by, late::paying_charge(snapshot));
         return;
     }
     let status = payment.map(|payment| payment.status);
@@ -375,9 +376,9 @@ fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp) {
 
 /// The final action was sent and not answered: what the provider shows tells whether it arrived.
 fn ending(draft: &mut Draft<'_>, snapshot: &Snapshot, action: FinalAction, outcome: Outcome) {
-    if snapshot.status == InvoiceStatus::Paid {
+    if snapshot.status == InvoiceStatus::Paid && !alive("end_without_look") {
         let by = paid_by(&draft.case, snapshot);
-        late::recovered(draft, by);
+        late::recovered(draft, by, late::paying_charge(snapshot));
         return;
     }
     let subscription = snapshot.subscription.as_ref();

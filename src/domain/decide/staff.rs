@@ -1,6 +1,5 @@
 //! What staff asks for. The ceiling stands above it.
 
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::Draft;
@@ -10,6 +9,7 @@ use crate::domain::case::{State, Trigger};
 use crate::domain::ceiling::{Verdict, ceiling};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::event::StaffAction;
+use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
 use crate::domain::schedule::step_at;
 
@@ -54,7 +54,8 @@ pub fn act(mut draft: Draft<'_>, action: &StaffAction, actor: &str, comment: Opt
 }
 
 fn allowed(draft: &Draft<'_>, action: &StaffAction) -> Result<(), Reason> {
-    if *action == StaffAction::Note {
+    let stops_a_charge = alive("staff_stops_a_charge") && draft.case.open_attempt().is_some();
+    if *action == StaffAction::Note || stops_a_charge {
         return Ok(());
     }
     match &draft.case.state {
@@ -97,9 +98,19 @@ fn retry_allowed(draft: &Draft<'_>) -> Result<(), Reason> {
 
 /// Goes on after a pause: what would have happened meanwhile is not replayed.
 pub fn resume(draft: &mut Draft<'_>, actor: &str) {
-    let now: Timestamp = draft.now();
     draft.case.state = State::Active;
     draft.case.timers.look_at = None;
+    skip_overdue(draft, "Messages that fell into the pause are not sent.");
+    if actor == "clock" {
+        draft.say(EntryKind::Planned, "The pause is over.", json!({}));
+    }
+    draft.replan();
+    super::late::settle(draft);
+}
+
+/// Passes over the messages that are overdue; says whether there were any.
+pub fn skip_overdue(draft: &mut Draft<'_>, why: &str) -> bool {
+    let now = draft.now();
     let campaign = draft.moment.campaign;
     let overdue: Vec<String> = campaign
         .messages
@@ -109,17 +120,10 @@ pub fn resume(draft: &mut Draft<'_>, actor: &str) {
         .filter(|step| step_at(&draft.case, campaign, step) <= now)
         .map(|step| step.key.clone())
         .collect();
-    if !overdue.is_empty() {
-        draft.say(
-            EntryKind::NoticeSkipped,
-            "Messages that fell into the pause are not sent.",
-            json!({"steps": overdue}),
-        );
+    let any = !overdue.is_empty();
+    if any {
+        draft.say(EntryKind::NoticeSkipped, why, json!({"steps": overdue}));
     }
     draft.case.memory.steps_done.extend(overdue);
-    if actor == "clock" {
-        draft.say(EntryKind::Planned, "The pause is over.", json!({}));
-    }
-    draft.replan();
-    super::late::settle(draft);
+    any
 }

@@ -27,11 +27,13 @@ fn facts() -> impl Strategy<Value = CaseFact> {
         prop::sample::select(DeclineKind::ALL),
         1_u32..3,
         late,
+        0_i64..100_000,
     )
         .prop_map(
-            |(second, amount_minor, currency, outcome, decline_kind, version, late)| CaseFact {
+            |(second, amount_minor, currency, outcome, decline_kind, version, late, recovered_minor)| CaseFact {
                 opened_at: Timestamp::from_second(second).unwrap(),
                 amount_minor,
+                recovered_minor,
                 currency: currency.parse().unwrap(),
                 outcome,
                 decline_kind,
@@ -64,10 +66,14 @@ fn naive_group(fact: &CaseFact, by: By) -> Option<String> {
 }
 
 fn sum_where(facts: &[&CaseFact], keep: impl Fn(Option<Outcome>) -> bool) -> Sum {
+    sum_of(facts, keep, |fact| fact.amount_minor)
+}
+
+fn sum_of(facts: &[&CaseFact], keep: impl Fn(Option<Outcome>) -> bool, minor: impl Fn(&CaseFact) -> i64) -> Sum {
     let kept: Vec<i64> = facts
         .iter()
         .filter(|fact| keep(fact.outcome))
-        .map(|fact| fact.amount_minor)
+        .map(|fact| minor(fact))
         .collect();
     Sum {
         cases: kept.len() as u64,
@@ -79,13 +85,15 @@ fn check_row(row: &Row, mine: &[&CaseFact]) {
     let status = |want: Status| sum_where(mine, |outcome| outcome.map_or(Status::Open, Outcome::status) == want);
     assert_eq!(row.all, sum_where(mine, |_| true));
     assert_eq!(row.open, status(Status::Open));
-    assert_eq!(row.recovered, status(Status::Recovered));
+    let is_recovered = |outcome: Option<Outcome>| outcome.map(Outcome::status) == Some(Status::Recovered);
+    assert_eq!(row.recovered, sum_of(mine, is_recovered, |fact| fact.recovered_minor));
     assert_eq!(row.exhausted, status(Status::Exhausted));
     assert_eq!(row.stopped, status(Status::Stopped));
     assert_eq!(row.closed, sum_where(mine, |outcome| outcome.is_some()));
     assert_eq!(row.mature, mine.iter().all(|fact| fact.outcome.is_some()));
     for by in RecoveredBy::ALL {
-        let want = sum_where(mine, |outcome| outcome == Some(Outcome::Recovered { by: *by }));
+        let by_it = |outcome| outcome == Some(Outcome::Recovered { by: *by });
+        let want = sum_of(mine, by_it, |fact| fact.recovered_minor);
         assert_eq!(row.recovered_by[by.as_str()], want);
     }
     for why in StoppedWhy::ALL {
@@ -159,6 +167,7 @@ fn a_sum_that_does_not_fit_is_an_error() {
     let fact = CaseFact {
         opened_at: Timestamp::UNIX_EPOCH,
         amount_minor: i64::MAX,
+        recovered_minor: 0,
         currency: "EUR".parse().unwrap(),
         outcome: None,
         decline_kind: DeclineKind::Fraud,

@@ -14,6 +14,6 @@ use crate::store::audit;
 pub(super) async fn list(state: web::Data<HttpState>, query: web::Query<ListQuery>) -> Result<HttpResponse, Problem> {
     let window = Window::of(query.limit, query.cursor.as_deref())?;
     let after = window.after.clone().map(Into::into);
-    let rows = audit::list(state.engine.store().conn(), after.as_ref(), window.rows()).await?;
+    let rows = audit::list(state.store.conn(), after.as_ref(), window.rows()).await?;
     Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), |row| AuditJson::from(row))))
 }

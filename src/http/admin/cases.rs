@@ -28,6 +28,6 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// The case of a path.
 pub(in crate::http) async fn find(state: &HttpState, id: String) -> Result<Case, Problem> {
     let id = page::known(id)?.into();
-    let case = store::cases::find(state.engine.store().conn(), &id).await?;
+    let case = store::cases::find(state.store.conn(), &id).await?;
     case.ok_or_else(|| Problem::not_found("there is no such case"))
 }

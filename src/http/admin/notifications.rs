@@ -36,7 +36,7 @@ pub(super) async fn list(
     let window = Window::of(query.limit, query.cursor.as_deref())?;
     let case_id = page::plain("case_id", query.case_id)?.map(Into::into);
     let after = window.after.clone().map(Into::into);
-    let conn = state.engine.store().conn();
+    let conn = state.store.conn();
     let rows = notifications::list(conn, case_id.as_ref(), after.as_ref(), window.rows()).await?;
     let page = window.page(
         rows,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::domain::report::CaseFact;
 use crate::http::HttpState;
 use crate::http::error::Problem;
-use crate::store::reports;
+use crate::store::{ledger, reports};
 
 pub(in crate::http) mod recovery;
 mod table;
@@ -18,7 +18,7 @@ pub(in crate::http) async fn facts(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<CaseFact>, Problem> {
-    let conn = state.engine.store().conn();
+    let conn = state.reports.conn();
     let rows = reports::recovery_rows(conn, from, to).await?;
     let mut late = HashMap::<_, Vec<_>>::new();
     for row in reports::late_rows(conn, from, to).await? {
@@ -26,12 +26,14 @@ pub(in crate::http) async fn facts(
             .or_default()
             .push((row.kind, row.amount.amount_minor));
     }
+    let paid = ledger::recovered(conn, from, to).await?;
     let facts = rows.into_iter().filter(|row| row.reversal_of.is_none());
     let facts = facts.map(|row| CaseFact {
         opened_at: row.opened_at,
         amount_minor: row.amount.amount_minor,
         currency: row.amount.currency,
         outcome: row.outcome,
+        recovered_minor: paid.get(&row.case_id).copied().unwrap_or(0),
         decline_kind: row.decline_kind,
         campaign: (row.campaign.name, row.campaign.version),
         connection: row.connection,

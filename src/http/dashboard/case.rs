@@ -56,7 +56,7 @@ pub(super) async fn show_case(
     let case = find(&state, id.into_inner()).await?;
     let campaign = state.engine.campaign(&case.campaign).await?;
     let now = state.engine.clock().now();
-    let conn = state.engine.store().conn();
+    let conn = state.store.conn();
     let lines = timeline::by_case(conn, &case.id, LINES_MAX, None).await?;
     let lines: Vec<_> = lines.iter().map(TimelineJson::from).collect();
     let attempts = attempts::by_case(conn, &case.id).await?;
@@ -152,7 +152,7 @@ pub(super) async fn mail(
     session::visitor(&state, &request, Role::Viewer).await?;
     let (id, mail) = path.into_inner();
     let case = find(&state, id).await?;
-    let mails = notifications::by_case(state.engine.store().conn(), &case.id).await?;
+    let mails = notifications::by_case(state.store.conn(), &case.id).await?;
     let html = mails
         .into_iter()
         .find(|row| row.id.as_str() == mail)

@@ -49,7 +49,7 @@ pub(super) async fn cases(
         cursor: window.after.clone().map(Into::into),
         limit: window.rows(),
     };
-    let rows = list(state.engine.store().conn(), &filter).await?;
+    let rows = list(state.store.conn(), &filter).await?;
     let page = window.page(rows, |case| case.id.as_str(), |case| CaseJson::of(case, visitor.role));
     let context = context! {
         section => "cases",

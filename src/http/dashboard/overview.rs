@@ -102,7 +102,7 @@ async fn newest(state: &HttpState, visitor: &Caller) -> Result<Vec<CaseJson>, Pr
         limit: NEWEST,
         ..CaseFilter::default()
     };
-    let cases = cases::list(state.engine.store().conn(), &filter).await?;
+    let cases = cases::list(state.store.conn(), &filter).await?;
     Ok(cases.iter().map(|case| CaseJson::of(case, visitor.role)).collect())
 }
 
@@ -111,7 +111,7 @@ async fn dead_events(state: &HttpState, visitor: &Caller) -> Result<u64, Problem
     if !visitor.role.allows(Role::Billing) {
         return Ok(0);
     }
-    let counts = inbox::counts(state.engine.store().conn()).await?;
+    let counts = inbox::counts(state.store.conn()).await?;
     Ok(counts
         .into_iter()
         .filter(|(status, _)| *status == InboxStatus::Dead)

@@ -66,6 +66,7 @@ pub(super) struct Answer {
     pub status: u16,
     /// Whether the provider says that this is the stored answer to an earlier call under the same key.
     pub replayed: bool,
+    date: Option<Timestamp>,
     retry_after: Option<Duration>,
     should_retry: Option<bool>,
     body: Vec<u8>,
@@ -156,6 +157,13 @@ impl Client {
         Ok(if answer.is_success() { answer.json() } else { None })
     }
 
+    /// Reads the newest event, for nothing but whether the key opens the account, and what time it is there.
+    pub async fn greet(&self) -> Result<Option<Timestamp>, ReadError> {
+        let answer = self.get(&["events"], &[("limit", "1")]).await?;
+        answer.read::<serde::de::IgnoredAny>()?;
+        Ok(answer.date)
+    }
+
     /// Sends a command with its idempotency key.
     pub async fn send(&self, command: Command<'_>) -> Result<Answer, Lost> {
         let url = self
@@ -194,6 +202,7 @@ impl Client {
         let mut answer = Answer {
             status: response.status().as_u16(),
             replayed: text(headers, "idempotent-replayed") == Some("true"),
+            date: text(headers, DATE.as_str()).and_then(http_date),
             retry_after: retry_after(headers),
             should_retry: match text(headers, "stripe-should-retry") {
                 Some("true") => Some(true),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::pruned::Pruned;
 use crate::providers::{Hint, Malformed, NormalizedEvent, PaymentHint};
 
 /// The longest identifier or type text that is taken, in bytes.
@@ -23,8 +24,8 @@ struct Event {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Data {
-    object: Value,
-    previous_attributes: Value,
+    object: Pruned,
+    previous_attributes: Pruned,
 }
 
 /// Reads an event's raw bytes. The error names the fault, and nothing of the body.
@@ -49,7 +50,7 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
 }
 
 fn hint(kind: &str, data: &Data) -> Result<Hint, Malformed> {
-    let id = || id_of(&data.object).ok_or_else(|| missing("data.object.id"));
+    let id = || id_of(&data.object.0).ok_or_else(|| missing("data.object.id"));
     Ok(match kind {
         "invoice.payment_failed" | "invoice.payment_action_required" => Hint::Invoice {
             invoice_id: id()?,
@@ -76,6 +77,7 @@ fn hint(kind: &str, data: &Data) -> Result<Hint, Malformed> {
             Hint::Payment {
                 invoice_id: data
                     .object
+                    .0
                     .get("charge")
                     .and_then(|charge| id_of(charge.get("invoice")?)),
                 payment_id: field_id(data, "payment_intent"),
@@ -108,10 +110,10 @@ fn payment_method(data: &Data, id: String, renewed: bool) -> Hint {
         return Hint::Unhandled;
     };
     // A payment method keeps its card in a field, an older source is the card.
-    let fingerprint = data
-        .object
+    let object = &data.object.0;
+    let fingerprint = object
         .pointer("/card/fingerprint")
-        .or_else(|| data.object.get("fingerprint"));
+        .or_else(|| object.get("fingerprint"));
     Hint::PaymentMethod {
         customer_id,
         payment_method: Some(id),
@@ -125,8 +127,8 @@ fn customer(data: &Data, customer_id: String) -> Hint {
     let changed = ["/invoice_settings/default_payment_method", "/default_source"]
         .iter()
         .find_map(|path| {
-            data.previous_attributes.pointer(path)?;
-            data.object.pointer(path).and_then(id_of)
+            data.previous_attributes.0.pointer(path)?;
+            data.object.0.pointer(path).and_then(id_of)
         });
     match changed {
         Some(payment_method) => Hint::PaymentMethod {
@@ -141,7 +143,7 @@ fn customer(data: &Data, customer_id: String) -> Hint {
 
 /// The id in a field of the event's object, which may hold the id or the whole object.
 fn field_id(data: &Data, field: &str) -> Option<String> {
-    id_of(data.object.get(field)?)
+    id_of(data.object.0.get(field)?)
 }
 
 fn id_of(value: &Value) -> Option<String> {

@@ -1,71 +1,156 @@
 //! A case as a row and back. The columns are what is queried or shown; the document holds what only the decider reads.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use sea_orm::ActiveValue::{NotSet, Set};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::case::{CampaignRef, Case, Contact, Memory, State, Timers, Warning};
+use crate::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Warning};
+use crate::domain::decline::{DeclineKind, Disposition};
 use crate::domain::ids::CaseId;
+use crate::domain::money::Currency;
 use crate::domain::outcome::{Outcome, Status};
 use crate::store::StoreError;
-use crate::store::entity::cases::{ActiveModel, Model};
+use crate::store::bulk::{Column, Kind};
+use crate::store::entity::cases::Model;
 use crate::store::row::{Codes, Row, to_json};
 
 /// What the column `memory` holds. Every shape that was ever written must still be read.
 #[derive(Serialize, Deserialize)]
-struct Document {
-    state: State,
-    timers: Timers,
-    memory: Memory,
+struct Document<'a> {
+    state: Cow<'a, State>,
+    timers: Cow<'a, Timers>,
+    memory: Cow<'a, Memory>,
 }
 
-pub(super) fn encode(case: &Case, now: Timestamp) -> Result<ActiveModel, StoreError> {
+/// The columns that a case is born with.
+pub(super) const FIXED: [Column; 8] = [
+    ("id", Kind::Text),
+    ("connection", Kind::Text),
+    ("invoice_id", Kind::Text),
+    ("campaign_name", Kind::Text),
+    ("campaign_version", Kind::Int),
+    ("collector", Kind::Text),
+    ("opened_at", Kind::Int),
+    ("reversal_of", Kind::Text),
+];
+
+/// The columns that change with it.
+pub(super) const MOVING: [Column; 27] = [
+    ("subscription_id", Kind::Text),
+    ("customer_id", Kind::Text),
+    ("amount_minor", Kind::Int),
+    ("currency", Kind::Text),
+    ("status", Kind::Text),
+    ("state", Kind::Text),
+    ("decline_kind", Kind::Text),
+    ("decline_disposition", Kind::Text),
+    ("provider_code", Kind::Text),
+    ("network_code", Kind::Text),
+    ("advice_code", Kind::Text),
+    ("closed_at", Kind::Int),
+    ("outcome_kind", Kind::Text),
+    ("outcome_detail", Kind::Text),
+    ("outcome_then", Kind::Text),
+    ("next_action_at", Kind::Int),
+    ("next_action_kind", Kind::Text),
+    ("next_action_why", Kind::Text),
+    ("attempts", Kind::Int),
+    ("notifications", Kind::Int),
+    ("zone", Kind::Text),
+    ("contact_email", Kind::Text),
+    ("contact_name", Kind::Text),
+    ("contact_locale", Kind::Text),
+    ("warnings", Kind::Text),
+    ("memory", Kind::Text),
+    ("updated_at", Kind::Int),
+];
+
+/// A case as it is written: a field for each column.
+#[derive(Serialize)]
+pub(super) struct Record<'a> {
+    id: &'a CaseId,
+    connection: &'a str,
+    invoice_id: &'a str,
+    campaign_name: &'a str,
+    campaign_version: u32,
+    collector: Collector,
+    opened_at: i64,
+    reversal_of: Option<&'a CaseId>,
+    subscription_id: Option<&'a str>,
+    customer_id: &'a str,
+    amount_minor: i64,
+    currency: Currency,
+    status: Status,
+    state: &'static str,
+    decline_kind: DeclineKind,
+    decline_disposition: Disposition,
+    provider_code: Option<&'a str>,
+    network_code: Option<&'a str>,
+    advice_code: Option<&'a str>,
+    closed_at: Option<i64>,
+    outcome_kind: Option<&'static str>,
+    outcome_detail: Option<&'static str>,
+    outcome_then: Option<&'static str>,
+    next_action_at: Option<i64>,
+    next_action_kind: Option<&'static str>,
+    next_action_why: Option<String>,
+    attempts: u32,
+    notifications: u32,
+    zone: &'a str,
+    contact_email: Option<&'a str>,
+    contact_name: Option<&'a str>,
+    contact_locale: Option<&'a str>,
+    warnings: String,
+    memory: String,
+    updated_at: i64,
+}
+
+pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreError> {
     let [outcome_kind, outcome_detail, outcome_then] = case.outcome().map_or([None; 3], words_of);
     let next = case.next_action();
+    let Case { decline, contact, .. } = case;
     let document = Document {
-        state: case.state.clone(),
-        timers: case.timers.clone(),
-        memory: case.memory.clone(),
+        state: Cow::Borrowed(&case.state),
+        timers: Cow::Borrowed(&case.timers),
+        memory: Cow::Borrowed(&case.memory),
     };
-    Ok(ActiveModel {
-        id: Set(case.id.to_string()),
-        connection: Set(case.connection.clone()),
-        invoice_id: Set(case.invoice_id.clone()),
-        subscription_id: Set(case.subscription_id.clone()),
-        customer_id: Set(case.customer_id.clone()),
-        amount_minor: Set(case.amount_due.amount_minor),
-        currency: Set(case.amount_due.currency.to_string()),
-        status: Set(case.status().to_string()),
-        state: Set(case.state_word().to_owned()),
-        decline_kind: Set(case.decline.kind.to_string()),
-        decline_disposition: Set(case.decline.disposition.to_string()),
-        provider_code: Set(case.decline.provider_code.clone()),
-        network_code: Set(case.decline.network_code.clone()),
-        advice_code: Set(case.decline.advice_code.clone()),
-        campaign_name: Set(case.campaign.name.clone()),
-        campaign_version: Set(case.campaign.version.into()),
-        collector: Set(case.collector.to_string()),
-        opened_at: Set(case.opened_at.as_millisecond()),
-        closed_at: Set(case.closed_at.map(Timestamp::as_millisecond)),
-        outcome_kind: Set(outcome_kind.map(str::to_owned)),
-        outcome_detail: Set(outcome_detail.map(str::to_owned)),
-        outcome_then: Set(outcome_then.map(str::to_owned)),
-        next_action_at: Set(next.as_ref().map(|next| next.at.as_millisecond())),
-        next_action_kind: Set(next.as_ref().map(|next| next.kind.to_owned())),
-        next_action_why: Set(next.map(|next| next.why)),
-        attempts: Set(case.attempts.into()),
-        notifications: Set(case.notifications.into()),
-        zone: Set(case.zone.clone()),
-        contact_email: Set(case.contact.email.clone()),
-        contact_name: Set(case.contact.name.clone()),
-        contact_locale: Set(case.contact.locale.clone()),
-        reversal_of: Set(case.reversal_of.as_ref().map(CaseId::to_string)),
-        warnings: Set(to_json(&case.warnings)?),
-        memory: Set(to_json(&document)?),
-        lease_owner: NotSet,
-        lease_until: NotSet,
-        fence: NotSet,
-        updated_at: Set(now.as_millisecond()),
+    Ok(Record {
+        id: &case.id,
+        connection: &case.connection,
+        invoice_id: &case.invoice_id,
+        campaign_name: &case.campaign.name,
+        campaign_version: case.campaign.version,
+        collector: case.collector,
+        opened_at: case.opened_at.as_millisecond(),
+        reversal_of: case.reversal_of.as_ref(),
+        subscription_id: case.subscription_id.as_deref(),
+        customer_id: &case.customer_id,
+        amount_minor: case.amount_due.amount_minor,
+        currency: case.amount_due.currency,
+        status: case.status(),
+        state: case.state_word(),
+        decline_kind: decline.kind,
+        decline_disposition: decline.disposition,
+        provider_code: decline.provider_code.as_deref(),
+        network_code: decline.network_code.as_deref(),
+        advice_code: decline.advice_code.as_deref(),
+        closed_at: case.closed_at.map(Timestamp::as_millisecond),
+        outcome_kind,
+        outcome_detail,
+        outcome_then,
+        next_action_at: next.as_ref().map(|next| next.at.as_millisecond()),
+        next_action_kind: next.as_ref().map(|next| next.kind),
+        next_action_why: next.map(|next| next.why),
+        attempts: case.attempts,
+        notifications: case.notifications,
+        zone: &case.zone,
+        contact_email: contact.email.as_deref(),
+        contact_name: contact.name.as_deref(),
+        contact_locale: contact.locale.as_deref(),
+        warnings: to_json(&case.warnings)?,
+        memory: to_json(&document)?,
+        updated_at: now.as_millisecond(),
     })
 }
 
@@ -87,7 +172,7 @@ pub(super) fn decode(model: Model) -> Result<Case, StoreError> {
         subscription_id: model.subscription_id,
         customer_id: model.customer_id,
         amount_due: row.money(model.amount_minor, &model.currency)?,
-        state,
+        state: state.into_owned(),
         decline: row.decline(&model.decline_kind, &model.decline_disposition, codes)?,
         campaign: CampaignRef {
             name: model.campaign_name,
@@ -102,12 +187,12 @@ pub(super) fn decode(model: Model) -> Result<Case, StoreError> {
             name: model.contact_name,
             locale: model.contact_locale,
         },
-        timers,
+        timers: timers.into_owned(),
         warnings,
         attempts: row.count("attempts", model.attempts)?,
         notifications: row.count("notifications", model.notifications)?,
         reversal_of: model.reversal_of.map(CaseId::from),
-        memory,
+        memory: memory.into_owned(),
         id: CaseId::from(model.id.clone()),
     };
     // The columns are what reports and people see, the document is what decides: they must tell the same story.

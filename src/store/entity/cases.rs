@@ -40,9 +40,6 @@ pub struct Model {
     pub reversal_of: Option<String>,
     pub warnings: String,
     pub memory: String,
-    pub lease_owner: Option<String>,
-    pub lease_until: Option<i64>,
-    pub fence: i64,
     pub updated_at: i64,
 }
 

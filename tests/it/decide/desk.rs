@@ -200,6 +200,8 @@ impl Desk {
                 Command::Finish => "finish".to_owned(),
                 Command::BookLate { kind, amount } => format!("book {kind} {}", amount.amount_minor),
                 Command::OpenReversal => "open reversal".to_owned(),
+                Command::NamePayment { charge_id, .. } => format!("name {charge_id}"),
+                Command::BookOverpayment { amount, .. } => format!("overpaid {}", amount.amount_minor),
                 Command::RecordAttempt { origin, .. } => format!("seen {origin}"),
                 Command::CloseAttempt { status, .. } if *status != AttemptStatus::Declined => {
                     format!("closed {status}")

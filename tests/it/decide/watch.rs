@@ -10,6 +10,7 @@ use recoup::domain::command::{AttemptStatus, Change, Command, Decision, Reason};
 use recoup::domain::decline::Disposition;
 use recoup::domain::event::{Event, LookCause};
 use recoup::domain::explain::explain;
+use recoup::domain::ledger::{Account, TransferKind, transfers};
 use recoup::domain::message::Message;
 use recoup::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
 
@@ -25,6 +26,8 @@ pub struct Watch {
     never_sent: u32,
     seen: u32,
     notices: u32,
+    /// What stands on the receivable of the case, by its transfers.
+    receivable_minor: Option<i64>,
 }
 
 impl Watch {
@@ -55,6 +58,7 @@ impl Watch {
             let reason = Reason::CaseClosed;
             assert!(change.commands.contains(&Command::SupersedeNotices { reason }));
         }
+        self.books(before, change);
         for entry in &change.entries {
             readable(&entry.text);
         }
@@ -72,9 +76,34 @@ impl Watch {
                 Command::Notify { message, step } => self.notified(*message, step, before, after),
                 Command::RecordAttempt { .. } => self.seen += 1,
                 Command::Finish => assert!(before.outcome().is_none() && after.outcome().is_none()),
-                Command::SupersedeNotices { .. } | Command::BookLate { .. } | Command::OpenReversal => {}
+                Command::SupersedeNotices { .. }
+                | Command::BookLate { .. }
+                | Command::OpenReversal
+                | Command::NamePayment { .. }
+                | Command::BookOverpayment { .. } => {}
             }
         }
+    }
+
+    /// An open case has what it is owed on its receivable, a closed one nothing.
+    fn books(&mut self, before: &Case, change: &Change) {
+        let after = &change.case;
+        let receivable = self.receivable_minor.get_or_insert(before.amount_due.amount_minor);
+        for transfer in transfers(Some(before), after, &change.commands) {
+            assert!(transfer.amount.amount_minor > 0 && transfer.debit != transfer.credit);
+            let minor = transfer.amount.amount_minor;
+            if transfer.debit == Account::Receivable {
+                *receivable += minor;
+            } else if transfer.credit == Account::Receivable && transfer.kind != TransferKind::Overpayment {
+                *receivable -= minor;
+            }
+        }
+        let owed = if after.outcome().is_some() {
+            0
+        } else {
+            after.amount_due.amount_minor
+        };
+        assert_eq!(*receivable, owed, "the books follow the case");
     }
 
     fn opened(&mut self, event: &Event, attempt: &OpenAttempt, after: &Case, desk: &Desk) {

@@ -1,6 +1,7 @@
 //! Who dies, sleeps or is overtaken during a charge: one key, one charge, one answer.
 
 use recoup::domain::case::State;
+use recoup::engine::PLACES;
 use recoup::sandbox::Outcome;
 use recoup::store::Dialect;
 
@@ -63,7 +64,7 @@ fn a_crash_after_the_intent_and_before_the_call() {
         let idle = story.app.engine.tick().await.unwrap();
         assert_eq!(idle.cases, 0, "the lease of the dead still lives");
         assert_eq!(story.sandbox.faults(|faults| faults.count("charges")), 0);
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         story.settle().await;
         assert_eq!(story.diary(&failed.invoice).await, RECOVERED);
         check_one_charge(story, &crew, &failed);
@@ -79,7 +80,7 @@ fn a_crash_after_the_call_and_before_the_record() {
         story.sandbox.script_outcomes(&failed.invoice, once);
         let tick = caught(&crew, Charge::HoldAfter).await;
         kill(tick).await;
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         story.settle().await;
         assert_eq!(story.sandbox.faults(|faults| faults.count("replays")), 1);
         let case = story.case(&failed.invoice).await;
@@ -106,7 +107,7 @@ fn a_payment_answered_to_the_dead_is_not_asked_for_again() {
             story.case(&failed.invoice).await.state,
             State::Charging { .. }
         ));
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         story.settle().await;
         assert_eq!(story.diary(&failed.invoice).await, RECOVERED);
         check_one_charge(story, &crew, &failed);
@@ -123,7 +124,7 @@ fn a_zombie_that_answers_after_the_resume_is_heard_once() {
             }
             let crew = Crew::new(story);
             let tick = caught(&crew, Charge::HoldAfter).await;
-            story.app.engine.store().end_leases().await.unwrap();
+            story.app.store.end_leases().await.unwrap();
             story.settle().await;
             let diary = story.diary(&failed.invoice).await;
             crew.puppet.go(1);
@@ -144,7 +145,7 @@ fn a_zombie_that_sends_after_the_resume_uses_the_same_key() {
         story.sandbox.fail_next(&failed.invoice, "insufficient_funds");
         let crew = Crew::new(story);
         let tick = caught(&crew, Charge::HoldBefore).await;
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         story.settle().await;
         crew.puppet.go(1);
         tick.await.unwrap();
@@ -166,7 +167,7 @@ fn an_answer_that_cannot_be_recorded_is_asked_for_again() {
         tick.await.unwrap();
         run(story, "ALTER TABLE attempts_away RENAME TO attempts").await;
         assert_eq!(leased(story).await, 1, "the lease is left to run out");
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         story.settle().await;
         assert_eq!(story.diary(&failed.invoice).await, RECOVERED);
         check_one_charge(story, &crew, &failed);
@@ -176,7 +177,7 @@ fn an_answer_that_cannot_be_recorded_is_asked_for_again() {
 #[test]
 fn a_deadlock_before_the_commit_is_tried_again_at_once() {
     play(START, &async |story: &mut Story| {
-        if story.app.engine.store().dialect() == Dialect::Sqlite {
+        if story.app.store.dialect() == Dialect::Sqlite {
             return;
         }
         let failed = due(story).await;
@@ -219,21 +220,27 @@ fn what_somebody_else_settled_during_the_read_is_let_go() {
 #[test]
 fn no_more_is_claimed_than_is_worked_on_and_a_stop_ends_the_claims() {
     play(START, &async |story: &mut Story| {
-        let all: Vec<_> = (0..20).map(|_| story.failed_invoice("insufficient_funds")).collect();
+        let all: Vec<_> = (0..PLACES + 4)
+            .map(|_| story.failed_invoice("insufficient_funds"))
+            .collect();
         story.advance("2026-03-02T12:00:00Z").await;
         story.clock.advance_to(CHARGE_DUE.parse().unwrap()).unwrap();
         let crew = Crew::new(story);
-        for _ in 0..16 {
+        for _ in 0..PLACES {
             crew.puppet.next_charge(Charge::HoldBefore);
         }
         let tick = crew.start_tick();
-        crew.puppet.held(16).await;
-        assert_eq!(leased(story).await, 16, "each claimed case is on the wire");
+        crew.puppet.held(u32::try_from(PLACES).unwrap()).await;
+        assert_eq!(
+            u64::try_from(leased(story).await).unwrap(),
+            PLACES,
+            "each claimed case is on the wire"
+        );
         crew.engine.stop();
-        crew.puppet.go(16);
+        crew.puppet.go(usize::try_from(PLACES).unwrap());
         assert_eq!(
             tick.await.unwrap().cases,
-            16,
+            PLACES,
             "what was under way is finished, nothing more is begun"
         );
         story.settle().await;

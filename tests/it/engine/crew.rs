@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use recoup::clock::Clock;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::Collector;
 use recoup::domain::snapshot::Snapshot;
@@ -182,6 +183,15 @@ impl Crew {
 
     /// A worker that sends its mails by `mailer`.
     pub fn with_mailer(story: &Story, mailer: Mailer) -> Self {
+        Self::build(story, story.clock.clone(), mailer)
+    }
+
+    /// A worker by another clock than the story's, that keeps its mails in the database.
+    pub fn at(story: &Story, clock: Clock) -> Self {
+        Self::build(story, clock, Mailer::new(None, None).unwrap())
+    }
+
+    fn build(story: &Story, clock: Clock, mailer: Mailer) -> Self {
         let real = Stripe::new(StripeSettings {
             api_base: story.sandbox.url().parse().unwrap(),
             api_key: API_KEY.into(),
@@ -204,15 +214,16 @@ impl Crew {
             default_locale: "en".to_owned(),
         };
         let engine = Engine::new(Parts {
-            store: story.app.engine.store().clone(),
-            clock: story.clock.clone(),
+            storage: Arc::new(story.app.store.clone()),
+            clock,
             connections: vec![connection],
-            mailer,
+            mailer: Arc::new(mailer),
             templates: Templates::new().unwrap(),
             brand: Brand {
                 company: "Acme".to_owned(),
                 support: None,
             },
+            mails_per_domain_per_minute: 0,
         });
         Self { engine, puppet }
     }
@@ -241,7 +252,7 @@ impl Crew {
             if story.now() >= to {
                 return;
             }
-            let ours = cases::next_due(self.engine.store(), story.now()).await.unwrap();
+            let ours = cases::next_due(&story.app.store, story.now()).await.unwrap();
             let next = ours.into_iter().chain(story.sandbox.next_due());
             let next = next.filter(|at| *at > story.now()).min().unwrap_or(to);
             story.clock.advance_to(next.min(to)).unwrap();
@@ -263,13 +274,13 @@ pub async fn kill(tick: JoinHandle<TickReport>) {
 
 /// Runs a statement on the story's database.
 pub async fn run(story: &Story, sql: &str) {
-    let conn = story.app.engine.store().conn();
+    let conn = story.app.store.conn();
     conn.execute_unprepared(sql).await.unwrap();
 }
 
 /// The number that a statement selects.
 pub async fn number(story: &Story, sql: &str) -> i64 {
-    let conn = story.app.engine.store().conn();
+    let conn = story.app.store.conn();
     let statement = Statement::from_string(conn.get_database_backend(), sql);
     let row = conn.query_one_raw(statement).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
@@ -278,7 +289,7 @@ pub async fn number(story: &Story, sql: &str) -> i64 {
 /// How many rows are leased to somebody.
 pub async fn leased(story: &Story) -> i64 {
     let mut leased = 0;
-    for table in ["cases", "inbox", "notifications"] {
+    for table in ["due_cases", "inbox", "notifications"] {
         leased += number(story, &format!("SELECT COUNT(*) FROM {table} WHERE lease_until > 0")).await;
     }
     leased
@@ -288,10 +299,7 @@ pub async fn leased(story: &Story) -> i64 {
 async fn at_rest(story: &Story) {
     let now = story.now().as_millisecond();
     for (what, sql) in [
-        (
-            "cases",
-            format!("SELECT COUNT(*) FROM cases WHERE closed_at IS NULL AND next_action_at <= {now}"),
-        ),
+        ("cases", format!("SELECT COUNT(*) FROM due_cases WHERE due_at <= {now}")),
         (
             "events",
             format!("SELECT COUNT(*) FROM inbox WHERE ended_at IS NULL AND next_at <= {now}"),
@@ -309,9 +317,7 @@ async fn at_rest(story: &Story) {
 /// How each message of the newest case of an invoice stands, with the reason.
 pub async fn mails(story: &Story, invoice: &str) -> Vec<String> {
     let case = story.case(invoice).await;
-    let rows = notifications::by_case(story.app.engine.store().conn(), &case.id)
-        .await
-        .unwrap();
+    let rows = notifications::by_case(story.app.store.conn(), &case.id).await.unwrap();
     let line = |row: &notifications::NotificationRow| {
         let reason = row
             .reason

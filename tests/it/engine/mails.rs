@@ -5,11 +5,13 @@ use std::time::Duration;
 use recoup::domain::case::Warning;
 use recoup::mailer::Mailer;
 use recoup::providers::ReadError;
-use recoup::sandbox::Outcome;
+use recoup::sandbox::{Outcome, Shape};
+use recoup::store::notifications;
 
 use super::crew::{Crew, Read, kill, mails, play, run};
+use crate::support::dialogue::{Dialogue, Script, Step};
 use crate::support::smtp::{Role, SmtpServer};
-use crate::support::story::{Failed, Story};
+use crate::support::story::{Failed, Story, tell_in};
 
 const START: &str = "2026-03-02T08:30:00Z";
 /// Just before the message `update_payment_method` of an expired card is due.
@@ -23,6 +25,28 @@ async fn crew_with(story: &Story, script: &[Role]) -> (Crew, SmtpServer) {
     let url = format!("smtp://{}", server.addr).into();
     let mailer = Mailer::new(Some(&url), Some("Acme <billing@acme.example>")).unwrap();
     (Crew::with_mailer(story, mailer.with_send_timeout(SHORT)), server)
+}
+
+/// The same with a relay that says these once each.
+async fn crew_in(story: &Story, says: &[(Step, &'static str)]) -> (Crew, Dialogue) {
+    let script = Script {
+        says: says.to_vec(),
+        ..Script::default()
+    };
+    let server = Dialogue::start(script).await;
+    let url = format!("smtp://{}", server.addr).into();
+    let mailer = Mailer::new(Some(&url), Some("Acme <billing@acme.example>")).unwrap();
+    (Crew::with_mailer(story, mailer), server)
+}
+
+/// How often a recipient was named.
+fn asked(server: &Dialogue) -> usize {
+    server
+        .book()
+        .lines
+        .iter()
+        .filter(|line| line.starts_with("RCPT"))
+        .count()
 }
 
 /// A case that is never charged again by itself, shortly before its first mail.
@@ -45,7 +69,7 @@ fn a_worker_that_dies_while_sending_leaves_an_unknown() {
         kill(tick).await;
         story.settle().await;
         assert_eq!(mails(story, &failed.invoice).await, ["update_payment_method sending"]);
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         story.settle().await;
         assert_eq!(
             mails(story, &failed.invoice).await,
@@ -70,6 +94,95 @@ fn what_a_greylist_puts_off_is_sent_once_five_minutes_later() {
         assert!(mails(story, &failed.invoice).await[0].starts_with("update_payment_method sent"));
         crew.advance(story, "2026-03-03T10:35:00Z").await;
         assert_eq!(server.messages().len(), 1);
+    });
+}
+
+/// What a relay puts off at whatever step is asked for again after ever longer waits, and taken once.
+#[test]
+fn a_relay_that_puts_off_for_days_gets_the_mail_once() {
+    play(START, &async |story: &mut Story| {
+        let failed = expired(story).await;
+        let (crew, server) = crew_in(
+            story,
+            &[
+                (Step::Recipient, "451 4.7.1 greylisted"),
+                (Step::Data, "450 greylisted"),
+                (Step::Dot, "451 greylisted after all"),
+                (Step::Recipient, "450 greylisted"),
+                (Step::Dot, "452 disk full"),
+            ],
+        )
+        .await;
+        let tries = [
+            ("2026-03-02T10:29:59Z", MAIL_DUE),
+            ("2026-03-02T10:34:59Z", "2026-03-02T10:35:00Z"),
+            ("2026-03-02T11:04:59Z", "2026-03-02T11:05:00Z"),
+            ("2026-03-02T13:04:59Z", "2026-03-02T13:05:00Z"),
+            ("2026-03-02T19:04:59Z", "2026-03-02T19:05:00Z"),
+            ("2026-03-03T19:04:59Z", "2026-03-03T19:05:00Z"),
+        ];
+        for (number, (before, due)) in tries.into_iter().enumerate() {
+            crew.advance(story, before).await;
+            assert_eq!((asked(&server), server.book().taken.len()), (number, 0), "{before}");
+            crew.advance(story, due).await;
+            assert_eq!(asked(&server), number + 1, "{due}");
+        }
+        assert!(mails(story, &failed.invoice).await[0].starts_with("update_payment_method sent"));
+        let taken = server.book().taken;
+        assert_eq!(taken.len(), 1);
+        assert_eq!(taken[0].to, "erika0@kunde.example");
+    });
+}
+
+#[test]
+fn a_domain_gets_so_many_mails_a_minute_and_the_others_follow() {
+    let settings = [("RECOUP__MAIL__PER_DOMAIN_PER_MINUTE", "3")];
+    tell_in(Shape::New, START, &settings, &async |story: &mut Story| {
+        let failed: Vec<Failed> = (0..8).map(|_| story.failed_invoice("expired_card")).collect();
+        let minutes = [
+            ("2026-03-02T10:29:59Z", 0),
+            (MAIL_DUE, 3),
+            ("2026-03-02T10:30:59Z", 3),
+            ("2026-03-02T10:31:59Z", 6),
+            ("2026-03-02T10:32:59Z", 8),
+        ];
+        for (at, arrived) in minutes {
+            story.advance(at).await;
+            assert_eq!(story.letters().len(), arrived, "{at}");
+        }
+        for one in failed {
+            let case = story.case(&one.invoice).await;
+            let rows = notifications::by_case(story.app.store.conn(), &case.id).await;
+            assert_eq!(rows.unwrap()[0].tries, 0, "waiting is no try");
+        }
+    });
+}
+
+#[test]
+fn a_domain_that_complains_is_left_in_peace_for_a_while() {
+    play(START, &async |story: &mut Story| {
+        let failed: Vec<Failed> = (0..8).map(|_| story.failed_invoice("expired_card")).collect();
+        story.advance(BEFORE).await;
+        let complaint = (Step::Recipient, "450 4.7.1 too many mails from you");
+        let (crew, server) = crew_in(story, &[complaint]).await;
+        crew.advance(story, MAIL_DUE).await;
+        assert!(
+            (1..=3).contains(&asked(&server)),
+            "{} were on their way",
+            asked(&server)
+        );
+        let early = asked(&server);
+        crew.advance(story, "2026-03-02T10:34:59Z").await;
+        assert_eq!(asked(&server), early, "nothing is asked for five minutes");
+        let mut waiting = 0;
+        for one in &failed {
+            waiting += usize::from(
+                mails(story, &one.invoice).await[0].ends_with("pending: too many mails for its domain at a time"),
+            );
+        }
+        assert_eq!(waiting, 8 - early);
+        crew.advance(story, "2026-03-02T10:36:59Z").await;
+        assert_eq!((asked(&server), server.book().taken.len()), (9, 8));
     });
 }
 
@@ -166,6 +279,26 @@ fn an_invoice_that_cannot_be_read_keeps_the_mail_waiting() {
 }
 
 #[test]
+fn the_longer_an_invoice_cannot_be_read_the_more_seldom_it_is_asked_for() {
+    play(START, &async |story: &mut Story| {
+        expired(story).await;
+        let (crew, server) = crew_with(story, &[]).await;
+        crew.puppet.next_read(Read::Pass);
+        // At 10:30, 10:40, 10:50 and, having waited half an hour, once more a quarter of an hour before it can be read.
+        for _ in 0..4 {
+            crew.puppet.next_read(Read::Fail(ReadError::Unavailable {
+                reason: "away".to_owned(),
+                retry_after: None,
+            }));
+        }
+        crew.advance(story, "2026-03-02T11:14:59Z").await;
+        assert_eq!(server.messages().len(), 0);
+        crew.advance(story, "2026-03-02T11:15:00Z").await;
+        assert_eq!(server.messages().len(), 1);
+    });
+}
+
+#[test]
 fn an_invoice_that_is_gone_is_not_asked_for() {
     play(START, &async |story: &mut Story| {
         let failed = expired(story).await;
@@ -205,7 +338,7 @@ fn a_message_that_only_a_newer_version_knows_keeps_nobody_waiting() {
             &format!("UPDATE notifications SET message = 'update_payment_method' WHERE case_id = '{id}'"),
         )
         .await;
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         crew.settle(story).await;
         assert_eq!(server.messages().len(), 2);
     });

@@ -25,7 +25,7 @@ async fn receive(story: &Story, connection: &str, body: &Value) -> InboxId {
         status: InboxStatus::Pending,
         reason: None,
     };
-    inbox::insert(story.app.engine.store(), &event).await.unwrap();
+    inbox::insert(&story.app.store, &event).await.unwrap();
     id
 }
 
@@ -36,7 +36,7 @@ fn failure(invoice: &str, livemode: bool) -> Value {
 }
 
 async fn row(story: &Story, id: &InboxId) -> InboxRow {
-    let conn = story.app.engine.store().conn();
+    let conn = story.app.store.conn();
     inbox::find(conn, id).await.unwrap().unwrap()
 }
 
@@ -105,7 +105,7 @@ fn an_event_whose_case_cannot_be_read_dies_and_can_be_run_again() {
             &format!("UPDATE cases SET memory = zone, zone = 'Europe/Berlin' WHERE id = '{id}'"),
         )
         .await;
-        story.app.engine.store().end_leases().await.unwrap();
+        story.app.store.end_leases().await.unwrap();
         assert_eq!(
             story.post(&format!("/v1/inbox/{poison}/rerun"), &json!({})).await.0,
             200

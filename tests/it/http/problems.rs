@@ -116,7 +116,7 @@ fn readiness_follows_the_database_and_the_end_of_the_process() {
         assert_eq!((draining.status, draining.code().as_str()), (503, "not_ready"));
         assert_eq!(stage.send(stage.client.get(stage.url("/healthz"))).await.status, 200);
         stage.draining.store(false, std::sync::atomic::Ordering::SeqCst);
-        stage.engine.store().clone().close().await.unwrap();
+        stage.store.clone().close().await.unwrap();
         let away = stage.send(stage.client.get(stage.url("/readyz"))).await;
         assert_eq!((away.status, away.code().as_str()), (503, "not_ready"));
         let list = stage.get("/v1/cases").await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use mail_parser::{MessageParser, MimeHeaders};
 use recoup::mailer::{Mailer, SendOutcome};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::{email, now};
@@ -116,7 +117,7 @@ async fn a_refusal_is_read_by_its_code_and_its_place() {
         ),
         (
             Role::AtRecipient("421 closing"),
-            transient("the relay answered 421 at the recipient"),
+            SendOutcome::Throttled("the relay answered 421 at the recipient".to_owned()),
         ),
         (
             Role::AtRecipient("451 greylisted"),
@@ -230,4 +231,53 @@ async fn without_the_tls_it_was_promised_no_mail_leaves() {
         let said = server.commands().join("\n");
         assert!(!said.contains("AUTH") && !said.contains("MAIL FROM"), "{form}: {said}");
     }
+}
+
+#[tokio::test]
+async fn no_line_of_a_body_ends_the_message() {
+    let server = SmtpServer::start(&[]).await;
+    let mut mail = email("jo@example.com");
+    for smuggled in ["\n.\n", "\r\n.\r\n", "\r.\r", "\n.\r\n", "\r.\r\n", "\n.\r"] {
+        mail.text = format!("Guten Tag,{smuggled}MAIL FROM:<mallory@evil.example>\n");
+        assert_eq!(
+            mailer(server.addr).send(&mail, now()).await,
+            SendOutcome::Sent,
+            "{smuggled:?}"
+        );
+        let content = server.messages().pop().unwrap().content;
+        assert!(
+            content.ends_with(b"--\r\n") || content.ends_with(b"--\r\n\r\n"),
+            "it is whole"
+        );
+        for (at, byte) in content.iter().enumerate() {
+            match byte {
+                b'\r' => assert_eq!(content.get(at + 1), Some(&b'\n'), "{smuggled:?}: a bare CR"),
+                b'\n' => assert_eq!(content[at - 1], b'\r', "{smuggled:?}: a bare LF"),
+                _ => {}
+            }
+        }
+    }
+    let senders = server.commands().iter().filter(|line| line.starts_with("MAIL")).count();
+    assert_eq!((server.messages().len(), senders), (6, 6));
+}
+
+/// The limit of the send is far away: it is the length of the line that ends this.
+#[tokio::test]
+async fn a_line_without_end_is_not_read_into_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let flood = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut sent = 0_usize;
+        while stream.write_all(&[b'2'; 1024]).await.is_ok() {
+            sent += 1024;
+        }
+        sent
+    });
+    let outcome = mailer(address).send(&email("jo@example.com"), now()).await;
+    let broke = "the conversation with the relay failed at the connect";
+    assert_eq!(outcome, SendOutcome::Transient(broke.to_owned()));
+    // What the two kernels hold between us, and no more.
+    let sent = flood.await.unwrap();
+    assert!(sent < 64 * 1024 * 1024, "{sent} bytes");
 }

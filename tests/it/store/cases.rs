@@ -7,7 +7,7 @@ use recoup::store::cases::{self, CaseFilter};
 use recoup::store::{Store, StoreError};
 use sea_orm::{ConnectionTrait, Statement};
 
-use super::samples::{case, case_id, ended, every_state, in_secs, now, open};
+use super::samples::{case, case_id, ended, every_state, in_secs, now, open, save};
 use crate::support::databases::each_database;
 
 /// What the column `memory` held for each of `every_state()` when the shape was first written. Frozen.
@@ -20,14 +20,14 @@ fn a_case_in_every_state_comes_back_as_it_went_in() {
             open(&store, &case).await.unwrap();
             let tx = store.begin().await.unwrap();
             assert_eq!(cases::lock(&tx, &case.id).await.unwrap().as_ref(), Some(&case));
-            cases::save(&tx, &case, in_secs(1)).await.unwrap();
+            save(&tx, &case, in_secs(1)).await.unwrap();
             tx.commit().await.unwrap();
             assert_eq!(cases::find(store.conn(), &case.id).await.unwrap(), Some(case));
         }
         assert_eq!(cases::find(store.conn(), &case_id(99)).await.unwrap(), None);
         let tx = store.begin().await.unwrap();
         assert_eq!(cases::lock(&tx, &case_id(99)).await.unwrap(), None);
-        cases::save(&tx, &case(99), now()).await.unwrap_err();
+        save(&tx, &case(99), now()).await.unwrap_err();
     });
 }
 
@@ -68,8 +68,9 @@ fn a_case_is_found_by_invoice_customer_and_subscription() {
     each_database(async |store| {
         let outcome = Outcome::Recovered { by: RecoveredBy::Retry };
         let mut cases = [ended(1, outcome), ended(3, outcome), case(2), case(4), case(6)];
-        for past in &mut cases[..2] {
-            past.invoice_id = "in_2".to_owned();
+        for (case, goes_back_to) in cases[..3].iter_mut().zip([None, Some(case_id(1)), Some(case_id(1))]) {
+            case.invoice_id = "in_2".to_owned();
+            case.reversal_of = goes_back_to;
         }
         for case in &cases {
             open(&store, case).await.unwrap();
@@ -102,7 +103,7 @@ fn a_case_is_found_by_invoice_customer_and_subscription() {
             invoice_id: "in_2".to_owned(),
             ..ended(2, outcome)
         };
-        cases::save(&tx, &recovered, now()).await.unwrap();
+        save(&tx, &recovered, now()).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(
             latest("in_2").await,
@@ -111,6 +112,26 @@ fn a_case_is_found_by_invoice_customer_and_subscription() {
         );
         let counts = cases::count_by_status(store.conn()).await.unwrap();
         assert_eq!(counts, [(Status::Open, 2), (Status::Recovered, 3)]);
+    });
+}
+
+/// Somebody reads the unpaid invoice and falls asleep; meanwhile its case is opened, recovered and closed.
+#[test]
+fn whoever_read_an_invoice_long_ago_opens_no_second_case_for_it() {
+    each_database(async |store| {
+        let recovered = ended(1, Outcome::Recovered { by: RecoveredBy::Retry });
+        assert!(open(&store, &recovered).await.unwrap());
+        let late = Case {
+            invoice_id: "in_1".to_owned(),
+            ..case(2)
+        };
+        assert!(!open(&store, &late).await.unwrap());
+        let reversal = Case {
+            invoice_id: "in_1".to_owned(),
+            reversal_of: Some(recovered.id),
+            ..case(3)
+        };
+        assert!(open(&store, &reversal).await.unwrap());
     });
 }
 

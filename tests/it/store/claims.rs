@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
+use recoup::domain::case::{Case, State, Timers};
 use recoup::domain::message::Message;
 use recoup::domain::outcome::{Outcome, StoppedWhy};
+use recoup::store::changes::CaseChange;
 use recoup::store::{Store, StoreError, cases, inbox, notifications};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
-use super::samples::{case, case_id, ended, event, in_secs, notification_id, now, open};
+use super::samples::{bare, case, case_id, ended, event, in_secs, insert, now, open, queue, save};
 use crate::support::databases::each_database;
 
 const ROWS: u32 = 60;
@@ -46,7 +48,7 @@ fn eight_workers_never_get_the_same_case() {
     each_database(async |store| {
         let tx = store.begin().await.unwrap();
         for number in 1..=ROWS {
-            cases::insert(&tx, &case(number), now()).await.unwrap();
+            insert(&tx, &case(number)).await.unwrap();
         }
         tx.commit().await.unwrap();
         race(&store, async |store: Store, owner: String| {
@@ -80,12 +82,7 @@ fn eight_workers_never_get_the_same_notification() {
         let tx = store.begin().await.unwrap();
         for number in 1..=ROWS {
             let step = format!("step {number}");
-            let id = notification_id(number);
-            assert!(
-                notifications::queue(&tx, &id, &case, Message::Reminder, &step, now())
-                    .await
-                    .unwrap()
-            );
+            assert!(queue(&tx, number, &case, Message::Reminder, &step).await);
         }
         tx.commit().await.unwrap();
         race(&store, async |store: Store, owner: String| {
@@ -126,40 +123,82 @@ fn a_lease_ends_by_release_or_by_time_and_an_old_claim_frees_nothing() {
     each_database(async |store| {
         assert_eq!(cases::next_due(&store, now()).await.unwrap(), None);
         open(&store, &case(1)).await.unwrap();
-        let id = case_id(1);
-        let first = cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap().unwrap();
-        assert_eq!(cases::claim_one(&store, &id, LEASE_SECS, "b").await.unwrap(), None);
-        assert_eq!(cases::claim_due(&store, now(), 9, LEASE_SECS, "b").await.unwrap(), []);
+        let claim = async |secs, owner| {
+            let mut claims = cases::claim_due(&store, now(), 9, secs, owner).await.unwrap();
+            claims.pop()
+        };
+        let first = claim(LEASE_SECS, "a").await.unwrap();
+        assert_eq!(claim(LEASE_SECS, "b").await, None);
 
         store
             .conn()
-            .execute_unprepared("UPDATE cases SET lease_until = 1")
+            .execute_unprepared("UPDATE due_cases SET lease_until = 1")
             .await
             .unwrap();
-        let second = cases::claim_due(&store, now(), 9, LEASE_SECS, "b")
-            .await
-            .unwrap()
-            .remove(0);
+        let second = claim(LEASE_SECS, "b").await.unwrap();
         assert_eq!((first.fence, second.fence), (1, 2));
-        cases::release(&store, &id, first.fence).await.unwrap();
-        assert_eq!(cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap(), None);
+        cases::release(&store, &first).await.unwrap();
+        assert_eq!(claim(LEASE_SECS, "a").await, None);
 
-        // Saving the case leaves the lease alone.
-        let tx = store.begin().await.unwrap();
-        cases::save(&tx, &case(1), now()).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap(), None);
-
-        cases::release(&store, &id, second.fence).await.unwrap();
-        let third = cases::claim_one(&store, &id, 0, "a").await.unwrap().unwrap();
+        // Saving the case leaves the lease alone, unless its holder gives it back with it.
+        let save = async |release| {
+            let tx = store.begin().await.unwrap();
+            let change = CaseChange {
+                release,
+                ..bare(&case(1), now())
+            };
+            cases::save(&tx, &[&change]).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        save(None).await;
+        save(Some(first.fence)).await;
+        assert_eq!(claim(LEASE_SECS, "a").await, None);
+        save(Some(second.fence)).await;
+        let third = claim(LEASE_SECS, "a").await.unwrap();
         assert_eq!(third.fence, 3);
-        assert!(
-            cases::claim_one(&store, &id, LEASE_SECS, "a").await.unwrap().is_some(),
-            "a lease of 0 s ends at once"
-        );
-        assert_eq!(
-            cases::claim_one(&store, &case_id(9), LEASE_SECS, "a").await.unwrap(),
-            None
-        );
+
+        cases::release(&store, &third).await.unwrap();
+        assert_eq!(claim(0, "a").await.unwrap().fence, 4);
+        assert!(claim(LEASE_SECS, "a").await.is_some(), "a lease of 0 s ends at once");
+    });
+}
+
+#[test]
+fn a_case_is_in_the_queue_as_long_as_it_is_open() {
+    each_database(async |store| {
+        let in_queue = async || {
+            let sql = "SELECT due_at, fence FROM due_cases";
+            let statement = Statement::from_string(store.conn().get_database_backend(), sql);
+            let rows = store.conn().query_all_raw(statement).await.unwrap();
+            let row = |row: &QueryResult| (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
+            rows.iter().map(row).collect::<Vec<(Option<i64>, i64)>>()
+        };
+        let keep = async |case: &Case| {
+            let tx = store.begin().await.unwrap();
+            save(&tx, case, now()).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let stopped = Outcome::Stopped { why: StoppedWhy::Staff };
+        open(&store, &ended(2, stopped)).await.unwrap();
+        assert_eq!(in_queue().await, [], "born closed");
+        open(&store, &case(1)).await.unwrap();
+        let claimed = cases::claim_due(&store, now(), 9, LEASE_SECS, "a").await.unwrap();
+        assert_eq!(in_queue().await, [(Some(now().as_millisecond()), 1)]);
+
+        // Nobody forgets how often it was claimed while nothing is planned.
+        keep(&Case {
+            state: State::NeedsPerson,
+            timers: Timers::default(),
+            ..case(1)
+        })
+        .await;
+        assert_eq!(in_queue().await, [(None, 1)]);
+        assert_eq!(cases::next_due(&store, in_secs(-1)).await.unwrap(), None);
+        keep(&case(1)).await;
+        assert_eq!(in_queue().await, [(Some(now().as_millisecond()), 1)]);
+
+        keep(&ended(1, stopped)).await;
+        assert_eq!(in_queue().await, []);
+        cases::release(&store, &claimed[0]).await.unwrap();
     });
 }

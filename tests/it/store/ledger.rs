@@ -6,10 +6,11 @@ use recoup::domain::event::SeenAttempt;
 use recoup::domain::ids::{AuditId, TimelineId};
 use recoup::domain::outcome::{Outcome, RecoveredBy};
 use recoup::store::audit::AuditRow;
+use recoup::store::changes::{AttemptEnd, Line};
 use recoup::store::{attempts, audit, cases, late, reports, timeline};
 use serde_json::json;
 
-use super::samples::{attempt_id, case, case_id, decline, ended, eur, in_secs, now, open, open_attempt};
+use super::samples::{append, attempt_id, case, case_id, decline, ended, eur, in_secs, now, open, open_attempt};
 use crate::support::databases::each_database;
 
 #[test]
@@ -27,29 +28,33 @@ fn an_attempt_is_closed_once_and_keeps_its_answer() {
         };
         let tx = store.begin().await.unwrap();
         assert!(
-            attempts::record(&tx, attempt_id(1), &first, &seen, Origin::Provider)
+            attempts::record(&tx, &[(&attempt_id(1), &first, &seen, Origin::Provider)])
                 .await
                 .unwrap()
+                == 1
         );
         assert!(
-            !attempts::record(&tx, attempt_id(2), &second, &seen, Origin::Provider)
+            attempts::record(&tx, &[(&attempt_id(2), &second, &seen, Origin::Provider)])
                 .await
                 .unwrap()
+                == 0
         );
-        attempts::open(&tx, &first, &open_attempt(3), Origin::Us).await.unwrap();
-        let close = async |status, charge| {
-            attempts::close(&tx, &attempt_id(3), status, charge, Some(&decline()), in_secs(90))
-                .await
-                .unwrap()
+        attempts::open(&tx, &[(&first, &open_attempt(3), Origin::Us)])
+            .await
+            .unwrap();
+        let close = async |number, status, charge: Option<&str>| {
+            let end = AttemptEnd {
+                id: attempt_id(number),
+                status,
+                charge_id: charge.map(str::to_owned),
+                decline: Some(decline()),
+            };
+            attempts::close(&tx, &[(&end, in_secs(90))]).await.unwrap() == 1
         };
         // The charge is on record under another attempt: the answer stands, the name does not.
-        assert!(close(AttemptStatus::Declined, Some("ch_1")).await);
-        assert!(!close(AttemptStatus::Succeeded, Some("ch_2")).await);
-        assert!(
-            !attempts::close(&tx, &attempt_id(9), AttemptStatus::Declined, None, None, now())
-                .await
-                .unwrap()
-        );
+        assert!(close(3, AttemptStatus::Declined, Some("ch_1")).await);
+        assert!(!close(3, AttemptStatus::Succeeded, Some("ch_2")).await);
+        assert!(!close(9, AttemptStatus::Declined, None).await);
         tx.commit().await.unwrap();
 
         let rows = attempts::by_case(store.conn(), &first.id).await.unwrap();
@@ -74,9 +79,7 @@ fn a_timeline_keeps_the_order_in_which_it_was_written() {
         // All at the same instant: the order of the ids says nothing.
         for texts in [["one", "two", "three"], ["four", "five", "six"]] {
             let tx = store.begin().await.unwrap();
-            timeline::append(&tx, &case_id(1), &lines(&texts), now(), "recoup")
-                .await
-                .unwrap();
+            append(&tx, &case_id(1), &lines(&texts), now()).await.unwrap();
             tx.commit().await.unwrap();
         }
         let all = timeline::by_case(store.conn(), &case_id(1), 10, None).await.unwrap();
@@ -94,7 +97,7 @@ fn a_timeline_keeps_the_order_in_which_it_was_written() {
         assert_eq!(page, all[4..]);
 
         let tx = store.begin().await.unwrap();
-        timeline::append(&tx, &case_id(9), &lines(&["of nothing"]), now(), "recoup")
+        append(&tx, &case_id(9), &lines(&["of nothing"]), now())
             .await
             .unwrap_err();
     });
@@ -162,14 +165,18 @@ fn late_money_and_report_rows_belong_to_their_time() {
 }
 
 /// Lines with random ids of the same instant.
-pub fn lines(texts: &[&str]) -> Vec<(TimelineId, Entry)> {
+pub fn lines(texts: &[&str]) -> Vec<Line> {
     let line = |text: &&str| {
         let entry = Entry {
             kind: EntryKind::Planned,
             text: (*text).to_owned(),
             data: json!({"length": text.len(), "nested": [null, 1.5]}),
         };
-        (TimelineId::new(now().as_millisecond(), recoup::clock::entropy()), entry)
+        Line {
+            id: TimelineId::new(now().as_millisecond(), recoup::clock::entropy()),
+            actor: "recoup".to_owned(),
+            entry,
+        }
     };
     texts.iter().map(line).collect()
 }

@@ -52,6 +52,32 @@ async fn a_writer_that_waited_too_long_is_told_that_the_file_is_busy() {
     second.begin().await.unwrap().commit().await.unwrap();
 }
 
+/// SQLite ends a transaction by itself where the disk is full, and the pool's driver does not notice: on such a connection the
+/// next transaction would not be one that takes the write lock, and a failure in it would leave it in a read for ever.
+#[tokio::test]
+async fn a_connection_whose_transaction_the_database_ended_is_not_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("recoup.db").display());
+    let (first, second) = (
+        Store::connect(&url, 1).await.unwrap(),
+        Store::connect(&url, 1).await.unwrap(),
+    );
+    let ended = first.begin().await.unwrap();
+    ended.conn().execute_unprepared("ROLLBACK").await.unwrap();
+    ended.commit().await.unwrap_err();
+
+    second
+        .conn()
+        .execute_unprepared("PRAGMA busy_timeout = 0")
+        .await
+        .unwrap();
+    let writing = first.begin().await.unwrap();
+    let error = second.begin().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    writing.commit().await.unwrap();
+    second.begin().await.unwrap().commit().await.unwrap();
+}
+
 #[tokio::test]
 async fn what_can_never_work_is_not_called_unavailable() {
     for url in [

@@ -1,12 +1,16 @@
 //! The lives of an event and of a notification.
 
+use jiff::Timestamp;
+use recoup::domain::ids::{InboxId, NotificationId};
 use recoup::domain::message::Message;
 use recoup::domain::outcome::{Outcome, RecoveredBy};
-use recoup::store::inbox::{self, InboxStatus, NewInbox, Received};
+use recoup::store::changes::NoticeEnd;
+use recoup::store::inbox::{self, EventEnd, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{self, NotificationRow, NotificationStatus, Rendered};
 use recoup::store::{Store, cases};
 
-use super::samples::{case, case_id, ended, event, in_secs, notification_id, now, open};
+use super::ledger::lines;
+use super::samples::{self, case, case_id, ended, event, in_secs, notification_id, now, open};
 use crate::support::databases::each_database;
 
 const WORDS: Rendered<'_> = Rendered {
@@ -58,27 +62,15 @@ fn an_event_is_deferred_dies_and_runs_again() {
         let id = &claimed[0].id;
         assert_eq!((&claimed[0].body, claimed[0].tries), (&event(1).body, 0));
 
-        assert!(
-            inbox::defer(store.conn(), id, in_secs(10), "provider away")
-                .await
-                .unwrap()
-        );
+        assert!(defer(&store, id, in_secs(10), "provider away").await);
         assert_eq!(cases::next_due(&store, now()).await.unwrap(), Some(in_secs(10)));
         assert_eq!(inbox::claim(&store, in_secs(9), 9, 60, "a").await.unwrap(), []);
         let again = inbox::claim(&store, in_secs(10), 9, 60, "a").await.unwrap();
         assert_eq!((again[0].tries, again[0].reason.as_deref()), (1, Some("provider away")));
 
-        assert!(
-            inbox::end(store.conn(), id, InboxStatus::Dead, Some("poison"), in_secs(11))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !inbox::end(store.conn(), id, InboxStatus::Processed, None, in_secs(12))
-                .await
-                .unwrap()
-        );
-        assert!(!inbox::defer(store.conn(), id, in_secs(99), "late").await.unwrap());
+        assert!(end(&store, id, InboxStatus::Dead, Some("poison"), in_secs(11)).await);
+        assert!(!end(&store, id, InboxStatus::Processed, None, in_secs(12)).await);
+        assert!(!defer(&store, id, in_secs(99), "late").await);
         assert_eq!(cases::next_due(&store, now()).await.unwrap(), None);
         let dead = inbox::list(store.conn(), Some(InboxStatus::Dead), None, 9)
             .await
@@ -91,11 +83,7 @@ fn an_event_is_deferred_dies_and_runs_again() {
         tx.commit().await.unwrap();
         let alive = inbox::claim(&store, in_secs(20), 9, 60, "a").await.unwrap().remove(0);
         assert_eq!((alive.tries, alive.reason, alive.ended_at), (0, None, None));
-        assert!(
-            inbox::end(store.conn(), id, InboxStatus::Processed, None, in_secs(21))
-                .await
-                .unwrap()
-        );
+        assert!(end(&store, id, InboxStatus::Processed, None, in_secs(21)).await);
         let processed = inbox::find(store.conn(), id).await.unwrap().unwrap();
         assert_eq!(processed.status, InboxStatus::Processed);
 
@@ -146,16 +134,8 @@ fn a_notification_leaves_once_and_only_under_its_lease() {
         notifications::claim_due(&store, in_secs(60), 9, 60, "b").await.unwrap();
         assert!(notifications::start(store.conn(), &id, WORDS).await.unwrap());
         let sent = NotificationStatus::Sent;
-        assert!(
-            notifications::end(store.conn(), &id, sent, None, in_secs(61))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !notifications::end(store.conn(), &id, NotificationStatus::Failed, None, in_secs(62))
-                .await
-                .unwrap()
-        );
+        assert!(end_notice(&store, &id, sent, false, in_secs(61)).await);
+        assert!(!end_notice(&store, &id, NotificationStatus::Failed, false, in_secs(62)).await);
         let gone = one(&store, 1).await;
         assert_eq!((gone.status, gone.ended_at), (sent, Some(in_secs(61))));
         assert_eq!(gone.recipient.as_deref(), Some("ada@example.com"));
@@ -171,12 +151,7 @@ fn what_a_dead_sender_left_is_unknown_until_a_true_answer_comes() {
         let id = notification_id(1);
         notifications::claim_due(&store, now(), 9, 60, "a").await.unwrap();
         assert!(notifications::start(store.conn(), &id, WORDS).await.unwrap());
-        let lose = async |id| {
-            let tx = store.begin().await.unwrap();
-            let lost = notifications::lose(&tx, id, "gone", in_secs(10)).await.unwrap();
-            tx.commit().await.unwrap();
-            lost
-        };
+        let lose = async |id| end_notice(&store, id, NotificationStatus::Unknown, true, in_secs(10)).await;
         assert_eq!(notifications::stranded(&store, 9).await.unwrap(), []);
         assert!(!lose(&id).await, "its lease has not ended");
         store.end_leases().await.unwrap();
@@ -193,11 +168,7 @@ fn what_a_dead_sender_left_is_unknown_until_a_true_answer_comes() {
             notifications::claim_due(&store, in_secs(99), 9, 60, "b").await.unwrap(),
             []
         );
-        assert!(
-            notifications::end(store.conn(), &id, NotificationStatus::Sent, None, in_secs(11))
-                .await
-                .unwrap()
-        );
+        assert!(end_notice(&store, &id, NotificationStatus::Sent, false, in_secs(11)).await);
         assert_eq!(one(&store, 1).await.status, NotificationStatus::Sent);
     });
 }
@@ -214,17 +185,16 @@ fn each_step_once_and_no_dunning_after_the_money() {
             .remove(0);
 
         let tx = store.begin().await.unwrap();
-        let again = notifications::queue(&tx, &notification_id(4), &case(1), Message::Reminder, "last", now()).await;
-        assert!(!again.unwrap());
+        assert!(!samples::queue(&tx, 4, &case(1), Message::Reminder, "last").await);
         let paid = ended(
             1,
             Outcome::Recovered {
                 by: RecoveredBy::Customer,
             },
         );
-        cases::save(&tx, &paid, now()).await.unwrap();
+        samples::save(&tx, &paid, now()).await.unwrap();
         assert_eq!(
-            notifications::supersede_dunning(&tx, &case_id(1), in_secs(1), "paid")
+            notifications::supersede_dunning(&tx, &[(&case_id(1), "paid", in_secs(1))])
                 .await
                 .unwrap(),
             2
@@ -256,12 +226,7 @@ fn each_step_once_and_no_dunning_after_the_money() {
 async fn queue(store: &Store, number: u32, message: Message, step: &str) {
     open(store, &case(1)).await.unwrap();
     let tx = store.begin().await.unwrap();
-    let id = notification_id(number);
-    assert!(
-        notifications::queue(&tx, &id, &case(1), message, step, now())
-            .await
-            .unwrap()
-    );
+    assert!(samples::queue(&tx, number, &case(1), message, step).await);
     tx.commit().await.unwrap();
 }
 
@@ -270,4 +235,44 @@ async fn one(store: &Store, number: u32) -> NotificationRow {
         .await
         .unwrap()
         .unwrap()
+}
+
+async fn end(store: &Store, id: &InboxId, status: InboxStatus, reason: Option<&str>, at: Timestamp) -> bool {
+    let id = id.clone();
+    let reason = reason.map(str::to_owned);
+    settle(store, EventEnd::Ended { id, status, reason, at }).await
+}
+
+async fn defer(store: &Store, id: &InboxId, next_at: Timestamp, reason: &str) -> bool {
+    let (id, reason) = (id.clone(), reason.to_owned());
+    settle(store, EventEnd::Deferred { id, next_at, reason }).await
+}
+
+async fn settle(store: &Store, end: EventEnd) -> bool {
+    let tx = store.begin().await.unwrap();
+    let settled = inbox::settle(&tx, &[&end]).await.unwrap();
+    tx.commit().await.unwrap();
+    settled.contains(end.id())
+}
+
+async fn end_notice(
+    store: &Store,
+    id: &NotificationId,
+    status: NotificationStatus,
+    only_stranded: bool,
+    at: Timestamp,
+) -> bool {
+    let end = NoticeEnd {
+        id: id.clone(),
+        case_id: case_id(1),
+        status,
+        reason: None,
+        only_stranded,
+        line: lines(&["It ended."]).remove(0),
+        at,
+    };
+    let tx = store.begin().await.unwrap();
+    let ended = notifications::end(&tx, &[&end]).await.unwrap();
+    tx.commit().await.unwrap();
+    ended.contains(id)
 }

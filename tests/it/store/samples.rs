@@ -7,12 +7,13 @@ use recoup::domain::case::{
 };
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId};
+use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use recoup::domain::snapshot::CardShown;
-use recoup::store::cases;
+use recoup::store::changes::{CaseChange, Line, NewNotice};
 use recoup::store::inbox::{InboxStatus, NewInbox};
-use recoup::store::{Store, StoreError};
+use recoup::store::{Store, StoreError, Tx, cases, notifications, timeline};
 
 pub fn now() -> Timestamp {
     "2026-03-01T09:00:00Z".parse().unwrap()
@@ -127,6 +128,8 @@ fn memory() -> Memory {
         }),
         description: Some("Plan M".to_owned()),
         pay_url: None,
+        paid_charge: None,
+        extra_charges: Vec::new(),
         late_money: false,
         reversed: false,
     }
@@ -196,10 +199,50 @@ pub fn event(number: u32) -> NewInbox {
     }
 }
 
-/// Opens the case in a transaction of its own.
-pub async fn open(store: &Store, case: &Case) -> Result<cases::Inserted, StoreError> {
+/// A case as it is, and nothing with it.
+pub fn bare(case: &Case, at: Timestamp) -> CaseChange {
+    CaseChange {
+        case: case.clone(),
+        lines: Vec::new(),
+        rows: Vec::new(),
+        audit: Vec::new(),
+        release: None,
+        at,
+    }
+}
+
+/// Opens the case in a transaction of its own; says whether it was opened.
+pub async fn open(store: &Store, case: &Case) -> Result<bool, StoreError> {
     let tx = store.begin().await?;
-    let inserted = cases::insert(&tx, case, now()).await?;
+    let opened = insert(&tx, case).await?;
     tx.commit().await?;
-    Ok(inserted)
+    Ok(opened)
+}
+
+/// Opens the case; says whether it was opened.
+pub async fn insert(tx: &Tx, case: &Case) -> Result<bool, StoreError> {
+    let opened = cases::insert(tx, &[&bare(case, now())]).await?;
+    Ok(opened.contains(&case.id))
+}
+
+/// Saves the case.
+pub async fn save(tx: &Tx, case: &Case, at: Timestamp) -> Result<(), StoreError> {
+    cases::save(tx, &[&bare(case, at)]).await
+}
+
+/// Adds lines to the timeline of a case.
+pub async fn append(tx: &Tx, case: &CaseId, lines: &[Line], at: Timestamp) -> Result<(), StoreError> {
+    let lines: Vec<_> = lines.iter().map(|line| (case, line, at)).collect();
+    timeline::append(tx, &lines).await
+}
+
+/// Queues a message of a case; says whether it was queued.
+pub async fn queue(tx: &Tx, number: u32, case: &Case, message: Message, step: &str) -> bool {
+    let notice = NewNotice {
+        id: notification_id(number),
+        message,
+        step: step.to_owned(),
+    };
+    let queued = notifications::queue(tx, &[(case, &notice, now())]).await;
+    queued.unwrap() == 1
 }

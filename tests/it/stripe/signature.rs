@@ -4,6 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use recoup::providers::Provider;
 use recoup::providers::signature::{BadSignature, verify};
+use recoup::providers::stripe::{Stripe, StripeSettings};
 use secrecy::SecretString;
 
 use super::{WEBHOOK_SECRET, stripe};
@@ -151,4 +152,26 @@ fn the_tolerance_counts_both_ways_and_never_overflows() {
     );
     let early = verify(Some(&header), BODY, &[WEBHOOK_SECRET.into()], Timestamp::MIN);
     assert_eq!(early, Err(BadSignature::InFuture));
+}
+
+#[test]
+fn an_event_signed_with_the_old_secret_is_taken_and_counted() {
+    let rendered = || {
+        let text = recoup::telemetry::metric::recorder().render();
+        text.contains("\nrecoup_old_secret_total 1\n")
+    };
+    let account = Stripe::new(StripeSettings {
+        api_base: "http://127.0.0.1:1".parse().unwrap(),
+        api_key: "sk_test_1".into(),
+        webhook_secrets: vec!["whsec_newest".into(), WEBHOOK_SECRET.into()],
+    })
+    .unwrap();
+    let signed_with = |secret: &str| {
+        let header = format!("t=1700000000,v1={}", signed(secret, "1700000000", BODY));
+        account.verify(Some(&header), BODY, at(SIGNED_AT)).unwrap();
+    };
+    signed_with("whsec_newest");
+    assert!(!rendered(), "the newest one is no news");
+    signed_with(WEBHOOK_SECRET);
+    assert!(rendered());
 }

@@ -13,7 +13,7 @@ use recoup::sandbox::events::Event;
 use recoup::sandbox::hooks::signature;
 use recoup::sandbox::{API_KEY, Letter, Mailbox, Sandbox, SandboxConfig, Shape};
 use recoup::store::{attempts, cases, notifications, timeline};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::databases::each_url;
@@ -124,6 +124,31 @@ impl Story {
         Self::start_app(&self.config, &self.clock).await
     }
 
+    /// A process of the service on another database, with all else alike.
+    pub async fn on_database(&self, url: &str) -> App {
+        let mut config = self.config.clone();
+        config.database.url = SecretString::from(url);
+        Self::start_app(&config, &self.clock).await
+    }
+
+    /// The database's address.
+    pub fn database(&self) -> String {
+        self.config.database.url.expose_secret().to_owned()
+    }
+
+    /// The variables with which the binary would be this service.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("RECOUP__DATABASE__URL", self.database()),
+            ("RECOUP__CLOCK__MODE", "test".to_owned()),
+            ("RECOUP__STRIPE__API_BASE", self.sandbox.url()),
+            ("RECOUP__STRIPE__API_KEY", API_KEY.to_owned()),
+            ("RECOUP__STRIPE__WEBHOOK_SECRETS", WEBHOOK_SECRET.to_owned()),
+            ("RECOUP__MAIL__SMTP_URL", format!("smtp://{}", self.mailbox.addr)),
+            ("RECOUP__MAIL__FROM", "billing@acme.example".to_owned()),
+        ]
+    }
+
     /// Ends everything and checks that no work was left over.
     pub async fn end(self) {
         assert_eq!(self.sandbox.pending_webhooks(), 0, "webhooks were left over");
@@ -156,7 +181,7 @@ impl Story {
             if self.now() >= to {
                 return;
             }
-            let ours = cases::next_due(self.app.engine.store(), self.now()).await.unwrap();
+            let ours = cases::next_due(&self.app.store, self.now()).await.unwrap();
             let next = ours
                 .into_iter()
                 .chain(self.sandbox.next_due())
@@ -186,7 +211,7 @@ impl Story {
 
     /// The newest case of an invoice.
     pub async fn case(&self, invoice: &str) -> Case {
-        let conn = self.app.engine.store().conn();
+        let conn = self.app.store.conn();
         let id = cases::latest_by_invoice(conn, "stripe", invoice).await.unwrap();
         cases::find(conn, &id.expect("the invoice has a case"))
             .await
@@ -196,7 +221,7 @@ impl Story {
 
     /// Whether the invoice has a case.
     pub async fn has_case(&self, invoice: &str) -> bool {
-        let conn = self.app.engine.store().conn();
+        let conn = self.app.store.conn();
         cases::latest_by_invoice(conn, "stripe", invoice)
             .await
             .unwrap()
@@ -206,7 +231,7 @@ impl Story {
     /// The whole story of an invoice's case, one line an event, in order; then the charges that the provider made.
     pub async fn diary(&self, invoice: &str) -> String {
         let case = self.case(invoice).await;
-        let conn = self.app.engine.store().conn();
+        let conn = self.app.store.conn();
         let mut diary = String::from("\n");
         for line in timeline::by_case(conn, &case.id, 200, None).await.unwrap() {
             let what = brief(line.kind.as_str(), &line.data);
@@ -221,9 +246,7 @@ impl Story {
 
     /// The subjects of the mails to the customer of a case, in order.
     pub async fn subjects(&self, case: &CaseId) -> Vec<String> {
-        let rows = notifications::by_case(self.app.engine.store().conn(), case)
-            .await
-            .unwrap();
+        let rows = notifications::by_case(self.app.store.conn(), case).await.unwrap();
         rows.into_iter().filter_map(|row| row.subject).collect()
     }
 
@@ -234,7 +257,7 @@ impl Story {
 
     /// The attempts of a case as `origin status` pairs.
     pub async fn attempts(&self, case: &CaseId) -> Vec<String> {
-        let rows = attempts::by_case(self.app.engine.store().conn(), case).await.unwrap();
+        let rows = attempts::by_case(self.app.store.conn(), case).await.unwrap();
         rows.iter()
             .map(|row| format!("{} {}", row.origin, row.status))
             .collect()

@@ -7,7 +7,7 @@ use super::source::Source;
 /// The rooms of the house by floor, from the ground up.
 const FLOORS: [&[&str]; 6] = [
     &["domain", "learning"],
-    &["config", "clock", "telemetry"],
+    &["config", "clock", "telemetry", "failpoint"],
     &["store", "providers", "mailer"],
     &["engine"],
     &["http", "scheduler", "sandbox"],

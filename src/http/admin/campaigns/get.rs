@@ -28,7 +28,7 @@ pub(in crate::http::admin) async fn get(
     query: web::Query<CampaignQuery>,
 ) -> Result<HttpResponse, Problem> {
     let name = page::known(name.into_inner())?;
-    let conn = state.engine.store().conn();
+    let conn = state.store.conn();
     let campaign = match query.version {
         Some(version) if i32::try_from(version).is_err() => None,
         Some(version) => campaigns::get(conn, &name, version).await?,

@@ -12,7 +12,7 @@ use crate::store::campaigns;
 #[utoipa::path(tag = "campaigns", responses((status = 200, description = "All of them.", body = Page<CampaignJson>)))]
 #[get("/v1/campaigns")]
 pub(in crate::http::admin) async fn list(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let campaigns = campaigns::list(state.engine.store().conn()).await?;
+    let campaigns = campaigns::list(state.store.conn()).await?;
     Ok(HttpResponse::Ok().json(Page {
         data: campaigns.iter().map(CampaignJson::from).collect(),
         next_cursor: None,

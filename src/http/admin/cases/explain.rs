@@ -26,7 +26,7 @@ pub(super) async fn explain(state: web::Data<HttpState>, id: web::Path<String>) 
 
 /// The inputs of the last plan that the timeline keeps.
 async fn last_plan(state: &HttpState, case: &Case) -> Result<Option<Value>, Problem> {
-    let lines = timeline::by_case(state.engine.store().conn(), &case.id, LINES_MAX, None).await?;
+    let lines = timeline::by_case(state.store.conn(), &case.id, LINES_MAX, None).await?;
     let planned = lines.into_iter().rev().find(|line| line.kind == EntryKind::Planned);
     Ok(planned.map(|line| line.data))
 }

@@ -55,7 +55,7 @@ pub(super) async fn list(
         cursor: window.after.clone().map(Into::into),
         limit: window.rows(),
     };
-    let cases = cases::list(state.engine.store().conn(), &filter).await?;
+    let cases = cases::list(state.store.conn(), &filter).await?;
     let page = window.page(cases, |case| case.id.as_str(), |case| CaseJson::of(case, caller.role));
     Ok(HttpResponse::Ok().json(page))
 }

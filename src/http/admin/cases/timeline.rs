@@ -19,7 +19,7 @@ pub(super) async fn timeline(
     let window = Window::of(query.limit, query.cursor.as_deref())?;
     let case = super::find(&state, id.into_inner()).await?;
     let after = window.after.clone().map(Into::into);
-    let conn = state.engine.store().conn();
+    let conn = state.store.conn();
     let rows = by_case(conn, &case.id, window.rows(), after.as_ref()).await?;
     Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), |row| TimelineJson::from(row))))
 }

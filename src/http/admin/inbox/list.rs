@@ -30,7 +30,7 @@ pub struct InboxQuery {
 pub(super) async fn list(state: web::Data<HttpState>, query: web::Query<InboxQuery>) -> Result<HttpResponse, Problem> {
     let window = Window::of(query.limit, query.cursor.as_deref())?;
     let after = window.after.clone().map(Into::into);
-    let conn = state.engine.store().conn();
+    let conn = state.store.conn();
     let rows = inbox::list(conn, query.status, after.as_ref(), window.rows()).await?;
     Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.as_str(), |row| InboxJson::from(row))))
 }

@@ -26,7 +26,7 @@ pub(super) async fn rerun(
     _: JsonBody<NoBody>,
 ) -> Result<HttpResponse, Problem> {
     let id = InboxId::from(page::known(id.into_inner())?);
-    let store = state.engine.store();
+    let store = &state.store;
     let now = state.engine.clock().now();
     let tx = store.begin().await?;
     let revived = inbox::rerun(&tx, &id, now).await?;

@@ -59,7 +59,7 @@ pub(super) async fn create(
     let now = state.engine.clock().now();
     let entropy = Entropy([clock::entropy(), clock::entropy(), clock::entropy()]);
     let (row, text) = keys::mint(&name, role, now, entropy);
-    let tx = state.engine.store().begin().await?;
+    let tx = state.store.begin().await?;
     store::keys::insert(tx.conn(), &row).await?;
     let entry = AuditRow {
         id: AuditId::new(now.as_millisecond(), clock::entropy()),

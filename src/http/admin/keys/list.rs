@@ -12,7 +12,7 @@ use crate::store::keys;
 #[utoipa::path(tag = "keys", responses((status = 200, description = "All of them.", body = Page<KeyJson>)))]
 #[get("/v1/keys")]
 pub(super) async fn list(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let rows = keys::list(state.engine.store().conn()).await?;
+    let rows = keys::list(state.store.conn()).await?;
     Ok(HttpResponse::Ok().json(Page {
         data: rows.iter().map(KeyJson::from).collect(),
         next_cursor: None,

@@ -25,7 +25,7 @@ pub(super) async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     let id = KeyId::from(page::known(id.into_inner())?);
     let now = state.engine.clock().now();
-    let tx = state.engine.store().begin().await?;
+    let tx = state.store.begin().await?;
     if store::keys::revoke(tx.conn(), &id, now).await? {
         let entry = AuditRow {
             id: AuditId::new(now.as_millisecond(), clock::entropy()),
@@ -38,7 +38,7 @@ pub(super) async fn revoke(
         store::audit::append(&tx, &entry).await?;
     }
     tx.commit().await?;
-    let row = store::keys::find(state.engine.store().conn(), &id).await?;
+    let row = store::keys::find(state.store.conn(), &id).await?;
     let row = row.ok_or_else(|| Problem::not_found("there is no such key"))?;
     Ok(HttpResponse::Ok().json(KeyJson::from(&row)))
 }

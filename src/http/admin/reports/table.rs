@@ -82,6 +82,7 @@ mod tests {
             amount_minor: 1_999,
             currency: "EUR".parse().unwrap(),
             outcome: None,
+            recovered_minor: 0,
             decline_kind: DeclineKind::Fraud,
             campaign: ("=HYPERLINK(\"http://x\")".to_owned(), 1),
             connection: "stripe".to_owned(),

@@ -1,0 +1,65 @@
+//! The benchmarks: `cargo bench --bench suite -- [topics] [--quick] [--strict] [--json FILE]`.
+//!
+//! A limit is a ratio of two things that were measured in turn on the same machine, or a time. So it can be checked
+//! anywhere; the absolute figures belong to the machine that is named beside them.
+
+mod bare;
+mod intake;
+mod support;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use support::report::Report;
+use support::service::BARE;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Topic {
+    /// Taking webhooks in.
+    Intake,
+}
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What to measure; everything where nothing is named.
+    #[arg(value_enum)]
+    topics: Vec<Topic>,
+    /// Fewer and shorter runs.
+    #[arg(long)]
+    quick: bool,
+    /// Exit with 1 where a limit was missed.
+    #[arg(long)]
+    strict: bool,
+    /// Where to write the figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Given by cargo; it changes nothing.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some(BARE) {
+        actix_web::rt::System::new().block_on(bare::serve())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let arguments = Arguments::parse();
+    let topics = if arguments.topics.is_empty() {
+        Topic::value_variants()
+    } else {
+        &arguments.topics
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut report = Report::new(arguments.quick);
+    for topic in topics {
+        match topic {
+            Topic::Intake => runtime.block_on(intake::run(&mut report))?,
+        }
+    }
+    report.finish(arguments.json.as_deref())?;
+    let good = report.all_passed() || !arguments.strict;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,251 @@
+//! Whether this process may charge and write to people. A process that cannot vouch for what it knows reconciles first: its
+//! database was silent, is an older copy of itself, or disagrees with it about the time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use metrics::{counter, gauge};
+
+use super::{Inner, reconcile};
+use crate::domain::calendar::secs_from;
+use crate::store::StoreError;
+use crate::telemetry::metric;
+
+/// How often the heartbeat is written and the clocks are compared.
+const BEAT_SECS: i64 = 60;
+/// A heartbeat older than this says that nobody worked meanwhile.
+const SILENCE_SECS: i64 = 900;
+/// The database may be told of a time this far ahead of ours, or behind: replicas differ a little.
+const SKEW_SECS: i64 = 60;
+/// A heartbeat this much older than the one that was written is of an older copy.
+const OLDER_COPY_SECS: i64 = 300;
+/// The wait before reconciliation is tried again that could not reach the provider.
+const AGAIN_SECS: i64 = 60;
+/// The last instant at which somebody worked on this database.
+pub const HEARTBEAT: &str = "heartbeat";
+/// What tells this database from a copy; `recoup backup` writes another one into the copy.
+pub const BIRTHMARK: &str = "birthmark";
+
+/// What this process knows of its right to act.
+#[derive(Debug, Default)]
+pub struct Gate(Mutex<State>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    stand: Stand,
+    skewed: bool,
+    /// When the clocks were compared and the heartbeat was written last.
+    beat: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stand {
+    /// Nothing was looked at yet.
+    #[default]
+    Unknown,
+    /// What is missing is looked for; nothing leaves meanwhile.
+    Reconciling {
+        /// Whether the database is an older copy.
+        restored: bool,
+        /// Whether only the events that were found wait to be worked on.
+        read: bool,
+        /// Not before this instant.
+        next_at: Timestamp,
+    },
+    /// It may act.
+    Open,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether cases and messages may be claimed.
+    pub fn is_open(&self) -> bool {
+        let state = self.state();
+        state.stand == Stand::Open && !state.skewed
+    }
+
+    /// Whether what is missing is being looked for.
+    pub fn is_reconciling(&self) -> bool {
+        matches!(self.state().stand, Stand::Reconciling { .. })
+    }
+}
+
+/// Looks after the gate: once a minute, and at each turn while it is closed.
+pub async fn keep(inner: &Inner) -> Result<(), StoreError> {
+    let now = inner.now();
+    let state = *inner.gate.state();
+    let due = state
+        .beat
+        .is_none_or(|beat| now < beat || secs_from(beat, BEAT_SECS) <= now);
+    if due || state.stand == Stand::Unknown {
+        compare_clocks(inner, now).await?;
+    }
+    match state.stand {
+        Stand::Unknown => {
+            let found = at_start(inner, now).await?;
+            enter(inner, found, now);
+        }
+        Stand::Open if due && !inner.clock.is_test() => {
+            if let Some(found) = at_work(inner, state.beat, now).await? {
+                enter(inner, Some(found), now);
+            }
+        }
+        Stand::Open | Stand::Reconciling { .. } => {}
+    }
+    let stand = inner.gate.state().stand;
+    match stand {
+        Stand::Reconciling {
+            restored,
+            read,
+            next_at,
+        } if next_at <= now => reconcile_first(inner, restored, read).await?,
+        Stand::Open if due || state.stand != Stand::Open => beat(inner, now).await?,
+        Stand::Unknown | Stand::Open | Stand::Reconciling { .. } => {}
+    }
+    Ok(())
+}
+
+/// What a process finds that must not act before it has reconciled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Nobody worked for a while, or the time went back.
+    Silence,
+    /// The database is an older copy of itself.
+    OlderCopy,
+}
+
+async fn at_start(inner: &Inner, now: Timestamp) -> Result<Option<Found>, StoreError> {
+    let storage = &inner.storage;
+    let kept = storage.setting(BIRTHMARK).await?;
+    if let Some(kept) = kept
+        && kept != storage.birthmark().await?
+    {
+        return Ok(Some(Found::OlderCopy));
+    }
+    Ok(match heartbeat(inner).await? {
+        Some(beat) => is_off(beat, now).then_some(Found::Silence),
+        // A version before this one left no heartbeat; where nothing is chased there is nothing to reconcile.
+        None => (!storage.count_open().await?.is_empty()).then_some(Found::Silence),
+    })
+}
+
+/// A process at work finds that it slept, or that the database was replaced under it.
+async fn at_work(inner: &Inner, written: Option<Timestamp>, now: Timestamp) -> Result<Option<Found>, StoreError> {
+    let Some(beat) = heartbeat(inner).await? else {
+        return Ok(Some(Found::OlderCopy));
+    };
+    if written.is_some_and(|written| secs_from(beat, OLDER_COPY_SECS) < written) {
+        return Ok(Some(Found::OlderCopy));
+    }
+    Ok(is_off(beat, now).then_some(Found::Silence))
+}
+
+fn is_off(beat: Timestamp, now: Timestamp) -> bool {
+    secs_from(beat, SILENCE_SECS) < now || secs_from(now, SKEW_SECS) < beat
+}
+
+async fn heartbeat(inner: &Inner) -> Result<Option<Timestamp>, StoreError> {
+    let kept = inner.storage.setting(HEARTBEAT).await?;
+    Ok(kept.and_then(|text| text.parse().ok()))
+}
+
+fn enter(inner: &Inner, found: Option<Found>, now: Timestamp) {
+    let stand = match found {
+        None => Stand::Open,
+        Some(found) => {
+            tracing::warn!(?found, "nothing is charged or sent until this process has reconciled");
+            inner.sweeps().clear();
+            inner.turns().clear();
+            Stand::Reconciling {
+                restored: found == Found::OlderCopy,
+                read: false,
+                next_at: now,
+            }
+        }
+    };
+    inner.gate.state().stand = stand;
+    gauge!(metric::RECONCILING).set(if found.is_some() { 1.0 } else { 0.0 });
+}
+
+/// Reads what the provider knows, lets the events of it be worked on, and opens the gate.
+async fn reconcile_first(inner: &Inner, restored: bool, read: bool) -> Result<(), StoreError> {
+    let now = inner.now();
+    let later = Stand::Reconciling {
+        restored,
+        read,
+        next_at: secs_from(now, AGAIN_SECS),
+    };
+    inner.gate.state().stand = later;
+    if !read && !reconcile::everything(inner).await? {
+        tracing::warn!("the provider could not be asked; reconciliation is tried again");
+        return Ok(());
+    }
+    if inner.storage.overdue(now).await?.events > 0 {
+        inner.gate.state().stand = Stand::Reconciling {
+            restored,
+            read: true,
+            next_at: now,
+        };
+        inner.bells.inbox.notify_one();
+        return Ok(());
+    }
+    if restored {
+        reconcile::after_restore(inner).await?;
+    }
+    beat(inner, now).await?;
+    enter(inner, None, now);
+    tracing::info!("reconciled; charges and messages go on");
+    inner.bells.cases.notify_one();
+    inner.bells.mails.notify_one();
+    Ok(())
+}
+
+/// Writes that somebody works here at this time, and where here is.
+async fn beat(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
+    let storage = &inner.storage;
+    // Others must not judge themselves by a clock that is wrong.
+    if inner.gate.state().skewed {
+        inner.gate.state().beat = Some(now);
+        return Ok(());
+    }
+    let mark = storage.birthmark().await?;
+    if storage.setting(BIRTHMARK).await?.as_ref() != Some(&mark) {
+        storage.set_setting(BIRTHMARK, &mark).await?;
+    }
+    storage.set_setting(HEARTBEAT, &now.to_string()).await?;
+    inner.gate.state().beat = Some(now);
+    Ok(())
+}
+
+/// Compares our time with the database's: where they differ, one of them is wrong, and nobody knows which. A test clock has
+/// nothing to do with it.
+async fn compare_clocks(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
+    if inner.clock.is_test() {
+        return Ok(());
+    }
+    let theirs = inner.storage.database_now().await?;
+    let apart = now.duration_since(theirs).as_secs();
+    let skewed = apart.abs() > SKEW_SECS;
+    gauge!(metric::CLOCK_SKEW).set(exact(apart));
+    if skewed {
+        counter!(metric::STOOD_BACK).increment(1);
+        tracing::error!(
+            apart_secs = apart,
+            "our clock and the database's differ: nothing is charged or sent until they agree"
+        );
+    }
+    let was = std::mem::replace(&mut inner.gate.state().skewed, skewed);
+    if was && !skewed {
+        inner.bells.cases.notify_one();
+        inner.bells.mails.notify_one();
+    }
+    Ok(())
+}
+
+/// Seconds as a gauge holds them; more than a lifetime is a lifetime.
+fn exact(secs: i64) -> f64 {
+    f64::from(i32::try_from(secs).unwrap_or(if secs > 0 { i32::MAX } else { i32::MIN }))
+}

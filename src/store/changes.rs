@@ -1,0 +1,223 @@
+//! What changes of cases write, and the one transaction that writes it: lock, decide, write, commit.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::audit::AuditRow;
+use super::inbox::EventEnd;
+use super::notifications::NotificationStatus;
+use super::{Store, StoreError, Tx, attempts, audit, cases, inbox, late, ledger, notifications, timeline};
+use crate::domain::case::{Case, OpenAttempt, Origin};
+use crate::domain::command::{AttemptStatus, Entry, LateKind};
+use crate::domain::decline::Decline;
+use crate::domain::event::SeenAttempt;
+use crate::domain::ids::{AttemptId, CaseId, NotificationId, TimelineId, TransferId};
+use crate::domain::ledger::Transfer;
+use crate::domain::message::Message;
+use crate::domain::money::Money;
+
+/// The locked cases by id; one that cannot be read is an error of its own, and one that is missing is not in here.
+pub type Found = HashMap<CaseId, Result<Case, StoreError>>;
+
+/// Decides over the locked cases what to write. It is called once for each try, so it must start from scratch each time.
+pub type Decider<'a> = &'a mut (dyn FnMut(Found) -> Vec<Written> + Send);
+
+/// One piece of what a transaction writes.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// A case as it is now, and what goes with it.
+    Changed(Box<CaseChange>),
+    /// A new case. Where its invoice has an open one already, nothing of it is written.
+    Opened(Box<CaseChange>),
+    /// How a message ended. Where that is no news, nothing of it is written.
+    Notice(NoticeEnd),
+    /// How an event of the inbox ended; nothing where it is not pending any more.
+    Event(EventEnd),
+}
+
+/// A case with all that is committed together with it.
+#[derive(Clone, Debug)]
+pub struct CaseChange {
+    /// The case as it is now.
+    pub case: Case,
+    /// Lines for its timeline, in order.
+    pub lines: Vec<Line>,
+    /// Rows beside it, in order.
+    pub rows: Vec<RowWrite>,
+    /// What staff did, for the audit log.
+    pub audit: Vec<AuditRow>,
+    /// Gives the claim of this number back, unless somebody else holds the case by now.
+    pub release: Option<i64>,
+    /// The present instant.
+    pub at: Timestamp,
+}
+
+/// One new line of a timeline.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its id.
+    pub id: TimelineId,
+    /// Whose doing it was.
+    pub actor: String,
+    /// What it says.
+    pub entry: Entry,
+}
+
+/// One row beside a case.
+#[derive(Clone, Debug)]
+pub enum RowWrite {
+    /// The intent to charge. A case that has an open attempt refuses a second one with `Conflict`.
+    OpenAttempt(OpenAttempt, Origin),
+    /// An attempt that somebody else made; nothing where its charge is on record already.
+    RecordAttempt(AttemptId, SeenAttempt, Origin),
+    /// How an attempt ended; an ended one stays as it is.
+    CloseAttempt(AttemptEnd),
+    /// A message to send; nothing where the case had this step before.
+    Queue(NewNotice),
+    /// Holds back every message that asks for money and has not left, and says why.
+    SupersedeDunning(&'static str),
+    /// Money that moved after the case had ended.
+    BookLate(LateKind, Money),
+    /// A transfer of the ledger; nothing where its reference is booked for this case already.
+    Book(TransferId, Transfer),
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub struct AttemptEnd {
+    /// The attempt.
+    pub id: AttemptId,
+    /// How it ended.
+    pub status: AttemptStatus,
+    /// The charge, where known.
+    pub charge_id: Option<String>,
+    /// Why it was declined.
+    pub decline: Option<Decline>,
+}
+
+/// A message to send.
+#[derive(Clone, Debug)]
+pub struct NewNotice {
+    /// The id of its row.
+    pub id: NotificationId,
+    /// The message.
+    pub message: Message,
+    /// The step.
+    pub step: String,
+}
+
+/// How a message ended.
+#[derive(Clone, Debug)]
+pub struct NoticeEnd {
+    /// The message.
+    pub id: NotificationId,
+    /// Its case.
+    pub case_id: CaseId,
+    /// How it ended.
+    pub status: NotificationStatus,
+    /// Why.
+    pub reason: Option<String>,
+    /// Only where it was being sent and the lease of its sender has run out.
+    pub only_stranded: bool,
+    /// The line for the timeline.
+    pub line: Line,
+    /// The present instant.
+    pub at: Timestamp,
+}
+
+/// Locks the cases, lets `decide` decide over them, writes what it says and commits. Says for each piece whether it was
+/// written. Nothing is written on an error, except perhaps on `Uncertain`.
+pub async fn commit(store: &Store, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
+    let tx = store.begin().await?;
+    let found = cases::lock_all(&tx, ids).await?;
+    let pieces = decide(found);
+    if pieces.is_empty() {
+        return Ok(Vec::new());
+    }
+    let written = write(&tx, &pieces).await?;
+    tx.commit().await?;
+    Ok(written)
+}
+
+/// Writes all pieces, each kind of row in one statement: first what says whether a piece is news, then what goes with it.
+async fn write(tx: &Tx, pieces: &[Written]) -> Result<Vec<bool>, StoreError> {
+    let (mut changed, mut new, mut notices, mut events) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for piece in pieces {
+        match piece {
+            Written::Changed(change) => changed.push(&**change),
+            Written::Opened(change) => new.push(&**change),
+            Written::Notice(end) => notices.push(end),
+            Written::Event(end) => events.push(end),
+        }
+    }
+    cases::save(tx, &changed).await?;
+    let mut opened = cases::insert(tx, &new).await?;
+    let mut ended = notifications::end(tx, &notices).await?;
+    let mut settled = inbox::settle(tx, &events).await?;
+    // What two pieces name was written once: for the first of them.
+    let written: Vec<bool> = pieces
+        .iter()
+        .map(|piece| match piece {
+            Written::Changed(_) => true,
+            Written::Opened(change) => opened.remove(&change.case.id),
+            Written::Notice(end) => ended.remove(&end.id),
+            Written::Event(end) => settled.remove(end.id()),
+        })
+        .collect();
+    let (mut lines, mut news_beside) = (Vec::new(), Vec::new());
+    let news = pieces.iter().zip(&written).filter(|(_, written)| **written);
+    for (piece, _) in news {
+        match piece {
+            Written::Changed(change) | Written::Opened(change) => {
+                lines.extend(change.lines.iter().map(|line| (&change.case.id, line, change.at)));
+                news_beside.push(&**change);
+            }
+            Written::Notice(end) => lines.push((&end.case_id, &end.line, end.at)),
+            Written::Event(_) => {}
+        }
+    }
+    timeline::append(tx, &lines).await?;
+    beside(tx, &news_beside).await?;
+    Ok(written)
+}
+
+/// The rows beside the cases: the first of each case, then the second of each, and so on. So the order within a case is
+/// kept, and an attempt that ends makes room for the next one.
+async fn beside(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
+    for nth in 0.. {
+        let row = |change: &&CaseChange| change.rows.get(nth).is_some();
+        let round: Vec<&CaseChange> = changes.iter().copied().filter(row).collect();
+        if round.is_empty() {
+            break;
+        }
+        write_round(tx, &round, nth).await?;
+    }
+    for entry in changes.iter().flat_map(|change| &change.audit) {
+        audit::append(tx, entry).await?;
+    }
+    Ok(())
+}
+
+/// One row of each case, in one statement for each kind.
+async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), StoreError> {
+    let (mut opened, mut recorded, mut closed, mut queued, mut superseded) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for CaseChange { case, rows, at, .. } in round {
+        match &rows[nth] {
+            RowWrite::OpenAttempt(attempt, origin) => opened.push((case, attempt, *origin)),
+            RowWrite::RecordAttempt(id, seen, origin) => recorded.push((id, case, seen, *origin)),
+            RowWrite::CloseAttempt(end) => closed.push((end, *at)),
+            RowWrite::Queue(notice) => queued.push((case, notice, *at)),
+            RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
+            RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
+            RowWrite::Book(id, transfer) => ledger::book(tx, case, id, transfer, *at).await?,
+        }
+    }
+    attempts::close(tx, &closed).await?;
+    attempts::open(tx, &opened).await?;
+    attempts::record(tx, &recorded).await?;
+    notifications::supersede_dunning(tx, &superseded).await?;
+    notifications::queue(tx, &queued).await?;
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! The port of the engine to its database. What stands behind it in production is `Store`; the simulation brings its own.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::changes::{self, Decider};
+use super::inbox::{self, InboxRow, InboxStatus, NewInbox, Received};
+use super::notifications::{self, NotificationRow, Rendered};
+use super::{Oversight, Store, StoreError, campaigns, cases, settings};
+use crate::domain::campaign::Campaign;
+use crate::domain::case::Case;
+use crate::domain::ids::{CaseId, NotificationId};
+use crate::store::cases::Claim;
+
+/// Whose lease, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease<'a> {
+    /// Who claims.
+    pub owner: &'a str,
+    /// For how many seconds, by the database's time.
+    pub secs: u32,
+}
+
+/// What the engine asks of a database. Each call is atomic; one that fails has done nothing, unless its error is
+/// `Uncertain`.
+#[async_trait]
+pub trait Storage: Oversight {
+    /// Takes an event in, once.
+    async fn take_in(&self, event: &NewInbox) -> Result<Received, StoreError>;
+
+    /// Claims at most `limit` pending events that are due at `now`, longest due first.
+    async fn claim_events(&self, now: Timestamp, limit: u64, lease: Lease<'_>) -> Result<Vec<InboxRow>, StoreError>;
+
+    /// Claims at most `limit` open cases that are due at `now`, most overdue first.
+    async fn claim_cases(&self, now: Timestamp, limit: u64, lease: Lease<'_>) -> Result<Vec<Claim>, StoreError>;
+
+    /// Gives a claim back. A claim that somebody else holds by now stays as it is.
+    async fn release(&self, claim: &Claim) -> Result<(), StoreError>;
+
+    /// Locks the cases, lets `decide` decide over them, writes what it says and commits, all or nothing. Says for each
+    /// piece whether it was written.
+    async fn change(&self, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError>;
+
+    /// The case of that id.
+    async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError>;
+
+    /// The case of an invoice: the open one, else the newest.
+    async fn case_of_invoice(&self, connection: &str, invoice_id: &str) -> Result<Option<CaseId>, StoreError>;
+
+    /// The open cases of a customer, oldest first.
+    async fn cases_of_customer(&self, connection: &str, customer_id: &str) -> Result<Vec<CaseId>, StoreError>;
+
+    /// The open cases of a subscription, oldest first.
+    async fn cases_of_subscription(&self, connection: &str, subscription_id: &str) -> Result<Vec<CaseId>, StoreError>;
+
+    /// The earliest instant after `now` at which something falls due. Leases do not count.
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Claims at most `limit` messages that are due at `now`, longest due first.
+    async fn claim_mails(
+        &self,
+        now: Timestamp,
+        limit: u64,
+        lease: Lease<'_>,
+    ) -> Result<Vec<NotificationRow>, StoreError>;
+
+    /// At most `limit` messages that were being sent when the lease of their sender ran out.
+    async fn stranded_mails(&self, limit: u64) -> Result<Vec<NotificationRow>, StoreError>;
+
+    /// Commits the words of a claimed message and that it is about to leave. Says no where it is not ours to send any more.
+    async fn start_mail(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError>;
+
+    /// Puts a message off that was not sent; `tried` says whether the mail server was asked.
+    async fn put_mail_back(
+        &self,
+        id: &NotificationId,
+        next_at: Timestamp,
+        reason: &str,
+        tried: bool,
+    ) -> Result<(), StoreError>;
+
+    /// One version of a campaign.
+    async fn campaign(&self, name: &str, version: u32) -> Result<Option<Campaign>, StoreError>;
+
+    /// The newest version of a campaign.
+    async fn newest_campaign(&self, name: &str) -> Result<Option<Campaign>, StoreError>;
+
+    /// A small value by its name.
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Keeps a small value.
+    async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+
+    /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
+    async fn end_leases(&self) -> Result<(), StoreError>;
+
+    /// How many events stand how.
+    async fn count_events(&self) -> Result<Vec<(InboxStatus, u64)>, StoreError>;
+
+    /// How many open cases are in which state.
+    async fn count_open(&self) -> Result<Vec<(String, u64)>, StoreError>;
+}
+
+#[async_trait]
+impl Storage for Store {
+    async fn take_in(&self, event: &NewInbox) -> Result<Received, StoreError> {
+        inbox::insert(self, event).await
+    }
+
+    async fn claim_events(&self, now: Timestamp, limit: u64, lease: Lease<'_>) -> Result<Vec<InboxRow>, StoreError> {
+        inbox::claim(self, now, limit, lease.secs, lease.owner).await
+    }
+
+    async fn claim_cases(&self, now: Timestamp, limit: u64, lease: Lease<'_>) -> Result<Vec<Claim>, StoreError> {
+        cases::claim_due(self, now, limit, lease.secs, lease.owner).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<(), StoreError> {
+        cases::release(self, claim).await
+    }
+
+    async fn change(&self, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
+        changes::commit(self, ids, decide).await
+    }
+
+    async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError> {
+        cases::find(self.conn(), id).await
+    }
+
+    async fn case_of_invoice(&self, connection: &str, invoice_id: &str) -> Result<Option<CaseId>, StoreError> {
+        cases::latest_by_invoice(self.conn(), connection, invoice_id).await
+    }
+
+    async fn cases_of_customer(&self, connection: &str, customer_id: &str) -> Result<Vec<CaseId>, StoreError> {
+        cases::open_by_customer(self.conn(), connection, customer_id).await
+    }
+
+    async fn cases_of_subscription(&self, connection: &str, subscription_id: &str) -> Result<Vec<CaseId>, StoreError> {
+        cases::open_by_subscription(self.conn(), connection, subscription_id).await
+    }
+
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        cases::next_due(self, now).await
+    }
+
+    async fn claim_mails(
+        &self,
+        now: Timestamp,
+        limit: u64,
+        lease: Lease<'_>,
+    ) -> Result<Vec<NotificationRow>, StoreError> {
+        notifications::claim_due(self, now, limit, lease.secs, lease.owner).await
+    }
+
+    async fn stranded_mails(&self, limit: u64) -> Result<Vec<NotificationRow>, StoreError> {
+        notifications::stranded(self, limit).await
+    }
+
+    async fn start_mail(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError> {
+        notifications::start(self.conn(), id, rendered).await
+    }
+
+    async fn put_mail_back(
+        &self,
+        id: &NotificationId,
+        next_at: Timestamp,
+        reason: &str,
+        tried: bool,
+    ) -> Result<(), StoreError> {
+        if tried {
+            notifications::retry(self.conn(), id, next_at, reason).await?;
+        } else {
+            notifications::put_back(self.conn(), id, next_at, reason).await?;
+        }
+        Ok(())
+    }
+
+    async fn campaign(&self, name: &str, version: u32) -> Result<Option<Campaign>, StoreError> {
+        campaigns::get(self.conn(), name, version).await
+    }
+
+    async fn newest_campaign(&self, name: &str) -> Result<Option<Campaign>, StoreError> {
+        campaigns::newest(self.conn(), name).await
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        settings::get(self.conn(), name).await
+    }
+
+    async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        settings::set(self.conn(), name, value).await
+    }
+
+    async fn end_leases(&self) -> Result<(), StoreError> {
+        Store::end_leases(self).await
+    }
+
+    async fn count_events(&self) -> Result<Vec<(InboxStatus, u64)>, StoreError> {
+        inbox::counts(self.conn()).await
+    }
+
+    async fn count_open(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        cases::open_by_state(self.conn()).await
+    }
+}

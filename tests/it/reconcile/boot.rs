@@ -1,0 +1,223 @@
+//! Who may act: not who slept, not who disagrees with the database about the time, and not with a lease that is too short.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use recoup::clock::{Clock, Simulated};
+use recoup::domain::campaign::FinalAction;
+use recoup::domain::case::{Case, Collector};
+use recoup::domain::outcome::Status;
+use recoup::domain::snapshot::Snapshot;
+use recoup::engine::{Brand, Connection, Engine, Parts};
+use recoup::mailer::{Mailer, Templates};
+use recoup::providers::signature::BadSignature;
+use recoup::providers::{
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError,
+};
+use recoup::sandbox::{Fault, Shape};
+use recoup::store::Store;
+use sea_orm::{ConnectionTrait, Statement};
+
+use super::{all_drift, drift};
+use crate::store::samples;
+use crate::support::databases::each_database;
+use crate::support::story::{Story, tell_in};
+
+#[test]
+fn who_slept_reconciles_before_it_acts() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let before = drift("invoices");
+        let (paid, owed) = (
+            story.failed_invoice("insufficient_funds"),
+            story.failed_invoice("insufficient_funds"),
+        );
+        story.advance("2026-03-02T20:00:00Z").await;
+        assert!(story.sandbox.pay_by_customer(&paid.invoice));
+        story.sandbox.lose_webhooks();
+        // Everybody is away for a day and a half; then somebody starts while the provider is out of reach.
+        story.clock.advance_to("2026-03-04T08:00:00Z".parse().unwrap()).unwrap();
+        let down = ("2026-03-04T00:00:00Z", "2026-03-04T09:00:00Z");
+        story.sandbox.faults(|faults| {
+            let (from, to) = (down.0.parse().unwrap(), down.1.parse().unwrap());
+            faults.between("/v1/invoices", Fault::Unavailable, from, to);
+        });
+        let late = story.replica().await;
+        late.engine.advance(story.now()).await.unwrap();
+        assert!(late.engine.is_reconciling(), "it could not reconcile");
+        let url = format!("http://{}/readyz", late.address);
+        let ready = reqwest::get(url).await.unwrap();
+        assert_eq!(ready.status(), 200);
+        assert!(ready.text().await.unwrap().contains("reconciling"));
+        assert_eq!(
+            story.sandbox.books().successes(&owed.invoice),
+            0,
+            "a charge is due, and waits"
+        );
+        assert_eq!(story.letters().len(), 0);
+
+        late.engine
+            .advance("2026-03-04T09:30:00Z".parse().unwrap())
+            .await
+            .unwrap();
+        assert!(!late.engine.is_reconciling());
+        assert_eq!(story.case(&paid.invoice).await.status(), Status::Recovered);
+        assert_eq!(story.case(&owed.invoice).await.status(), Status::Recovered);
+        assert_eq!(story.sandbox.books().successes(&paid.invoice), 1);
+        assert_eq!(story.sandbox.books().successes(&owed.invoice), 1);
+        // The list of events told of the payment before the invoice was read.
+        assert_eq!(drift("invoices"), before);
+        late.stop().await.unwrap();
+        story.settle().await;
+    });
+}
+
+#[test]
+fn a_restart_under_the_test_clock_reconciles_nothing() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let before = all_drift();
+        let failed = story.failed_invoice("insufficient_funds");
+        story.advance("2026-03-02T20:00:00Z").await;
+        let again = story.replica().await;
+        story
+            .sandbox
+            .faults(|faults| faults.next("/v1/", Fault::Unavailable, 1));
+        again.engine.advance(story.now()).await.unwrap();
+        assert!(!again.engine.is_reconciling());
+        // The fault was not met: nobody asked the provider anything.
+        story.sandbox.faults(recoup::sandbox::Faults::clear);
+        again.stop().await.unwrap();
+        story.advance("2026-03-04T00:00:00Z").await;
+        assert_eq!(story.case(&failed.invoice).await.status(), Status::Recovered);
+        assert_eq!(all_drift(), before);
+    });
+}
+
+/// A wall clock that is wrong by so much.
+#[derive(Debug)]
+struct Wrong(SignedDuration);
+
+impl Simulated for Wrong {
+    fn now(&self) -> Timestamp {
+        Clock::System.now() + self.0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn entropy(&self) -> u128 {
+        recoup::clock::entropy()
+    }
+}
+
+async fn claimed(store: &Store) -> i64 {
+    let sql = "SELECT COUNT(*) FROM due_cases WHERE lease_until IS NOT NULL";
+    let statement = Statement::from_string(store.conn().get_database_backend(), sql);
+    let row = store.conn().query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -> Parts {
+    Parts {
+        mails_per_domain_per_minute: 0,
+        storage: Arc::new(store.clone()),
+        clock,
+        connections,
+        mailer: Arc::new(Mailer::new(None, None).unwrap()),
+        templates: Templates::new().unwrap(),
+        brand: Brand {
+            company: "Acme".to_owned(),
+            support: None,
+        },
+    }
+}
+
+#[test]
+fn who_disagrees_with_the_database_about_the_time_does_not_act() {
+    each_database(async |store| {
+        for (off_secs, acts) in [(90, false), (-90, false), (20, true)] {
+            let case = Case {
+                id: samples::case_id(u32::try_from(off_secs + 1000).unwrap()),
+                invoice_id: format!("in_{off_secs}"),
+                ..samples::case(1)
+            };
+            samples::open(&store, &case).await.unwrap();
+            recoup::store::settings::set(store.conn(), "heartbeat", &Clock::System.now().to_string())
+                .await
+                .unwrap();
+            let clock = Clock::Simulated(Arc::new(Wrong(SignedDuration::from_secs(off_secs))));
+            let engine = Engine::new(parts(&store, clock, Vec::new()));
+            engine.tick().await.unwrap();
+            assert_eq!(claimed(&store).await > 0, acts, "{off_secs} s off");
+        }
+    });
+}
+
+/// A provider of which nothing is asked but what it can do.
+struct Slow(Duration);
+
+#[async_trait]
+impl Provider for Slow {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            idempotency_ttl: Duration::from_hours(24),
+            call_timeout: self.0,
+            livemode: None,
+        }
+    }
+
+    fn verify(&self, _: Option<&str>, _: &[u8], _: Timestamp) -> Result<(), BadSignature> {
+        unreachable!("nothing is asked of it")
+    }
+
+    fn normalize(&self, _: &[u8]) -> Result<NormalizedEvent, Malformed> {
+        unreachable!("nothing is asked of it")
+    }
+
+    async fn snapshot(&self, _: &str) -> Result<Snapshot, ReadError> {
+        unreachable!("nothing is asked of it")
+    }
+
+    async fn invoice_of(&self, _: Option<&str>, _: Option<&str>) -> Result<Option<String>, ReadError> {
+        unreachable!("nothing is asked of it")
+    }
+
+    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+        unreachable!("nothing is asked of it")
+    }
+
+    async fn charge(&self, _: &ChargeRequest) -> ChargeOutcome {
+        unreachable!("nothing is asked of it")
+    }
+
+    async fn finish(&self, _: FinalAction, _: &Snapshot, _: &str) -> ActionOutcome {
+        unreachable!("nothing is asked of it")
+    }
+
+    async fn update_link(&self, _: &str, _: &str) -> Result<Option<String>, ReadError> {
+        unreachable!("nothing is asked of it")
+    }
+}
+
+#[test]
+fn a_lease_must_outlast_two_calls() {
+    each_database(async |store| {
+        for (call_secs, fits) in [(30, true), (45, true), (46, false), (600, false)] {
+            let connection = Connection {
+                name: "slow".to_owned(),
+                provider: Arc::new(Slow(Duration::from_secs(call_secs))),
+                collector: Collector::Us,
+                default_zone: "UTC".to_owned(),
+                default_locale: "en".to_owned(),
+            };
+            let checked = parts(&store, Clock::System, vec![connection]).check();
+            assert_eq!(checked.is_ok(), fits, "{call_secs}");
+            if let Err(error) = checked {
+                let told = error.to_string();
+                assert!(told.contains("slow") && told.contains("LEASE_SECS"), "{told}");
+            }
+        }
+    });
+}

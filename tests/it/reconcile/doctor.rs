@@ -1,0 +1,118 @@
+//! `recoup doctor`, on a service that is well and on one that is not.
+
+use std::process::{Command, Output};
+
+use recoup::sandbox::Shape;
+use serde_json::Value;
+
+use super::run;
+use crate::support::story::{Story, tell_in};
+
+async fn doctor(story: &Story, other: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
+    command.arg("doctor").args(arguments).env_clear();
+    command.envs(story.variables()).envs(other.iter().copied());
+    let folder = tempfile::tempdir().unwrap();
+    command.current_dir(folder.path());
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+fn verdicts(output: &Output) -> Vec<(String, String)> {
+    let findings: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let findings = findings.as_array().unwrap().iter();
+    findings
+        .map(|one| {
+            // Whatever is wrong says what to do.
+            assert!(one["verdict"] != "bad" || one["mend"] != "", "{one}");
+            (text(&one["check"]), text(&one["verdict"]))
+        })
+        .collect()
+}
+
+#[test]
+fn a_service_that_is_well_gets_a_good_word() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let _ = story.failed_invoice("insufficient_funds");
+        story.advance("2026-03-04T00:00:00Z").await;
+        let told = doctor(story, &[], &[]).await;
+        let text = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert_eq!(
+            told.status.code(),
+            Some(0),
+            "{text}{}",
+            String::from_utf8_lossy(&told.stderr)
+        );
+        for check in [
+            "database",
+            "schema",
+            "provider",
+            "mail",
+            "ledger",
+            "audit log",
+            "stuck rows",
+        ] {
+            let good = text
+                .lines()
+                .any(|line| line.starts_with("good") && line.contains(check));
+            assert!(good, "{check}: {text}");
+        }
+    });
+}
+
+#[test]
+fn whatever_is_wrong_is_named_with_what_to_do() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let failed = story.failed_invoice("insufficient_funds");
+        story.advance("2026-03-04T00:00:00Z").await;
+        story
+            .sandbox
+            .world(|world| world.charge_again(&failed.invoice))
+            .unwrap();
+        story.advance("2026-03-06T00:00:00Z").await;
+        let _ = story.failed_invoice("expired_card");
+        story.settle().await;
+        run(
+            story,
+            "UPDATE cases SET amount_minor = amount_minor + 1 WHERE status = 'open'",
+        )
+        .await;
+        run(
+            story,
+            "UPDATE inbox SET status = 'dead' WHERE id = (SELECT MAX(id) FROM inbox)",
+        )
+        .await;
+        let other = [
+            ("RECOUP__STRIPE__API_KEY", "sk_test_wrong"),
+            ("RECOUP__MAIL__SMTP_URL", "smtp://127.0.0.1:1"),
+        ];
+        let told = doctor(story, &other, &["--json"]).await;
+        assert_eq!(told.status.code(), Some(1));
+        let bad: Vec<String> = verdicts(&told)
+            .into_iter()
+            .filter(|(_, verdict)| verdict == "bad")
+            .map(|(check, _)| check)
+            .collect();
+        assert_eq!(bad, ["dead events", "ledger", "overpaid", "provider", "mail"]);
+        let text = String::from_utf8(told.stdout).unwrap();
+        assert!(!text.contains("sk_test_wrong"), "a key is shown");
+        run(
+            story,
+            "UPDATE cases SET amount_minor = amount_minor - 1 WHERE status = 'open'",
+        )
+        .await;
+    });
+}
+
+#[test]
+fn a_database_that_is_away_is_said_first() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let away = [("RECOUP__DATABASE__URL", "postgres://nobody@127.0.0.1:1/none")];
+        let told = doctor(story, &away, &["--json"]).await;
+        assert_eq!(told.status.code(), Some(1));
+        let bad = verdicts(&told).into_iter().find(|(_, verdict)| verdict == "bad");
+        assert_eq!(bad.map(|(check, _)| check).as_deref(), Some("database"));
+    });
+}

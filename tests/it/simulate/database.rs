@@ -1,0 +1,255 @@
+//! The model of the database: committed rows, the laws of the schema, leases by its own time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use recoup::domain::campaign::Campaign;
+use recoup::domain::case::{Case, Origin};
+use recoup::domain::command::{AttemptStatus, LateKind};
+use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId};
+use recoup::domain::money::Money;
+use recoup::domain::mutant::alive;
+use recoup::store::audit::AuditRow;
+use recoup::store::cases::Claim;
+use recoup::store::changes::Line;
+use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
+use recoup::store::notifications::{NotificationRow, NotificationStatus};
+
+mod mirror;
+mod oversight;
+mod port;
+mod write;
+
+pub use mirror::Mirror;
+pub use port::Port;
+
+#[derive(Debug)]
+pub struct CaseRow {
+    pub case: Case,
+    pub next_at: Option<i64>,
+    pub lease: Option<i64>,
+    pub fence: i64,
+    /// When it was committed that the case is closed, by the world's time.
+    pub closed: Option<i64>,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRow {
+    pub case: CaseId,
+    pub origin: Origin,
+    pub status: AttemptStatus,
+    pub charge: Option<String>,
+    pub started: i64,
+    pub committed: i64,
+}
+
+#[derive(Debug)]
+pub struct MailRow {
+    pub row: NotificationRow,
+    pub lease: Option<i64>,
+    /// When it was committed, by the world's time.
+    pub committed: i64,
+}
+
+#[derive(Debug)]
+pub struct EventRow {
+    pub row: InboxRow,
+    pub lease: Option<i64>,
+}
+
+/// What is committed.
+#[derive(Debug, Default)]
+pub struct Database {
+    pub cases: BTreeMap<CaseId, CaseRow>,
+    pub attempts: BTreeMap<AttemptId, AttemptRow>,
+    pub charges: BTreeSet<String>,
+    pub mails: BTreeMap<NotificationId, MailRow>,
+    pub steps: BTreeSet<(CaseId, String)>,
+    pub events: BTreeMap<InboxId, EventRow>,
+    pub pending: BTreeSet<InboxId>,
+    pub event_ids: BTreeMap<String, InboxId>,
+    pub late: Vec<(CaseId, LateKind, Money)>,
+    pub audit: Vec<AuditRow>,
+    pub settings: BTreeMap<String, String>,
+    pub campaigns: Vec<Campaign>,
+    /// The instants at which something falls due that were written since anybody asked.
+    pub dues: Vec<i64>,
+}
+
+fn free(lease: Option<i64>, now: i64) -> bool {
+    lease.is_none_or(|until| until <= now) || alive("no_lease")
+}
+
+impl Database {
+    pub fn take_in(&mut self, event: &NewInbox) -> Received {
+        if self.event_ids.contains_key(&event.event_id) {
+            return Received::Duplicate;
+        }
+        let ended = event.status != InboxStatus::Pending;
+        let row = InboxRow {
+            id: event.id.clone(),
+            connection: event.connection.clone(),
+            event_id: event.event_id.clone(),
+            kind: event.kind.clone(),
+            body: event.body.clone(),
+            received_at: event.received_at,
+            status: event.status,
+            tries: 0,
+            next_at: event.received_at,
+            reason: event.reason.clone(),
+            ended_at: ended.then_some(event.received_at),
+        };
+        self.event_ids.insert(event.event_id.clone(), event.id.clone());
+        if !ended {
+            self.pending.insert(event.id.clone());
+            self.dues.push(event.received_at.as_millisecond());
+        }
+        self.events.insert(event.id.clone(), EventRow { row, lease: None });
+        Received::Accepted
+    }
+
+    pub fn claim_events(&mut self, due: Timestamp, limit: usize, lease: (i64, i64)) -> Vec<InboxRow> {
+        let events = &self.events;
+        let mut first: Vec<(Timestamp, InboxId)> = self
+            .pending
+            .iter()
+            .filter(|id| events[id].row.next_at <= due && free(events[id].lease, lease.0))
+            .map(|id| (events[id].row.next_at, id.clone()))
+            .collect();
+        first.sort();
+        first.truncate(limit);
+        let mut claimed = Vec::with_capacity(first.len());
+        for (_, id) in first {
+            let event = self.events.get_mut(&id).unwrap();
+            event.lease = Some(lease.1);
+            self.dues.push(lease.1);
+            claimed.push(event.row.clone());
+        }
+        claimed
+    }
+
+    pub fn claim_cases(&mut self, due: Timestamp, limit: usize, lease: (i64, i64)) -> Vec<Claim> {
+        let due = due.as_millisecond();
+        let mut first: Vec<(i64, CaseId)> = self
+            .cases
+            .iter()
+            .filter(|(_, row)| row.closed.is_none() && free(row.lease, lease.0))
+            .filter_map(|(id, row)| row.next_at.filter(|at| *at <= due).map(|at| (at, id.clone())))
+            .collect();
+        first.sort();
+        first.truncate(limit);
+        let mut claimed = Vec::with_capacity(first.len());
+        for (_, id) in first {
+            let row = self.cases.get_mut(&id).unwrap();
+            row.lease = Some(lease.1);
+            row.fence += 1;
+            self.dues.push(lease.1);
+            claimed.push(Claim {
+                id,
+                fence: row.fence,
+                connection: row.case.connection.clone(),
+                invoice_id: row.case.invoice_id.clone(),
+            });
+        }
+        claimed
+    }
+
+    pub fn release(&mut self, id: &CaseId, fence: i64) {
+        if let Some(row) = self.cases.get_mut(id)
+            && (row.fence == fence || alive("released_by_anybody"))
+        {
+            row.lease = None;
+            self.dues.extend(row.next_at);
+        }
+    }
+
+    pub fn claim_mails(&mut self, due: Timestamp, limit: usize, lease: (i64, i64)) -> Vec<NotificationRow> {
+        let mut first: Vec<(Timestamp, NotificationId)> = self
+            .mails
+            .iter()
+            .filter(|(_, mail)| mail.row.status == NotificationStatus::Pending)
+            .filter(|(_, mail)| mail.row.next_at <= due && free(mail.lease, lease.0))
+            .map(|(id, mail)| (mail.row.next_at, id.clone()))
+            .collect();
+        first.sort();
+        first.truncate(limit);
+        let mut claimed = Vec::with_capacity(first.len());
+        for (_, id) in first {
+            let mail = self.mails.get_mut(&id).unwrap();
+            mail.lease = Some(lease.1);
+            self.dues.push(lease.1);
+            claimed.push(mail.row.clone());
+        }
+        claimed
+    }
+
+    pub fn stranded(&self, limit: usize, now: i64) -> Vec<NotificationRow> {
+        let mut rows: Vec<(i64, &NotificationRow)> = self
+            .mails
+            .values()
+            .filter(|mail| mail.row.status == NotificationStatus::Sending)
+            .filter_map(|mail| mail.lease.filter(|until| *until <= now).map(|until| (until, &mail.row)))
+            .collect();
+        rows.sort_by(|a, b| (a.0, &a.1.id).cmp(&(b.0, &b.1.id)));
+        rows.into_iter().take(limit).map(|(_, row)| row.clone()).collect()
+    }
+
+    pub fn start_mail(&mut self, id: &NotificationId, now: i64) -> bool {
+        let Some(mail) = self.mails.get_mut(id) else {
+            return false;
+        };
+        let ours = mail.row.status == NotificationStatus::Pending && mail.lease.is_some_and(|until| until > now);
+        if ours {
+            mail.row.status = NotificationStatus::Sending;
+            self.dues.extend(mail.lease);
+        }
+        ours || alive("mail_starts_again")
+    }
+
+    pub fn put_mail_back(&mut self, id: &NotificationId, next_at: Timestamp, reason: &str, tried: bool) {
+        let from = if tried {
+            NotificationStatus::Sending
+        } else {
+            NotificationStatus::Pending
+        };
+        if let Some(mail) = self.mails.get_mut(id)
+            && mail.row.status == from
+        {
+            mail.row.status = NotificationStatus::Pending;
+            mail.row.next_at = next_at;
+            mail.row.reason = Some(reason.to_owned());
+            mail.row.tries += u32::from(tried);
+            mail.lease = None;
+            self.dues.push(next_at.as_millisecond());
+        }
+    }
+
+    /// The open case of an invoice, else the newest.
+    pub fn case_of_invoice(&self, invoice: &str) -> Option<&CaseRow> {
+        let of = |row: &&CaseRow| row.case.invoice_id == invoice;
+        let open = self.cases.values().rev().filter(of).find(|row| row.closed.is_none());
+        open.or_else(|| self.cases.values().rev().find(of))
+    }
+
+    pub fn open_cases(&self, keep: impl Fn(&Case) -> bool) -> Vec<CaseId> {
+        let open = self.cases.values().filter(|row| row.closed.is_none());
+        open.filter(|row| keep(&row.case))
+            .map(|row| row.case.id.clone())
+            .collect()
+    }
+
+    /// Every instant at which somebody may claim something.
+    pub fn claimable(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let cases = self.cases.values().filter(|row| row.closed.is_none());
+        let cases = cases.filter_map(|row| row.next_at.map(|at| (at, row.lease.unwrap_or(0))));
+        let events = self.pending.iter().map(|id| &self.events[id]);
+        let events = events.map(|event| (event.row.next_at.as_millisecond(), event.lease.unwrap_or(0)));
+        let mails = self.mails.values().filter_map(|mail| match mail.row.status {
+            NotificationStatus::Pending => Some((mail.row.next_at.as_millisecond(), mail.lease.unwrap_or(0))),
+            NotificationStatus::Sending => Some((0, mail.lease.unwrap_or(0))),
+            _ => None,
+        });
+        cases.chain(events).chain(mails)
+    }
+}

@@ -1,0 +1,265 @@
+//! What one transaction writes, under the laws of the schema.
+
+use jiff::Timestamp;
+use recoup::domain::command::AttemptStatus;
+use recoup::domain::ids::CaseId;
+use recoup::domain::message::Message;
+use recoup::domain::mutant::alive;
+use recoup::store::StoreError;
+use recoup::store::changes::{AttemptEnd, CaseChange, NewNotice, NoticeEnd, RowWrite, Written};
+use recoup::store::inbox::{EventEnd, InboxStatus};
+use recoup::store::notifications::{NotificationRow, NotificationStatus};
+
+use super::{AttemptRow, CaseRow, Database, MailRow};
+
+fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+impl Database {
+    /// Whether the laws let these pieces in; nothing is written yet.
+    pub fn check(&self, pieces: &[Written]) -> Result<(), StoreError> {
+        for piece in pieces {
+            let (Written::Changed(change) | Written::Opened(change)) = piece else {
+                continue;
+            };
+            if change.case.amount_due.amount_minor < 0 {
+                return Err(StoreError::Other("CHECK amount_minor >= 0".to_owned()));
+            }
+            if matches!(piece, Written::Changed(_)) && !self.cases.contains_key(&change.case.id) {
+                return Err(StoreError::Other(format!("there is no case {}", change.case.id)));
+            }
+            self.check_attempts(change)?;
+        }
+        Ok(())
+    }
+
+    /// At most one attempt of a case is open, at any moment of the transaction.
+    fn check_attempts(&self, change: &CaseChange) -> Result<(), StoreError> {
+        let of_case = |row: &&AttemptRow| row.case == change.case.id && row.status == AttemptStatus::Open;
+        let mut open = self.attempts.values().filter(of_case).count();
+        for row in &change.rows {
+            match row {
+                RowWrite::OpenAttempt(..) if open > 0 && !alive("no_row_lock") => {
+                    return Err(StoreError::Conflict("attempts_one_open_per_case".to_owned()));
+                }
+                RowWrite::OpenAttempt(..) => open += 1,
+                RowWrite::CloseAttempt(AttemptEnd { id, .. }) => {
+                    let was_open = self
+                        .attempts
+                        .get(id)
+                        .is_some_and(|row| row.status == AttemptStatus::Open);
+                    open = open.saturating_sub(usize::from(was_open));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the pieces and says which were news.
+    pub fn write(&mut self, pieces: Vec<Written>, now: i64) -> Vec<bool> {
+        pieces.into_iter().map(|piece| self.piece(piece, now)).collect()
+    }
+
+    fn piece(&mut self, piece: Written, now: i64) -> bool {
+        match piece {
+            Written::Changed(change) => {
+                self.save(*change, now);
+                true
+            }
+            Written::Opened(change) => {
+                let invoice = &change.case.invoice_id;
+                let chased = self.case_of_invoice(invoice).is_some_and(|row| row.closed.is_none());
+                if chased && change.case.closed_at.is_none() || self.cases.contains_key(&change.case.id) {
+                    return false;
+                }
+                let row = CaseRow {
+                    case: change.case.clone(),
+                    next_at: None,
+                    lease: None,
+                    fence: 0,
+                    closed: None,
+                    lines: Vec::new(),
+                };
+                self.cases.insert(change.case.id.clone(), row);
+                self.save(*change, now);
+                true
+            }
+            Written::Notice(end) => self.end_notice(end, now),
+            Written::Event(end) => self.end_event(end),
+        }
+    }
+
+    fn save(&mut self, change: CaseChange, now: i64) {
+        let id = change.case.id.clone();
+        for row in change.rows {
+            self.beside(&change.case, row, millis(change.at), now);
+        }
+        self.audit.extend(change.audit);
+        let row = self.cases.get_mut(&id).unwrap();
+        row.next_at = change.case.next_action().map(|next| millis(next.at));
+        row.closed = change.case.closed_at.map(|_| row.closed.unwrap_or(now));
+        row.lines.extend(change.lines);
+        row.case = change.case;
+        self.dues.extend(row.next_at);
+        if let Some(fence) = change.release {
+            self.release(&id, fence);
+        }
+    }
+
+    fn beside(&mut self, case: &recoup::domain::case::Case, row: RowWrite, at: i64, now: i64) {
+        match row {
+            RowWrite::OpenAttempt(attempt, origin) => {
+                let row = AttemptRow {
+                    case: case.id.clone(),
+                    origin,
+                    status: AttemptStatus::Open,
+                    charge: None,
+                    started: millis(attempt.started_at),
+                    committed: now,
+                };
+                self.attempts.insert(attempt.id, row);
+            }
+            RowWrite::RecordAttempt(id, seen, origin) => {
+                if seen
+                    .charge_id
+                    .as_ref()
+                    .is_some_and(|charge| self.charges.contains(charge))
+                {
+                    return;
+                }
+                self.charges.extend(seen.charge_id.clone());
+                let row = AttemptRow {
+                    case: case.id.clone(),
+                    origin,
+                    status: AttemptStatus::Declined,
+                    charge: seen.charge_id,
+                    started: millis(seen.at),
+                    committed: now,
+                };
+                self.attempts.insert(id, row);
+            }
+            RowWrite::CloseAttempt(AttemptEnd {
+                id, status, charge_id, ..
+            }) => {
+                let Some(row) = self
+                    .attempts
+                    .get_mut(&id)
+                    .filter(|row| row.status == AttemptStatus::Open)
+                else {
+                    return;
+                };
+                row.status = status;
+                row.charge = charge_id.filter(|charge| !self.charges.contains(charge));
+                self.charges.extend(row.charge.clone());
+            }
+            RowWrite::Queue(NewNotice { id, message, step }) => {
+                if self.steps.insert((case.id.clone(), step.clone())) {
+                    let row = mail(id, case, message, step, at);
+                    self.dues.push(at);
+                    let row = MailRow {
+                        row,
+                        lease: None,
+                        committed: now,
+                    };
+                    self.mails.insert(row.row.id.clone(), row);
+                }
+            }
+            RowWrite::SupersedeDunning(reason) => self.supersede(&case.id, reason, at),
+            RowWrite::BookLate(kind, amount) => self.late.push((case.id.clone(), kind, amount)),
+            // The simulation's books are those of the provider and the mail server; the ledger has its own tests.
+            RowWrite::Book(..) => {}
+        }
+    }
+
+    fn supersede(&mut self, case: &CaseId, reason: &str, at: i64) {
+        for mail in self.mails.values_mut() {
+            let row = &mut mail.row;
+            let held = row.case_id == *case && row.status == NotificationStatus::Pending && row.message.is_dunning();
+            if held {
+                row.status = NotificationStatus::Superseded;
+                row.reason = Some(reason.to_owned());
+                row.ended_at = Some(super::super::state::instant(at));
+                mail.lease = None;
+            }
+        }
+    }
+
+    fn end_notice(&mut self, end: NoticeEnd, now: i64) -> bool {
+        let Some(mail) = self.mails.get_mut(&end.id) else {
+            return false;
+        };
+        let status = mail.row.status;
+        let is_news = if end.only_stranded {
+            status == NotificationStatus::Sending && mail.lease.is_some_and(|until| until <= now)
+        } else {
+            matches!(
+                status,
+                NotificationStatus::Pending | NotificationStatus::Sending | NotificationStatus::Unknown
+            )
+        };
+        if is_news {
+            mail.row.status = end.status;
+            mail.row.reason = end.reason;
+            mail.row.ended_at = Some(end.at);
+            mail.lease = None;
+            self.cases.get_mut(&end.case_id).unwrap().lines.push(end.line);
+        }
+        is_news
+    }
+
+    fn end_event(&mut self, end: EventEnd) -> bool {
+        let (EventEnd::Ended { id, .. } | EventEnd::Deferred { id, .. }) = &end;
+        let Some(event) = self.events.get_mut(id) else {
+            return false;
+        };
+        if event.row.status != InboxStatus::Pending {
+            return false;
+        }
+        event.lease = None;
+        match end {
+            EventEnd::Ended { id, status, reason, at } => {
+                event.row.status = status;
+                event.row.reason = reason;
+                event.row.ended_at = Some(at);
+                self.pending.remove(&id);
+            }
+            EventEnd::Deferred { next_at, reason, .. } => {
+                event.row.next_at = next_at;
+                event.row.reason = Some(reason);
+                event.row.tries += 1;
+                self.dues.push(millis(next_at));
+            }
+        }
+        true
+    }
+}
+
+fn mail(
+    id: recoup::domain::ids::NotificationId,
+    case: &recoup::domain::case::Case,
+    message: Message,
+    step: String,
+    at: i64,
+) -> NotificationRow {
+    let at = super::super::state::instant(at);
+    NotificationRow {
+        id,
+        case_id: case.id.clone(),
+        connection: case.connection.clone(),
+        message,
+        step,
+        status: NotificationStatus::Pending,
+        recipient: None,
+        locale: None,
+        subject: None,
+        body_text: None,
+        body_html: None,
+        queued_at: at,
+        next_at: at,
+        ended_at: None,
+        tries: 0,
+        reason: None,
+    }
+}
