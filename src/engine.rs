@@ -36,6 +36,7 @@ mod tick;
 pub use gate::{BIRTHMARK, HEARTBEAT};
 pub use pump::PLACES;
 pub use reconcile::Job;
+pub use sweep::silent_since;
 pub use tick::TickReport;
 
 /// How long a claimed row belongs to its claimer. More than twice the longest call plus its reads, so that a slow call is

@@ -40,6 +40,8 @@ pub struct NormalizedEvent {
     pub created_at: Option<Timestamp>,
     /// Whether it tells of real money.
     pub livemode: Option<bool>,
+    /// The idempotency key of the request that brought the money, where it tells of an invoice being paid by one.
+    pub paid_by_key: Option<String>,
     /// What it hints at.
     pub hint: Hint,
 }

@@ -181,3 +181,12 @@ pub struct Snapshot {
     /// The payment method that the provider would charge off-session, where there is one.
     pub default_method: Option<MethodSeen>,
 }
+
+impl Snapshot {
+    /// The charge that paid the invoice, where the provider names it.
+    pub fn paying_charge(&self) -> Option<String> {
+        let payment = self.payment.as_ref()?;
+        let paid = payment.status == PaymentStatus::Succeeded && !self.paid_out_of_band;
+        payment.charge_id.clone().filter(|_| paid)
+    }
+}

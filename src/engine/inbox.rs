@@ -10,12 +10,13 @@ use super::pump::Work;
 use super::{Connection, Inner, desk};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
-use crate::domain::case::Contact;
+use crate::domain::case::{Case, Contact};
 use crate::domain::command::Reason;
-use crate::domain::event::{Event, LookCause};
+use crate::domain::event::{Answer, Event, LookCause};
 use crate::domain::ids::CaseId;
 use crate::domain::money::Money;
 use crate::domain::mutant::alive;
+use crate::domain::snapshot::{InvoiceStatus, Snapshot};
 use crate::providers::{Hint, NormalizedEvent, PaymentHint, ReadError};
 use crate::store::StoreError;
 use crate::store::inbox::{EventEnd, InboxRow, InboxStatus};
@@ -140,7 +141,10 @@ impl From<ReadError> for Stop {
 
 async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) -> Result<End, Stop> {
     match &event.hint {
-        Hint::Invoice { invoice_id, failure } => look(inner, connection, invoice_id, *failure).await,
+        Hint::Invoice { invoice_id, failure } => {
+            let key = event.paid_by_key.as_deref();
+            look(inner, connection, invoice_id, *failure, key).await
+        }
         Hint::Payment {
             invoice_id,
             payment_id,
@@ -190,8 +194,15 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
     }
 }
 
-/// Reads an invoice again and brings what it says to its case, or opens one.
-async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure: bool) -> Result<End, Stop> {
+/// Reads an invoice again and brings what it says to its case, or opens one. `key` is that of the request that paid it, where
+/// the event names it.
+async fn look(
+    inner: &Inner,
+    connection: &Connection,
+    invoice_id: &str,
+    failure: bool,
+    key: Option<&str>,
+) -> Result<End, Stop> {
     let known = inner.storage.case_of_invoice(&connection.name, invoice_id).await?;
     if known.is_none() && !failure {
         return Ok(End::Ignored("no_case".to_owned()));
@@ -208,12 +219,31 @@ async fn look(inner: &Inner, connection: &Connection, invoice_id: &str, failure:
     let Some(id) = known else {
         return Ok(End::Later("its case is being opened".to_owned(), true));
     };
-    let event = Event::Looked {
-        snapshot: Box::new(snapshot),
-        cause: LookCause::Hint,
-    };
+    let case = inner.storage.case(&id).await?;
+    let event = case
+        .and_then(|case| answered_by_event(&case, &snapshot, key?))
+        .unwrap_or_else(|| Event::Looked {
+            snapshot: Box::new(snapshot),
+            cause: LookCause::Hint,
+        });
     let handled = handle(inner, &id, event, ENGINE).await?;
     Ok(together(&[handled]))
+}
+
+/// The answer to a charge of ours that an event brings: the invoice is paid, by the request that had the key of an attempt
+/// whose end nobody saw. Without it only the times of charge and payment would tell whose doing the money was.
+fn answered_by_event(case: &Case, snapshot: &Snapshot, key: &str) -> Option<Event> {
+    let attempt = [case.open_attempt(), case.memory.unclear.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|attempt| attempt.id.as_str() == key)?;
+    let paid = snapshot.status == InvoiceStatus::Paid && !snapshot.paid_out_of_band;
+    paid.then(|| Event::Answered {
+        attempt: attempt.id.clone(),
+        answer: Answer::Succeeded {
+            charge_id: snapshot.paying_charge(),
+        },
+    })
 }
 
 async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) -> Result<End, Stop> {
@@ -234,7 +264,7 @@ async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) 
 
 async fn payment(inner: &Inner, connection: &Connection, invoice: &str, what: PaymentHint) -> Result<End, Stop> {
     match what {
-        PaymentHint::Failed => look(inner, connection, invoice, true).await,
+        PaymentHint::Failed => look(inner, connection, invoice, true, None).await,
         PaymentHint::Disputed => disputed(inner, connection, invoice).await,
         PaymentHint::Refunded => refunded(inner, connection, invoice).await,
     }

@@ -1,7 +1,11 @@
 //! The sweep: webhooks are lost, so the provider's own list of events is read every hour and what never arrived is taken
 //! into the inbox, where it is handled like any other event.
 //!
-//! A turn is taken at the first tick after its hour. It is not an instant that the test clock stops at by itself.
+//! A turn is taken at the first tick after its hour, by one replica. It is not an instant that the test clock stops at by
+//! itself.
+//!
+//! Because the sweep brings what the door did not, a door at which nothing arrives any more would not be missed. So each turn
+//! also says since when no webhook came.
 
 use std::panic::AssertUnwindSafe;
 
@@ -13,8 +17,8 @@ use crate::domain::calendar::secs_from;
 use crate::domain::ids::InboxId;
 use crate::domain::mutant::alive;
 use crate::providers::{Hint, ReadError};
-use crate::store::StoreError;
 use crate::store::inbox::{InboxStatus, NewInbox, Received};
+use crate::store::{Store, StoreError, settings};
 use crate::telemetry::metric;
 
 /// How often the list is read.
@@ -28,25 +32,45 @@ const STRETCH_SECS: i64 = 6 * 3600;
 /// The wait after the list could not be read.
 const AGAIN_SECS: i64 = 300;
 
-/// How far a connection was swept, and when it is its turn again.
+/// How far a connection was swept, when it is its turn again, and since when every event had to be brought by the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     swept_to: Timestamp,
     next_at: Timestamp,
+    silent_since: Option<Timestamp>,
 }
 
 impl Turn {
     fn parse(text: &str) -> Option<Self> {
-        let (swept_to, next_at) = text.split_once(' ')?;
+        let mut parts = text.split(' ');
         Some(Self {
-            swept_to: swept_to.parse().ok()?,
-            next_at: next_at.parse().ok()?,
+            swept_to: parts.next()?.parse().ok()?,
+            next_at: parts.next()?.parse().ok()?,
+            silent_since: parts.next().and_then(|text| text.parse().ok()),
         })
     }
 
     fn text(self) -> String {
-        format!("{} {}", self.swept_to, self.next_at)
+        let silent_since = self.silent_since.map_or_else(String::new, |at| format!(" {at}"));
+        format!("{} {}{silent_since}", self.swept_to, self.next_at)
     }
+}
+
+/// What became of an event of the list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    /// It had arrived.
+    Known,
+    /// It had not, and was taken in.
+    Lost,
+    /// It is no concern, or may still be on its way.
+    Left,
+}
+
+/// Since when every event of a connection had to be brought by the sweep, because no webhook came.
+pub async fn silent_since(store: &Store, connection: &str) -> Result<Option<Timestamp>, StoreError> {
+    let kept = settings::get(store.conn(), &setting(connection)).await?;
+    Ok(kept.as_deref().and_then(Turn::parse).and_then(|turn| turn.silent_since))
 }
 
 /// Sweeps the connections whose turn it is; answers how many events no webhook had brought.
@@ -57,7 +81,15 @@ pub async fn work(inner: &Inner) -> Result<u64, StoreError> {
     }
     for connection in inner.connections.values() {
         let mut turn = turn(inner, connection).await?;
+        if turn.next_at > inner.now() {
+            continue;
+        }
+        // Another replica may have taken the turn meanwhile.
+        inner.sweeps().remove(&connection.name);
+        turn = self::turn(inner, connection).await?;
         while turn.next_at <= inner.now() && !inner.is_stopping() {
+            let next_at = secs_from(inner.now(), AGAIN_SECS);
+            keep(inner, connection, Turn { next_at, ..turn }).await?;
             let (next, taken) = sweep(inner, connection, turn).await?;
             crate::failpoint!("sweep_before_keep");
             keep(inner, connection, next).await?;
@@ -90,11 +122,14 @@ pub async fn to_now(inner: &Inner) -> Result<bool, StoreError> {
 async fn sweep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(Turn, u64), StoreError> {
     let now = inner.now();
     let to = now.min(secs_from(turn.swept_to, STRETCH_SECS));
-    let done = Turn {
+    let mut done = Turn {
         swept_to: to,
         next_at: if to < now { now } else { secs_from(now, EVERY_SECS) },
+        ..turn
     };
-    let mut found = 0;
+    // What is older was in the hands of the turn before.
+    let fresh_from = secs_from(turn.swept_to, -YOUNG_SECS);
+    let (mut found, mut brought) = (0, false);
     match connection
         .provider
         .events(secs_from(turn.swept_to, -OVERLAP_SECS), to)
@@ -103,7 +138,14 @@ async fn sweep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(Tu
         Ok(events) => {
             crate::failpoint!("sweep_read");
             for body in events {
-                found += take(inner, connection, body).await?;
+                let (listed, created_at) = take(inner, connection, body).await?;
+                found += u64::from(listed == Listed::Lost);
+                brought |= listed == Listed::Known && created_at > Some(fresh_from);
+            }
+            if brought {
+                done.silent_since = None;
+            } else if found > 0 {
+                done.silent_since = turn.silent_since.or(Some(turn.swept_to));
             }
             Ok((done, found))
         }
@@ -112,16 +154,20 @@ async fn sweep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(Tu
         Err(error) => {
             tracing::warn!(connection = connection.name, %error, "the list of events could not be read");
             let again = Turn {
-                swept_to: turn.swept_to,
                 next_at: secs_from(now, AGAIN_SECS),
+                ..turn
             };
             Ok((again, 0))
         }
     }
 }
 
-/// Takes one event of the list in, unless it is here, still on its way, or of no concern.
-async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u64, StoreError> {
+/// Takes one event of the list in, unless it is here, still on its way, or of no concern; says when it was made, too.
+async fn take(
+    inner: &Inner,
+    connection: &Connection,
+    body: Vec<u8>,
+) -> Result<(Listed, Option<Timestamp>), StoreError> {
     // One event that cannot be read, or breaks the reader, must not end the sweep.
     let read = std::panic::catch_unwind(AssertUnwindSafe(|| connection.provider.normalize(&body)));
     let Ok(Ok(event)) = read else {
@@ -129,12 +175,13 @@ async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u
             connection = connection.name,
             "an event of the provider's list cannot be read"
         );
-        return Ok(0);
+        return Ok((Listed::Left, None));
     };
     let now = inner.now();
-    let young = event.created_at.is_none_or(|at| at > secs_from(now, -YOUNG_SECS));
+    let created_at = event.created_at;
+    let young = created_at.is_none_or(|at| at > secs_from(now, -YOUNG_SECS));
     if event.hint == Hint::Unhandled || young {
-        return Ok(0);
+        return Ok((Listed::Left, created_at));
     }
     let row = NewInbox {
         id: InboxId::new(inner.now_ms(), inner.clock.entropy()),
@@ -147,7 +194,7 @@ async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u
         reason: None,
     };
     match inner.storage.take_in(&row).await? {
-        Received::Duplicate => Ok(0),
+        Received::Duplicate => Ok((Listed::Known, created_at)),
         Received::Accepted => {
             crate::failpoint!("sweep_taken");
             counter!(metric::EVENTS_SWEPT).increment(1);
@@ -156,7 +203,7 @@ async fn take(inner: &Inner, connection: &Connection, body: Vec<u8>) -> Result<u
                 kind = row.kind,
                 "a lost webhook was found by the sweep"
             );
-            Ok(1)
+            Ok((Listed::Lost, created_at))
         }
     }
 }
@@ -165,24 +212,28 @@ async fn turn(inner: &Inner, connection: &Connection) -> Result<Turn, StoreError
     if let Some(turn) = inner.sweeps().get(&connection.name) {
         return Ok(*turn);
     }
-    let kept = inner.storage.setting(&setting(connection)).await?;
+    let kept = inner.storage.setting(&setting(&connection.name)).await?;
     let now = inner.now();
     // What happened before a connection was first seen is not ours.
     let turn = kept.as_deref().and_then(Turn::parse);
     let turn = turn.unwrap_or(Turn {
         swept_to: now,
         next_at: secs_from(now, EVERY_SECS),
+        silent_since: None,
     });
     keep(inner, connection, turn).await?;
     Ok(turn)
 }
 
 async fn keep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(), StoreError> {
-    inner.storage.set_setting(&setting(connection), &turn.text()).await?;
+    inner
+        .storage
+        .set_setting(&setting(&connection.name), &turn.text())
+        .await?;
     inner.sweeps().insert(connection.name.clone(), turn);
     Ok(())
 }
 
-fn setting(connection: &Connection) -> String {
-    format!("sweep:{}", connection.name)
+fn setting(connection: &str) -> String {
+    format!("sweep:{connection}")
 }

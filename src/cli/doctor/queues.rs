@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::clock::Mode;
 use crate::domain::calendar::secs_from;
-use crate::engine::{HEARTBEAT, TEST_CLOCK};
+use crate::engine::{HEARTBEAT, TEST_CLOCK, silent_since};
 use crate::store::inbox::{self, InboxStatus};
 use crate::store::{Oversight, Store, StoreError, cases, drift, settings};
 
@@ -22,6 +22,8 @@ const SKEW_SECS: i64 = 60;
 /// So many times the usual gap without an event is no chance any more, but a day without one may be.
 const GAPS: i64 = 3;
 const SILENT_SECS_MIN: i64 = 24 * 3600;
+/// After so long with events that only the sweep brought, the door is taken for shut.
+const DOOR_SECS: i64 = 2 * 3600;
 /// The attempts that are counted at most.
 const ATTEMPTS_MAX: u64 = 1000;
 
@@ -106,12 +108,18 @@ async fn events(store: &Store, now: Timestamp, findings: &mut Findings) -> Resul
     for seen in drift::last_events(store).await? {
         let silent_secs = now.duration_since(seen.last_at).as_secs();
         let alarm_secs = seen.usual_gap_secs.saturating_mul(GAPS).max(SILENT_SECS_MIN);
+        // The sweep brings what the door does not, so that the newest event alone says nothing of the door.
+        let silent_since = silent_since(store, &seen.connection).await?;
+        let shut = silent_since.is_some_and(|since| secs_from(since, DOOR_SECS) <= now);
+        let only = silent_since.map_or_else(String::new, |since| {
+            format!("; since {since} only the sweep has brought any")
+        });
         let says = format!(
-            "{}: the last one came at {}, usually one every {} s",
+            "{}: the last event is of {}, usually one every {} s{only}",
             seen.connection, seen.last_at, seen.usual_gap_secs
         );
         let mend = "see at the provider whether the endpoint is enabled and reaches this service";
-        findings.tell("webhooks", bad(silent_secs > alarm_secs), says, mend);
+        findings.tell("webhooks", bad(shut || silent_secs > alarm_secs), says, mend);
     }
     Ok(())
 }

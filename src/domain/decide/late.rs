@@ -10,7 +10,7 @@ use crate::domain::command::{Command, Decision, EntryKind, LateKind, Reason};
 use crate::domain::ids::AttemptId;
 use crate::domain::money::Money;
 use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
-use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
+use crate::domain::snapshot::{InvoiceStatus, Snapshot};
 
 /// Closes the case as recovered, by `charge` where it is known. What the customer disputed or got back during the open
 /// attempt follows at once.
@@ -31,17 +31,10 @@ pub fn looked(draft: Draft<'_>, outcome: Outcome, snapshot: &Snapshot) -> Decisi
     if snapshot.status != InvoiceStatus::Paid {
         return Decision::Ignored(Reason::CaseClosed);
     }
-    match paying_charge(snapshot) {
+    match snapshot.paying_charge() {
         Some(charge) if books::wants_name(&draft.case, outcome) => books::name(draft, &charge),
         charge => paid(draft, outcome, charge),
     }
-}
-
-/// The charge that paid the invoice, where the provider names it.
-pub fn paying_charge(snapshot: &Snapshot) -> Option<String> {
-    let payment = snapshot.payment.as_ref()?;
-    let paid = payment.status == PaymentStatus::Succeeded && !snapshot.paid_out_of_band;
-    payment.charge_id.clone().filter(|_| paid)
 }
 
 /// Money came for a case that has ended: booked once, where the case had ended without.

@@ -60,7 +60,7 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
                 return Decision::Ignored(Reason::FinalActionRunning);
             }
             let by = paid_by(&draft.case, snapshot);
-            late::recovered(&mut draft, by, late::paying_charge(snapshot));
+            late::recovered(&mut draft, by, snapshot.paying_charge());
         }
         (State::Ending { action, outcome, .. }, LookCause::Due) => {
             reached(&mut draft);
@@ -85,7 +85,7 @@ fn reached(draft: &mut Draft<'_>) {
 fn ended(draft: &mut Draft<'_>, snapshot: &Snapshot) -> bool {
     if snapshot.status == InvoiceStatus::Paid && !alive("paid_not_seen") {
         let by = paid_by(&draft.case, snapshot);
-        late::recovered(draft, by, late::paying_charge(snapshot));
+        late::recovered(draft, by, snapshot.paying_charge());
         return true;
     }
     if let Some(outcome) = forced(&draft.case, snapshot) {
@@ -304,7 +304,7 @@ fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenA
             };
             answer::close_attempt(draft, attempt, status, charge.filter(|_| ours.is_some()), None);
         }
-        late::recovered(draft, by, late::paying_charge(snapshot));
+        late::recovered(draft, by, snapshot.paying_charge());
         return;
     }
     let status = payment.map(|payment| payment.status);
@@ -378,7 +378,7 @@ fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp) {
 fn ending(draft: &mut Draft<'_>, snapshot: &Snapshot, action: FinalAction, outcome: Outcome) {
     if snapshot.status == InvoiceStatus::Paid && !alive("end_without_look") {
         let by = paid_by(&draft.case, snapshot);
-        late::recovered(draft, by, late::paying_charge(snapshot));
+        late::recovered(draft, by, snapshot.paying_charge());
         return;
     }
     let subscription = snapshot.subscription.as_ref();

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::pruned::Pruned;
@@ -18,7 +19,16 @@ struct Event {
     kind: Option<String>,
     created: Option<i64>,
     livemode: Option<bool>,
+    request: Option<Request>,
     data: Option<Data>,
+}
+
+/// What made the event happen: an id, or in every newer version an object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Request {
+    Keyed { idempotency_key: Option<String> },
+    Other(IgnoredAny),
 }
 
 #[derive(Default, Deserialize)]
@@ -40,11 +50,21 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
     let event_id = event.id.as_deref().and_then(usable).ok_or_else(|| missing("id"))?;
     let kind = event.kind.as_deref().and_then(usable).ok_or_else(|| missing("type"))?;
     let hint = hint(&kind, &event.data.unwrap_or_default())?;
+    let news = kind.strip_prefix("invoice.").unwrap_or_default();
+    let tells_of_money = matches!(news, "paid" | "payment_succeeded");
+    let paid_by_key = event
+        .request
+        .filter(|_| tells_of_money)
+        .and_then(|request| match request {
+            Request::Keyed { idempotency_key } => idempotency_key.as_deref().and_then(usable),
+            Request::Other(_) => None,
+        });
     Ok(NormalizedEvent {
         event_id,
         kind,
         created_at: event.created.and_then(|secs| Timestamp::from_second(secs).ok()),
         livemode: event.livemode,
+        paid_by_key,
         hint,
     })
 }

@@ -107,6 +107,30 @@ fn whatever_is_wrong_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_door_at_which_nothing_arrives_is_told_although_the_sweep_brings_it_all() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let webhooks = async |story: &Story| {
+            let told = doctor(story, &[], &["--json"]).await;
+            let verdicts = verdicts(&told);
+            verdicts.into_iter().find(|(check, _)| check == "webhooks").unwrap().1
+        };
+        let _ = story.failed_invoice("insufficient_funds");
+        story.advance("2026-03-02T10:00:00Z").await;
+        assert_eq!(webhooks(story).await, "good");
+        for hour in 11..14 {
+            let failed = story.failed_invoice("insufficient_funds");
+            assert!(story.sandbox.lose_webhooks() > 0);
+            story.advance(&format!("2026-03-02T{hour}:45:00Z")).await;
+            assert!(story.has_case(&failed.invoice).await, "the sweep brings it");
+        }
+        assert_eq!(webhooks(story).await, "bad");
+        let _ = story.failed_invoice("insufficient_funds");
+        story.advance("2026-03-02T14:45:00Z").await;
+        assert_eq!(webhooks(story).await, "good", "the door is open again");
+    });
+}
+
+#[test]
 fn a_database_that_is_away_is_said_first() {
     tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
         let away = [("RECOUP__DATABASE__URL", "postgres://nobody@127.0.0.1:1/none")];

@@ -468,6 +468,7 @@ fn read_event(body: &[u8]) -> Option<NormalizedEvent> {
         kind: kind.to_owned(),
         created_at: Some(instant(at.parse().ok()?)),
         livemode: None,
+        paid_by_key: None,
         hint,
     })
 }

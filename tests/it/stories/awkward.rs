@@ -129,6 +129,31 @@ fn an_error_that_the_provider_repeats_for_ever_is_read_back_as_not_charged() {
 }
 
 #[test]
+fn an_error_that_the_provider_repeats_for_ever_after_charging_is_ours_by_the_key_in_its_event() {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
+        let failed = story.failed_invoice("insufficient_funds");
+        story
+            .sandbox
+            .faults(|faults| faults.next(&format!("{}/pay", failed.invoice), Fault::ErrorAfter, 1));
+        story.advance("2026-04-10T00:00:00Z").await;
+        assert_eq!(story.diary(&failed.invoice).await, "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 stood_back       
+03-03 08:00 attempt_answered succeeded
+03-03 08:00 closed           recovered retry
+03-03 08:00 notice_queued    payment_received
+03-03 08:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 08:00 the provider: Api paid
+");
+        let case = story.case(&failed.invoice).await;
+        assert!(case.memory.paid_charge.is_some(), "the event names the charge too");
+    });
+}
+
+#[test]
 fn a_charge_that_the_provider_makes_ten_minutes_after_our_timeout() {
     tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
         let failed = story.failed_invoice("insufficient_funds");

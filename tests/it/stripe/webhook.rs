@@ -203,6 +203,30 @@ fn hostile_bodies_are_malformed_or_harmless() {
 }
 
 #[test]
+fn the_key_of_the_request_that_paid_is_kept_and_no_other() {
+    let key_of = |kind: &str, request: Value| {
+        let event = json!({"id": "evt_1", "type": kind, "request": request, "data": {"object": {"id": "in_1"}}});
+        normalize(&event).unwrap().paid_by_key
+    };
+    let request = json!({"id": "req_1", "idempotency_key": "att_1"});
+    for kind in ["invoice.paid", "invoice.payment_succeeded"] {
+        assert_eq!(key_of(kind, request.clone()).as_deref(), Some("att_1"));
+        // Without a key, without a request, and as versions before 2017-05-25 wrote it.
+        for none in [
+            json!({"id": "req_1", "idempotency_key": null}),
+            Value::Null,
+            json!("req_1"),
+            json!([7]),
+        ] {
+            assert_eq!(key_of(kind, none), None);
+        }
+    }
+    for kind in ["invoice.updated", "invoice.payment_failed", "customer.updated"] {
+        assert_eq!(key_of(kind, request.clone()), None, "{kind}");
+    }
+}
+
+#[test]
 fn every_type_that_the_sweep_asks_for_is_acted_on() {
     for kind in TYPES {
         let object = json!({"id": "x_1", "customer": "cus_1"});
