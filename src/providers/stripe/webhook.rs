@@ -50,8 +50,7 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
     let event_id = event.id.as_deref().and_then(usable).ok_or_else(|| missing("id"))?;
     let kind = event.kind.as_deref().and_then(usable).ok_or_else(|| missing("type"))?;
     let hint = hint(&kind, &event.data.unwrap_or_default())?;
-    let news = kind.strip_prefix("invoice.").unwrap_or_default();
-    let tells_of_money = matches!(news, "paid" | "payment_succeeded");
+    let tells_of_money = matches!(kind.as_str(), "invoice.paid" | "invoice.payment_succeeded");
     let paid_by_key = event
         .request
         .filter(|_| tells_of_money)
