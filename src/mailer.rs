@@ -25,7 +25,7 @@ use crate::domain::ids::NotificationId;
 pub use context::MailContext;
 pub use locale::Locale;
 pub use render::{Rendered, Templates};
-pub use smtp::Relay;
+pub use smtp::{CONNECTIONS_MAX, Relay};
 
 /// The sender of mails that are only kept, where none is configured.
 const KEPT_FROM: &str = "Billing <billing@localhost>";

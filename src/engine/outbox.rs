@@ -111,8 +111,9 @@ async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> R
         }
         Turn::Wait(at) => return inner.storage.put_mail_back(&row.id, at, pace::WAITS, false).await,
     };
+    let read = inner.clock.stopwatch();
     match gate(inner, connection, row).await? {
-        Gate::Send(case) => send(inner, connection, row, &case).await,
+        Gate::Send(case) => send(inner, connection, row, &case, &read).await,
         Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
         Gate::Suppress(why) => end_notice(inner, row, NotificationStatus::Suppressed, Some(why)).await,
         Gate::Later(why) => put_back(inner, row, pace::patience_secs(row.queued_at, inner.now()), why).await,
@@ -176,7 +177,14 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     })
 }
 
-async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> Result<(), StoreError> {
+/// Sends a message whose obligation was read `read` ago.
+async fn send(
+    inner: &Inner,
+    connection: &Connection,
+    row: &NotificationRow,
+    case: &Case,
+    read: &Stopwatch,
+) -> Result<(), StoreError> {
     let Some(to) = case.contact.email.clone() else {
         return end_notice(inner, row, NotificationStatus::Suppressed, Some("no_address")).await;
     };
@@ -195,6 +203,12 @@ async fn send(inner: &Inner, connection: &Connection, row: &NotificationRow, cas
         subject: &rendered.subject,
         text: &rendered.text,
         html: &rendered.html,
+    };
+    let Some(_connection) = inner.pace.connection(read).await else {
+        return inner
+            .storage
+            .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
+            .await;
     };
     crate::failpoint!("mail_before_start");
     if !inner.storage.start_mail(&row.id, words).await? {

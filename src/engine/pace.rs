@@ -7,18 +7,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::Inner;
+use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::ids::NotificationId;
-use crate::mailer::SendOutcome;
+use crate::mailer::{CONNECTIONS_MAX, SendOutcome};
 use crate::store::StoreError;
 use crate::store::notifications::NotificationRow;
 
 /// The reason of a message that waits for its place. It marks the row as one that has a place already.
 pub(super) const WAITS: &str = "too many mails for its domain at a time";
 
+/// How old the reading of an invoice may be when the mail about it leaves.
+const FRESH_SECS: u64 = 5;
 /// The most mails on their way to one domain at once: one fewer than the connections to the relay, so that a domain which
 /// hangs does not hold them all.
 const AT_ONCE_MAX: usize = 3;
@@ -39,6 +42,7 @@ const PATIENCE_SECS: (i64, i64) = (600, 6 * 3600);
 pub(super) struct Pace {
     per_minute: u32,
     domains: Mutex<HashMap<String, Domain>>,
+    relay: Semaphore,
 }
 
 /// One domain. Minutes are counted from the epoch.
@@ -74,6 +78,7 @@ impl Pace {
         Self {
             per_minute,
             domains: Mutex::default(),
+            relay: Semaphore::new(CONNECTIONS_MAX),
         }
     }
 
@@ -109,6 +114,13 @@ impl Pace {
             _place: place,
             _lane: lane,
         })
+    }
+
+    /// Waits for a connection to the relay, so that no message counts as being sent that still waits for one: of those it
+    /// cannot be told after a crash whether they left. None where the invoice was read, `read` ago, too long before.
+    pub(super) async fn connection(&self, read: &Stopwatch) -> Option<SemaphorePermit<'_>> {
+        let permit = self.relay.acquire().await.expect("the semaphore is never closed");
+        (read.elapsed().as_secs() < FRESH_SECS).then_some(permit)
     }
 
     fn with<T>(&self, address: &str, now: Timestamp, work: impl FnOnce(&mut Domain) -> T) -> T {

@@ -26,7 +26,7 @@ use super::{MailerError, SendOutcome};
 /// The longest one whole send may take, the wait for a free connection included; it stays below every lease.
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most connections held to the relay at once.
-const CONNECTIONS_MAX: usize = 4;
+pub const CONNECTIONS_MAX: usize = 4;
 /// A connection idle for longer is not used again: relays close theirs, and a fresh one is cheaper than a stalled one.
 const IDLE_MAX: SignedDuration = SignedDuration::from_secs(30);
 

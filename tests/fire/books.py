@@ -16,8 +16,8 @@ TABLES = {
 # Lines that may follow the end of a case.
 AFTER_THE_END = {"notice_ended", "notice_queued", "late_recovery", "reversal", "attempt_seen", "attempt_answered", "staff", "warned",
                  "closed"}
-# At most so many mails leave at the same time, so so many can be lost sight of in one kill.
-MAILS_AT_ONCE = 64
+# At most so many connections to the relay are in use, so so many mails can be lost sight of in one kill.
+MAILS_AT_ONCE = 4
 
 
 def read_tables(database):
