@@ -266,15 +266,15 @@ impl Story {
     /// Posts one event of the sandbox to the service, signed now.
     pub async fn deliver(&self, event: &Event) {
         let body = event.body(self.sandbox.world(|world| world.shape()), 1).to_string();
+        assert_eq!(self.webhook(&reqwest::Client::new(), body).await, 200);
+    }
+
+    /// Posts a body to the service, signed now; the status of the answer.
+    pub async fn webhook(&self, client: &reqwest::Client, body: String) -> u16 {
         let sign = signature(&SecretString::from(WEBHOOK_SECRET), self.now(), &body);
-        let request = reqwest::Client::new().post(format!("{}/webhooks/stripe", self.url));
-        let answer = request
-            .header("Stripe-Signature", sign)
-            .body(body)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), 200);
+        let request = client.post(format!("{}/webhooks/stripe", self.url));
+        let answer = request.header("Stripe-Signature", sign).body(body).send().await;
+        answer.unwrap().status().as_u16()
     }
 
     /// Asks the service with the admin key; the status and the JSON of the answer.
