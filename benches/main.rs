@@ -6,6 +6,7 @@
 mod bare;
 mod intake;
 mod support;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ use support::service::BARE;
 enum Topic {
     /// Taking webhooks in.
     Intake,
+    /// Working on due cases.
+    Work,
 }
 
 #[derive(Debug, Parser)]
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for topic in topics {
         match topic {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
+            Topic::Work => runtime.block_on(work::run(&mut report))?,
         }
     }
     report.finish(arguments.json.as_deref())?;
