@@ -20,10 +20,11 @@ use crate::support::service::Service;
 use account::{Account, CHARGES_IN_FLIGHT, Wire};
 use seed::Ground;
 
-mod account;
+pub mod account;
 mod idle;
 mod lease_loop;
 mod seed;
+pub mod serve;
 
 /// Steps a second of graphile-worker in batches, the fastest of the queues that `peers/jobs.mjs` measures: 14,300 no-op
 /// jobs, and 2,055 where each is marked as done alone.
@@ -39,13 +40,13 @@ struct Plan {
 }
 
 /// A database that a measurement has for itself.
-struct Place {
-    url: String,
+pub struct Place {
+    pub url: String,
     schema: Option<Schema>,
 }
 
 impl Place {
-    async fn postgres() -> anyhow::Result<Self> {
+    pub async fn postgres() -> anyhow::Result<Self> {
         let schema = Schema::create().await?;
         Ok(Self {
             url: schema.url(),
@@ -53,7 +54,7 @@ impl Place {
         })
     }
 
-    fn sqlite(folder: &Path) -> Self {
+    pub fn sqlite(folder: &Path) -> Self {
         let name = format!("{:032x}.db", recoup::clock::entropy());
         Self {
             url: sqlite_url(folder, &name),
@@ -61,7 +62,7 @@ impl Place {
         }
     }
 
-    async fn leave(self) -> anyhow::Result<()> {
+    pub async fn leave(self) -> anyhow::Result<()> {
         match self.schema {
             Some(schema) => schema.drop().await,
             None => Ok(()),
@@ -93,7 +94,9 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
             schema.drop().await?;
             against_the_loop(report, plan).await?;
             advance(report, plan, "PostgreSQL", folder.path()).await?;
-            idle::run(report, plan.rounds, "PostgreSQL", &Place::postgres().await?.url).await?;
+            let place = Place::postgres().await?;
+            idle::run(report, plan.rounds, "PostgreSQL", folder.path(), &place.url).await?;
+            place.leave().await?;
         }
         Err(error) => report.note(format!("PostgreSQL is left out: {error:#}")),
     }
@@ -105,7 +108,8 @@ pub async fn run(report: &mut Report) -> anyhow::Result<()> {
     let rate = report.figure("work: SQLite", "steps/s", rates);
     report.limit("work: SQLite, steps a second", rate, Bound::AtLeast(5_000.0));
     advance(report, plan, "SQLite", folder.path()).await?;
-    idle::run(report, plan.rounds, "SQLite", &Place::sqlite(folder.path()).url).await
+    let place = Place::sqlite(folder.path());
+    idle::run(report, plan.rounds, "SQLite", folder.path(), &place.url).await
 }
 
 /// The engine and the bare loop in turn, each first in every second round: without a call, then with one.

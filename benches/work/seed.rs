@@ -73,7 +73,12 @@ impl Ground {
             cases::insert(&tx, &changes.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;
         }
-        self.store.conn().execute_unprepared("ANALYZE").await?;
+        for table in ["cases", "due_cases"] {
+            self.store
+                .conn()
+                .execute_unprepared(&format!("ANALYZE {table}"))
+                .await?;
+        }
         Ok(())
     }
 
