@@ -1,5 +1,5 @@
 //! What a webhook costs without us: a handler that only reads the body, and one that also verifies it, with the settings
-//! of the service.
+//! of the service. And a provider that answers after a while.
 
 use std::io::Write;
 use std::time::Duration;
@@ -17,6 +17,10 @@ use crate::support::event::SECRET;
 pub const BARE: &str = "/bare";
 /// Where the signature is verified.
 pub const VERIFIED: &str = "/verified";
+
+/// Where a charge takes a millisecond.
+pub const CHARGE: &str = "/charge";
+const CHARGE_TIME: Duration = Duration::from_millis(1);
 
 const ACCEPTED: &str = r#"{"status":"accepted"}"#;
 
@@ -36,6 +40,12 @@ async fn verified(request: HttpRequest, body: Bytes, secrets: Data<Vec<SecretStr
     }
 }
 
+#[post("/charge")]
+async fn charge() -> HttpResponse {
+    tokio::time::sleep(CHARGE_TIME).await;
+    HttpResponse::Ok().content_type("application/json").body(ACCEPTED)
+}
+
 /// Serves until it is killed.
 pub async fn serve() -> anyhow::Result<()> {
     let secrets = Data::new(vec![SecretString::from(SECRET)]);
@@ -45,6 +55,7 @@ pub async fn serve() -> anyhow::Result<()> {
             .app_data(actix_web::web::PayloadConfig::new(BODY_BYTES_MAX))
             .service(bare)
             .service(verified)
+            .service(charge)
     })
     .client_request_timeout(Duration::from_secs(5))
     .keep_alive(Duration::from_secs(30))

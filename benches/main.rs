@@ -5,7 +5,9 @@
 
 mod bare;
 mod intake;
+mod storm;
 mod support;
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,13 +15,17 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use support::report::Report;
-use support::service::BARE;
+use support::service::{BARE, WORKING};
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Topic {
     /// Taking webhooks in.
     Intake,
+    /// Working on due cases.
+    Work,
+    /// Events that come all at once.
+    Storm,
 }
 
 #[derive(Debug, Parser)]
@@ -42,9 +48,17 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    if std::env::args().nth(1).as_deref() == Some(BARE) {
-        actix_web::rt::System::new().block_on(bare::serve())?;
-        return Ok(ExitCode::SUCCESS);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [BARE] => {
+            actix_web::rt::System::new().block_on(bare::serve())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        [WORKING, url] => {
+            runtime().block_on(work::serve::serve(url))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let arguments = Arguments::parse();
     let topics = if arguments.topics.is_empty() {
@@ -52,14 +66,23 @@ fn main() -> anyhow::Result<ExitCode> {
     } else {
         &arguments.topics
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime();
     let mut report = Report::new(arguments.quick);
     for topic in topics {
         match topic {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
+            Topic::Work => runtime.block_on(work::run(&mut report))?,
+            Topic::Storm => runtime.block_on(storm::run(&mut report))?,
         }
     }
     report.finish(arguments.json.as_deref())?;
     let good = report.all_passed() || !arguments.strict;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("threads can be started")
 }

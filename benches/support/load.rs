@@ -12,7 +12,7 @@ use super::event::Signed;
 use super::service::Service;
 
 /// The longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 16 * 1024;
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 /// What one run of load measured.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ async fn send(mut stream: TcpStream, until: Instant, events: Arc<Signed>) -> any
 }
 
 /// Reads one whole answer.
-async fn read<'a>(stream: &mut TcpStream, answer: &'a mut [u8]) -> anyhow::Result<&'a [u8]> {
+pub async fn read<'a>(stream: &mut TcpStream, answer: &'a mut [u8]) -> anyhow::Result<&'a [u8]> {
     let mut filled = 0;
     loop {
         let read = stream.read(&mut answer[filled..]).await?;

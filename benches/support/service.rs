@@ -12,6 +12,8 @@ use super::event::SECRET;
 
 /// The first word of this program's arguments that makes it the bare server.
 pub const BARE: &str = "bare-server";
+/// The first word that makes it the service with an account inside; the database's address follows.
+pub const WORKING: &str = "working-server";
 /// What a server says first.
 const LISTENING: &str = "listening on http://";
 
@@ -44,6 +46,24 @@ impl Service {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(BARE);
         Self::start(command)
+    }
+
+    /// This program as the service with an account inside, on this database; its log lines go to a file in `folder`.
+    pub fn working(folder: &Path, database: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args([WORKING, database])
+            .stderr(File::create(folder.join("working.log"))?);
+        Self::start(command)
+    }
+
+    /// The most memory that was resident so far, in MiB.
+    pub fn memory_mib(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.unwrap_or(f64::NAN) / 1024.0
     }
 
     /// The processor time that the server has used so far, in seconds.

@@ -146,7 +146,7 @@ pub async fn open(tx: &Tx, opened: &[(&Case, &OpenAttempt, Origin)]) -> Result<(
         ended_at: None,
         decline: Words::default(),
     });
-    tx.write_rows(&insert(tx), &rows.collect::<Vec<_>>()).await?;
+    tx.write_rows(&insert(tx), &COLUMNS, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
@@ -167,7 +167,7 @@ pub async fn record(tx: &Tx, recorded: &[(&AttemptId, &Case, &SeenAttempt, Origi
         decline: Words::from(&seen.decline),
     });
     let sql = format!("{} WHERE true ON CONFLICT DO NOTHING", insert(tx));
-    tx.write_rows(&sql, &rows.collect::<Vec<_>>()).await
+    tx.write_rows(&sql, &COLUMNS, &rows.collect::<Vec<_>>()).await
 }
 
 fn insert(tx: &Tx) -> String {
@@ -197,7 +197,7 @@ pub async fn close(tx: &Tx, closed: &[(&AttemptEnd, Timestamp)]) -> Result<u64, 
         bulk::assignments(&ENDS[4..]),
         tx.new_rows(&ENDS)
     );
-    tx.write_rows(&sql, &rows.collect::<Vec<_>>()).await
+    tx.write_rows(&sql, &ENDS, &rows.collect::<Vec<_>>()).await
 }
 
 /// The attempts of a case, oldest first.

@@ -1,13 +1,17 @@
-//! Many rows in one statement. They travel as one JSON text: so the statement is the same for every number of rows, is
-//! prepared once, takes a NULL anywhere, and reads alike on both databases.
+//! Many rows in one statement, the same for every number of rows, so that it is prepared once. To PostgreSQL they travel as
+//! one array for each column, which it reads several times faster than JSON; to SQLite, which knows no arrays, as one JSON
+//! text. Both take a NULL anywhere.
 
 use std::collections::HashSet;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 use serde::Serialize;
 
 use super::row::to_json;
 use super::{Dialect, StoreError, Tx};
+use arrays::arrays;
+
+mod arrays;
 
 /// What a column holds.
 #[derive(Clone, Copy)]
@@ -20,15 +24,18 @@ pub(super) enum Kind {
 pub(super) type Column = (&'static str, Kind);
 
 impl Tx {
-    /// The rows that a statement gets as `$1`, as a table of the name `new`.
+    /// The rows that a statement gets, as a table of the name `new`.
     pub(super) fn new_rows(&self, columns: &[Column]) -> String {
         match self.dialect() {
             Dialect::Postgres => {
-                let columns = listed(columns, |(name, kind)| match kind {
-                    Kind::Text => format!("\"{name}\" TEXT"),
-                    Kind::Int => format!("\"{name}\" BIGINT"),
-                });
-                format!("json_to_recordset($1::json) AS new ({columns})")
+                let arrays: Vec<String> = (1..)
+                    .zip(columns)
+                    .map(|(nth, (_, kind))| match kind {
+                        Kind::Text => format!("${nth}::text::text[]"),
+                        Kind::Int => format!("${nth}::text::bigint[]"),
+                    })
+                    .collect();
+                format!("UNNEST({}) AS new ({})", arrays.join(", "), names(columns))
             }
             Dialect::Sqlite => {
                 let columns = listed(columns, |(name, _)| format!("value ->> '{name}' AS \"{name}\""));
@@ -37,30 +44,53 @@ impl Tx {
         }
     }
 
-    /// Runs a statement over the rows; says how many rows it wrote. Without rows there is nothing to do.
-    pub(super) async fn write_rows<R: Serialize>(&self, sql: &str, rows: &[R]) -> Result<u64, StoreError> {
+    /// Runs a statement over the columns of the rows; says how many rows it wrote. Without rows there is nothing to do.
+    pub(super) async fn write_rows<R: Serialize>(
+        &self,
+        sql: &str,
+        columns: &[Column],
+        rows: &[R],
+    ) -> Result<u64, StoreError> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let statement = self.statement(sql, [to_json(&rows)?.into()]);
+        let statement = self.over_rows(sql, columns, rows)?;
         Ok(self.conn().execute_raw(statement).await?.rows_affected())
     }
 
-    /// Runs a statement over the rows that returns an id for each row it wrote.
+    /// Runs a statement over the columns of the rows that returns an id for each row it wrote.
     pub(super) async fn write_rows_returning<R: Serialize, I: From<String> + Eq + std::hash::Hash>(
         &self,
         sql: &str,
+        columns: &[Column],
         rows: &[R],
     ) -> Result<HashSet<I>, StoreError> {
-        if rows.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let statement = self.statement(sql, [to_json(&rows)?.into()]);
         let mut ids = HashSet::with_capacity(rows.len());
-        for row in self.conn().query_all_raw(statement).await? {
+        for row in self.read_rows(sql, columns, rows).await? {
             ids.insert(row.try_get_by_index::<String>(0)?.into());
         }
         Ok(ids)
+    }
+
+    /// Runs a statement over the columns of the rows that returns rows.
+    pub(super) async fn read_rows<R: Serialize>(
+        &self,
+        sql: &str,
+        columns: &[Column],
+        rows: &[R],
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.conn().query_all_raw(self.over_rows(sql, columns, rows)?).await?)
+    }
+
+    fn over_rows<R: Serialize>(&self, sql: &str, columns: &[Column], rows: &[R]) -> Result<Statement, StoreError> {
+        let values: Vec<Value> = match self.dialect() {
+            Dialect::Postgres => arrays(columns, rows)?.into_iter().map(Value::from).collect(),
+            Dialect::Sqlite => vec![to_json(&rows)?.into()],
+        };
+        Ok(Statement::from_sql_and_values(self.dialect().backend(), sql, values))
     }
 }
 

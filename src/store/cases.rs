@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Value,
+};
 
 use super::changes::{CaseChange, Found};
 use super::entity::cases::{Column, Entity, Model};
@@ -54,7 +56,7 @@ pub async fn insert(tx: &Tx, changes: &[&CaseChange]) -> Result<HashSet<CaseId>,
     let mut ordered = changes.to_vec();
     // Two transactions that meet at the same invoices in another order would wait for each other.
     ordered.sort_by(|a, b| (&a.case.connection, &a.case.invoice_id).cmp(&(&b.case.connection, &b.case.invoice_id)));
-    let opened: HashSet<CaseId> = tx.write_rows_returning(&sql, &encoded(&ordered)?).await?;
+    let opened: HashSet<CaseId> = tx.write_rows_returning(&sql, &columns, &encoded(&ordered)?).await?;
     ordered.retain(|change| opened.contains(&change.case.id));
     due::join(tx, &ordered).await?;
     Ok(opened)
@@ -68,7 +70,7 @@ pub async fn save(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
         bulk::assignments(&MOVING),
         tx.new_rows(&columns)
     );
-    let saved = tx.write_rows(&sql, &encoded(changes)?).await?;
+    let saved = tx.write_rows(&sql, &columns, &encoded(changes)?).await?;
     if saved != changes.len() as u64 {
         return Err(StoreError::Other(format!(
             "{} cases were to be saved, and {saved} are there",
@@ -97,15 +99,13 @@ pub async fn lock_all(tx: &Tx, ids: &[CaseId]) -> Result<Found, StoreError> {
     let sql = match tx.dialect() {
         // Its transaction is the only writer from the start.
         Dialect::Sqlite => "SELECT * FROM cases WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
-        Dialect::Postgres => {
-            "SELECT * FROM cases WHERE id = ANY (ARRAY (SELECT json_array_elements_text($1::json))) \
-             ORDER BY id FOR UPDATE"
-        }
+        Dialect::Postgres => "SELECT * FROM cases WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE",
     };
-    let rows = tx
-        .conn()
-        .query_all_raw(tx.statement(sql, [to_json(&ids)?.into()]))
-        .await?;
+    let ids: Value = match tx.dialect() {
+        Dialect::Sqlite => to_json(&ids)?.into(),
+        Dialect::Postgres => ids.iter().map(ToString::to_string).collect::<Vec<String>>().into(),
+    };
+    let rows = tx.conn().query_all_raw(tx.statement(sql, [ids])).await?;
     let mut found = Found::with_capacity(rows.len());
     for row in rows {
         let model = Model::from_query_result(&row, "")?;

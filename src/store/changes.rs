@@ -201,8 +201,8 @@ async fn beside(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
 
 /// One row of each case, in one statement for each kind.
 async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), StoreError> {
-    let (mut opened, mut recorded, mut closed, mut queued, mut superseded) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut opened, mut recorded, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut queued, mut superseded, mut booked) = (Vec::new(), Vec::new(), Vec::new());
     for CaseChange { case, rows, at, .. } in round {
         match &rows[nth] {
             RowWrite::OpenAttempt(attempt, origin) => opened.push((case, attempt, *origin)),
@@ -211,7 +211,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::Queue(notice) => queued.push((case, notice, *at)),
             RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
-            RowWrite::Book(id, transfer) => ledger::book(tx, case, id, transfer, *at).await?,
+            RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
         }
     }
     attempts::close(tx, &closed).await?;
@@ -219,5 +219,5 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
     attempts::record(tx, &recorded).await?;
     notifications::supersede_dunning(tx, &superseded).await?;
     notifications::queue(tx, &queued).await?;
-    Ok(())
+    ledger::book(tx, &booked).await
 }

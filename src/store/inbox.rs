@@ -179,7 +179,7 @@ pub async fn settle(tx: &Tx, ends: &[&EventEnd]) -> Result<HashSet<InboxId>, Sto
         bulk::assignments(&ENDS[1..]),
         tx.new_rows(&ENDS)
     );
-    settled.extend(tx.write_rows_returning::<_, InboxId>(&sql, &rows).await?);
+    settled.extend(tx.write_rows_returning::<_, InboxId>(&sql, &ENDS, &rows).await?);
     Ok(settled)
 }
 

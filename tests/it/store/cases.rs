@@ -7,7 +7,7 @@ use recoup::store::cases::{self, CaseFilter};
 use recoup::store::{Store, StoreError};
 use sea_orm::{ConnectionTrait, Statement};
 
-use super::samples::{case, case_id, ended, every_state, in_secs, now, open, save};
+use super::samples::{bare, case, case_id, ended, every_state, in_secs, now, open, save};
 use crate::support::databases::each_database;
 
 /// What the column `memory` held for each of `every_state()` when the shape was first written. Frozen.
@@ -28,6 +28,50 @@ fn a_case_in_every_state_comes_back_as_it_went_in() {
         let tx = store.begin().await.unwrap();
         assert_eq!(cases::lock(&tx, &case_id(99)).await.unwrap(), None);
         save(&tx, &case(99), now()).await.unwrap_err();
+    });
+}
+
+#[test]
+fn texts_of_every_kind_come_back_as_they_went_in_and_beside_what_is_missing() {
+    let texts = [
+        "",
+        " ",
+        "NULL",
+        "null",
+        "{}",
+        "{a,b}",
+        "\"",
+        "\\",
+        "\\\"",
+        "'; --",
+        "a\nb\tc",
+        "\u{1}",
+        "Löwe, Ada",
+        "𝄞",
+        "[1,2]",
+    ];
+    each_database(async |store| {
+        let named = |number: u32, name: Option<&str>| {
+            let mut case = case(number);
+            case.contact.name = name.map(str::to_owned);
+            case.memory.description = name.map(str::to_owned);
+            case.subscription_id = None;
+            case
+        };
+        let mut all: Vec<Case> = (1..)
+            .zip(texts)
+            .map(|(number, text)| named(number, Some(text)))
+            .collect();
+        all.push(named(50, None));
+        let changes: Vec<_> = all.iter().map(|case| bare(case, now())).collect();
+        let tx = store.begin().await.unwrap();
+        let opened = cases::insert(&tx, &changes.iter().collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(opened.len(), all.len());
+        cases::save(&tx, &changes.iter().collect::<Vec<_>>()).await.unwrap();
+        tx.commit().await.unwrap();
+        for case in all {
+            assert_eq!(cases::find(store.conn(), &case.id).await.unwrap(), Some(case));
+        }
     });
 }
 

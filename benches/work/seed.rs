@@ -1,0 +1,181 @@
+//! Cases that wait for their next charge, written through the store.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
+use recoup::clock::{Clock, entropy};
+use recoup::domain::campaign::Campaign;
+use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
+use recoup::domain::ids::CaseId;
+use recoup::engine::{Brand, Connection, Engine, Parts};
+use recoup::mailer::{Mailer, Templates};
+use recoup::store::changes::CaseChange;
+use recoup::store::{Store, campaigns, cases};
+use sea_orm::{ConnectionTrait, Statement};
+
+use super::account::{Account, decline, owed};
+
+/// As many as the service opens.
+const CONNECTIONS_MAX: u32 = 16;
+/// How many cases one transaction of the seed writes.
+const AT_ONCE: usize = 1_000;
+/// How long ago the cases were opened, in days: some way into their campaign.
+const AGE_DAYS: i64 = 2;
+
+/// An engine on a database of its own, which has let nothing become due yet.
+pub struct Ground {
+    pub store: Store,
+    pub engine: Engine,
+    campaign: Campaign,
+}
+
+impl Ground {
+    pub async fn prepare(url: &str, clock: Clock, account: Account) -> anyhow::Result<Self> {
+        let store = Store::connect(url, CONNECTIONS_MAX).await?;
+        store.migrate().await?;
+        let campaign = Campaign::embedded();
+        campaigns::put(&store, &campaign, clock.now()).await?;
+        let engine = Engine::new(Parts {
+            storage: Arc::new(store.clone()),
+            clock,
+            connections: vec![Connection {
+                name: "stripe".to_owned(),
+                provider: Arc::new(account),
+                collector: Collector::Us,
+                default_zone: "Europe/Berlin".to_owned(),
+                default_locale: "en".to_owned(),
+            }],
+            mailer: Arc::new(Mailer::new(None, None)?),
+            templates: Templates::new()?,
+            brand: Brand {
+                company: "Acme".to_owned(),
+                support: None,
+            },
+            mails_per_domain_per_minute: 0,
+        });
+        // The first turn vouches for the database; it would have to reconcile were there cases already.
+        engine.tick().await?;
+        Ok(Self {
+            store,
+            engine,
+            campaign,
+        })
+    }
+
+    /// Writes `count` cases; case `n` has its charge due at `due(n)`.
+    pub async fn seed(&self, count: usize, due: impl Fn(usize) -> Timestamp) -> anyhow::Result<()> {
+        let now = self.engine.clock().now();
+        for first in (0..count).step_by(AT_ONCE) {
+            let numbers = first..count.min(first + AT_ONCE);
+            let changes: Vec<CaseChange> = numbers.map(|number| self.waiting(number, due(number), now)).collect();
+            let tx = self.store.begin().await?;
+            cases::insert(&tx, &changes.iter().collect::<Vec<_>>()).await?;
+            tx.commit().await?;
+        }
+        for table in ["cases", "due_cases"] {
+            self.store
+                .conn()
+                .execute_unprepared(&format!("ANALYZE {table}"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that each of the cases was moved on and told why.
+    pub async fn check(&self, count: usize) -> anyhow::Result<()> {
+        let conn = self.store.conn();
+        let mut told = Vec::new();
+        for sql in [
+            "SELECT COUNT(DISTINCT case_id) FROM timeline",
+            "SELECT COUNT(*) FROM due_cases WHERE lease_owner IS NULL AND due_at > (SELECT MAX(updated_at) FROM cases)",
+        ] {
+            let asked = Statement::from_string(conn.get_database_backend(), sql);
+            let row = conn.query_one_raw(asked).await?.context("a count")?;
+            told.push(row.try_get_by_index::<i64>(0)?);
+        }
+        let all = i64::try_from(count)?;
+        anyhow::ensure!(told == [all, all], "{told:?} cases were worked on instead of {all}");
+        Ok(())
+    }
+
+    fn waiting(&self, number: usize, charge_at: Timestamp, now: Timestamp) -> CaseChange {
+        let opened_at = now - SignedDuration::from_hours(24 * AGE_DAYS);
+        let case = Case {
+            id: CaseId::new(opened_at.as_millisecond(), entropy()),
+            connection: "stripe".to_owned(),
+            invoice_id: format!("in_{number:016x}"),
+            subscription_id: Some(format!("sub_{number:016x}")),
+            customer_id: format!("cus_{number:016x}"),
+            amount_due: owed(1999),
+            state: State::Active,
+            decline: decline(),
+            campaign: CampaignRef {
+                name: self.campaign.name.clone(),
+                version: self.campaign.version,
+            },
+            collector: Collector::Us,
+            opened_at,
+            closed_at: None,
+            zone: "Europe/Berlin".to_owned(),
+            contact: Contact {
+                email: Some("ada@customers.example".to_owned()),
+                name: Some("Ada Albers".to_owned()),
+                locale: Some("en".to_owned()),
+            },
+            timers: Timers {
+                charge_at: Some(charge_at),
+                charge_trigger: Some(Trigger::Schedule),
+                final_at: Some(now + SignedDuration::from_hours(24 * 19)),
+                ..Timers::default()
+            },
+            warnings: Vec::new(),
+            attempts: 1,
+            notifications: 0,
+            reversal_of: None,
+            memory: self.memory(number, opened_at),
+        };
+        CaseChange {
+            case,
+            lines: Vec::new(),
+            rows: Vec::new(),
+            audit: Vec::new(),
+            release: None,
+            at: now,
+        }
+    }
+
+    fn memory(&self, number: usize, opened_at: Timestamp) -> Memory {
+        Memory {
+            disposition_since: opened_at,
+            kind_since: opened_at,
+            declined_methods: vec![format!("pm_{number:016x}")],
+            barred_fingerprints: Vec::new(),
+            new_method: None,
+            known_charges: vec![format!("ch_{number:016x}")],
+            nameless_answer_at: None,
+            last_charge_at: None,
+            // Nothing is to be written to anybody meanwhile.
+            steps_done: self.campaign.messages.iter().map(|step| step.key.clone()).collect(),
+            last_notice_at: None,
+            look_again: false,
+            disputed: false,
+            out_of_reach: 0,
+            not_sent: 0,
+            charged_method: None,
+            unclear: None,
+            sent_at: Vec::new(),
+            refunded_minor: 0,
+            refund_pending_minor: 0,
+            charges: 0,
+            provider_next_attempt_at: None,
+            card: None,
+            description: Some("Plan M".to_owned()),
+            pay_url: Some(format!("https://invoice.example/{number:016x}")),
+            paid_charge: None,
+            extra_charges: Vec::new(),
+            late_money: false,
+            reversed: false,
+        }
+    }
+}
