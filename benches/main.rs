@@ -4,6 +4,8 @@
 //! anywhere; the absolute figures belong to the machine that is named beside them.
 
 mod bare;
+mod footprint;
+mod growth;
 mod intake;
 mod support;
 
@@ -20,6 +22,10 @@ use support::service::BARE;
 enum Topic {
     /// Taking webhooks in.
     Intake,
+    /// Memory, start and size of the service itself.
+    Footprint,
+    /// What a case costs among millions.
+    Growth,
 }
 
 #[derive(Debug, Parser)]
@@ -33,6 +39,9 @@ struct Arguments {
     /// Exit with 1 where a limit was missed.
     #[arg(long)]
     strict: bool,
+    /// Up to how many stored cases `growth` goes.
+    #[arg(long, value_name = "CASES", default_value_t = 10_000_000)]
+    growth_max: u64,
     /// Where to write the figures as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -57,6 +66,8 @@ fn main() -> anyhow::Result<ExitCode> {
     for topic in topics {
         match topic {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
+            Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,
+            Topic::Footprint => runtime.block_on(footprint::run(&mut report))?,
         }
     }
     report.finish(arguments.json.as_deref())?;

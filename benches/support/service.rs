@@ -22,9 +22,12 @@ pub struct Service {
 }
 
 impl Service {
+    /// The service in the same build as this program.
+    pub const BINARY: &str = env!("CARGO_BIN_EXE_recoup");
+
     /// `recoup serve` in the same build as this program, on this database, with these further arguments.
     pub fn recoup(folder: &Path, database: &str, arguments: &[&str]) -> anyhow::Result<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
+        let mut command = Command::new(Self::BINARY);
         command
             .arg("serve")
             .args(arguments)
@@ -55,6 +58,14 @@ impl Service {
         let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u32>().ok());
         // Linux counts hundredths of a second here, whatever the kernel's own tick is.
         ticks.map(f64::from).sum::<f64>() / 100.0
+    }
+
+    /// The memory that the server holds, in MiB, where the system tells.
+    pub fn memory_mib(&self) -> Option<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u32 = line.split_whitespace().next()?.parse().ok()?;
+        Some(f64::from(kib) / 1024.0)
     }
 
     fn start(mut command: Command) -> anyhow::Result<Self> {
