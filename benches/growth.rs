@@ -156,7 +156,8 @@ impl Side {
         }
         let taken = began.elapsed().as_secs_f64() * 1000.0;
         if deed == Deed::Claim {
-            self.store.end_leases().await?;
+            let free = "UPDATE due_cases SET lease_owner = NULL, lease_until = NULL WHERE lease_until IS NOT NULL";
+            self.store.conn().execute_unprepared(free).await?;
         }
         Ok(taken)
     }
