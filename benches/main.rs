@@ -4,6 +4,8 @@
 //! anywhere; the absolute figures belong to the machine that is named beside them.
 
 mod bare;
+mod footprint;
+mod growth;
 mod intake;
 mod storm;
 mod support;
@@ -26,6 +28,10 @@ enum Topic {
     Work,
     /// Events that come all at once.
     Storm,
+    /// Memory, start and size of the service itself.
+    Footprint,
+    /// What a case costs among millions.
+    Growth,
 }
 
 #[derive(Debug, Parser)]
@@ -39,6 +45,9 @@ struct Arguments {
     /// Exit with 1 where a limit was missed.
     #[arg(long)]
     strict: bool,
+    /// Up to how many stored cases `growth` goes.
+    #[arg(long, value_name = "CASES", default_value_t = 10_000_000)]
+    growth_max: u64,
     /// Where to write the figures as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -73,6 +82,8 @@ fn main() -> anyhow::Result<ExitCode> {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
             Topic::Work => runtime.block_on(work::run(&mut report))?,
             Topic::Storm => runtime.block_on(storm::run(&mut report))?,
+            Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,
+            Topic::Footprint => runtime.block_on(footprint::run(&mut report))?,
         }
     }
     report.finish(arguments.json.as_deref())?;

@@ -134,7 +134,11 @@ async fn storm(report: &mut Report, name: &str, count: u64, folder: &Path, url: 
     store.close().await?;
     report.figure(&format!("storm: {name}, taken in"), "events/s", vec![sent.rate]);
     let p99 = report.figure(&format!("storm: {name}, p99"), "ms", vec![sent.latency_ms(0.99)]);
-    let memory = report.figure(&format!("storm: {name}, memory"), "MiB", vec![service.memory_mib()]);
+    let memory = report.figure(
+        &format!("storm: {name}, memory"),
+        "MiB",
+        vec![service.memory_peak_mib().context("the process has no memory to read")?],
+    );
     report.figure(&format!("storm: {name}, drained after"), "s", vec![secs]);
     report.limit(&format!("storm: {name}, p99 in ms"), p99, Bound::AtMost(100.0));
     report.limit(&format!("storm: {name}, memory in MiB"), memory, Bound::AtMost(256.0));

@@ -79,7 +79,8 @@ pub struct Setting {
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let store = Store::connect(config.database.url.expose_secret(), CONNECTIONS_MAX)
         .await
-        .context("database.url: the database cannot be opened")?;
+        .context("database.url: the database cannot be opened")?
+        .keeping(config.retention);
     if config.database.migrate {
         store
             .migrate()
@@ -98,6 +99,10 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
         Mode::System => Clock::System,
         Mode::Test => Clock::test(config.clock.start.unwrap_or_else(|| Clock::System.now())),
     });
+    if let Err(error) = store.make_months(clock.now()).await {
+        // What has no month of its own yet lies in a partition for the rest.
+        tracing::warn!(%error, "the partitions of the next months are not there yet");
+    }
     for campaign in load_campaigns(config.campaigns.dir.as_deref())? {
         campaigns::put(store, &campaign, clock.now())
             .await

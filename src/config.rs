@@ -13,6 +13,7 @@ pub mod http;
 mod keys;
 pub mod log;
 pub mod mail;
+mod retention;
 pub mod stripe;
 mod values;
 
@@ -20,6 +21,8 @@ use std::path::Path;
 
 pub use fault::{ConfigErrors, Fault, Origin};
 use values::Values;
+
+use crate::domain::retention::Retention;
 
 /// The file that is read from the working directory when no other is named and it is there.
 pub const FILE: &str = "recoup.toml";
@@ -40,6 +43,8 @@ pub struct Config {
     pub stripe: Option<stripe::Stripe>,
     /// How mails leave, and as whom.
     pub mail: mail::Mail,
+    /// How long what has ended is kept.
+    pub retention: Retention,
     /// Access from the start.
     pub admin: admin::Admin,
     /// Where campaigns come from.
@@ -67,18 +72,20 @@ impl Config {
         let clock = clock::read(&mut values);
         let stripe = stripe::read(&mut values);
         let mail = mail::read(&mut values);
+        let retention = retention::read(&mut values);
         let admin = admin::read(&mut values);
         let campaigns = campaigns::read(&mut values);
         let log = log::read(&mut values);
         refuse_test_clock_with_live_key(&mut values);
         let faults = values.into_faults();
-        match (database, http, clock, mail) {
-            (Some(database), Some(http), Some(clock), Some(mail)) if faults.is_empty() => Ok(Self {
+        match (database, http, clock, mail, retention) {
+            (Some(database), Some(http), Some(clock), Some(mail), Some(retention)) if faults.is_empty() => Ok(Self {
                 database,
                 http,
                 clock,
                 stripe,
                 mail,
+                retention,
                 admin,
                 campaigns,
                 log,

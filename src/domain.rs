@@ -17,6 +17,7 @@ pub mod money;
 pub mod mutant;
 pub mod outcome;
 pub mod report;
+pub mod retention;
 pub mod role;
 pub mod schedule;
 pub mod snapshot;

@@ -18,6 +18,8 @@ use sea_orm::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
+use crate::domain::retention::Retention;
+
 pub use error::StoreError;
 pub use oversight::Oversight;
 pub use port::{Lease, Storage};
@@ -42,6 +44,7 @@ pub mod notifications;
 mod oversight;
 mod port;
 pub mod reports;
+mod retention;
 mod row;
 pub mod settings;
 pub mod timeline;
@@ -103,6 +106,8 @@ pub struct Store {
     /// The turn to write to SQLite, first come, first served: the file's own lock is polled, which wastes time and can
     /// pass a waiting writer over until it gives up. PostgreSQL needs no turns.
     turn: Option<Arc<Mutex<()>>>,
+    /// For how long what has ended is kept.
+    retention: Retention,
 }
 
 /// A transaction that may write. Dropped without `commit` it is rolled back.
@@ -123,7 +128,14 @@ impl Store {
             connection,
             dialect,
             turn: (dialect == Dialect::Sqlite).then(Arc::default),
+            retention: Retention::default(),
         })
+    }
+
+    /// The same, but what has ended is kept for so long and no longer.
+    #[must_use]
+    pub fn keeping(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 
     /// A second pool on the same database, at `url`, whose users cannot take the connections of this one away.

@@ -24,9 +24,12 @@ pub struct Service {
 }
 
 impl Service {
+    /// The service in the same build as this program.
+    pub const BINARY: &str = env!("CARGO_BIN_EXE_recoup");
+
     /// `recoup serve` in the same build as this program, on this database, with these further arguments.
     pub fn recoup(folder: &Path, database: &str, arguments: &[&str]) -> anyhow::Result<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
+        let mut command = Command::new(Self::BINARY);
         command
             .arg("serve")
             .args(arguments)
@@ -57,15 +60,6 @@ impl Service {
         Self::start(command)
     }
 
-    /// The most memory that was resident so far, in MiB.
-    pub fn memory_mib(&self) -> f64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib: Option<f64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kib.unwrap_or(f64::NAN) / 1024.0
-    }
-
     /// The processor time that the server has used so far, in seconds.
     pub fn cpu_secs(&self) -> f64 {
         let path = format!("/proc/{}/stat", self.child.id());
@@ -75,6 +69,23 @@ impl Service {
         let ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u32>().ok());
         // Linux counts hundredths of a second here, whatever the kernel's own tick is.
         ticks.map(f64::from).sum::<f64>() / 100.0
+    }
+
+    /// The memory that the server holds, in MiB, where the system tells.
+    pub fn memory_mib(&self) -> Option<f64> {
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most memory that it held so far, in MiB, where the system tells.
+    pub fn memory_peak_mib(&self) -> Option<f64> {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, name: &str) -> Option<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: u32 = line.split_whitespace().next()?.parse().ok()?;
+        Some(f64::from(kib) / 1024.0)
     }
 
     fn start(mut command: Command) -> anyhow::Result<Self> {

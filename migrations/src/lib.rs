@@ -13,6 +13,8 @@ mod m20261121_000002_service;
 mod m20261122_000003_intake;
 mod m20261122_000004_due_cases;
 mod m20261122_000005_ledger;
+mod m20261122_000006_partitions;
+mod m20261122_000007_lists;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_intake::Migration),
             Box::new(m20261122_000004_due_cases::Migration),
             Box::new(m20261122_000005_ledger::Migration),
+            Box::new(m20261122_000006_partitions::Migration),
+            Box::new(m20261122_000007_lists::Migration),
         ]
     }
 }

@@ -78,6 +78,8 @@ pub(super) const KEYS: &[Key] = &[
     text("mail.brand"),
     text("mail.support"),
     number("mail.per_domain_per_minute"),
+    number("retention.inbox_days"),
+    number("retention.closed_cases_months"),
     secret("admin.bootstrap_key"),
     text("campaigns.dir"),
     text("log.format"),

@@ -54,7 +54,7 @@ words! {
         Books = "books",
         /// The audit log's chain.
         Chain = "chain",
-        /// Answers that are old enough to be forgotten; finds no drift.
+        /// What is old enough to be forgotten, and the months that come; finds no drift.
         Purge = "purge",
     }
 }

@@ -66,8 +66,9 @@ const COLUMNS: [Field; 17] = [
     ("advice_code", Kind::Text),
 ];
 /// Those of them that its end sets.
-const ENDS: [Field; 9] = [
+const ENDS: [Field; 10] = [
     ("id", Kind::Text),
+    ("case_id", Kind::Text),
     ("status", Kind::Text),
     ("charge_id", Kind::Text),
     ("ended_at", Kind::Int),
@@ -101,6 +102,7 @@ struct Record<'a> {
 #[derive(Serialize)]
 struct End<'a> {
     id: &'a AttemptId,
+    case_id: &'a CaseId,
     status: AttemptStatus,
     charge_id: Option<&'a str>,
     ended_at: Option<i64>,
@@ -181,9 +183,10 @@ fn insert(tx: &Tx) -> String {
 
 /// Writes how attempts ended and says how many were open until now; an ended one stays as it is. A charge that another
 /// attempt bears already is left out, so that a true answer is never refused for its name.
-pub async fn close(tx: &Tx, closed: &[(&AttemptEnd, Timestamp)]) -> Result<u64, StoreError> {
-    let rows = closed.iter().map(|(end, at)| End {
+pub async fn close(tx: &Tx, closed: &[(&CaseId, &AttemptEnd, Timestamp)]) -> Result<u64, StoreError> {
+    let rows = closed.iter().map(|(case_id, end, at)| End {
         id: &end.id,
+        case_id,
         status: end.status,
         charge_id: end.charge_id.as_deref(),
         ended_at: (end.status != AttemptStatus::Open).then(|| at.as_millisecond()),
@@ -191,13 +194,15 @@ pub async fn close(tx: &Tx, closed: &[(&AttemptEnd, Timestamp)]) -> Result<u64, 
     });
     let sql = format!(
         "UPDATE attempts SET status = new.status, ended_at = new.ended_at, charge_id = CASE WHEN EXISTS (\
-         SELECT 1 FROM attempts AS other WHERE other.connection = attempts.connection \
-         AND other.charge_id = new.charge_id AND other.id <> attempts.id) THEN NULL ELSE new.charge_id END, {} \
-         FROM {} WHERE attempts.id = new.id AND attempts.status = 'open'",
-        bulk::assignments(&ENDS[4..]),
-        tx.new_rows(&ENDS)
+         SELECT 1 FROM attempt_charges AS other WHERE other.connection = attempts.connection \
+         AND other.charge_id = new.charge_id AND other.attempt_id <> attempts.id) THEN NULL ELSE new.charge_id END, {} \
+         FROM {} WHERE attempts.id = new.id AND attempts.case_id = new.case_id AND {} AND attempts.status = 'open'",
+        bulk::assignments(&ENDS[5..]),
+        tx.new_rows(&ENDS),
+        tx.within("attempts", &ENDS)
     );
-    tx.write_rows(&sql, &ENDS, &rows.collect::<Vec<_>>()).await
+    let cases: Vec<&CaseId> = closed.iter().map(|(case, ..)| *case).collect();
+    tx.write_rows_of(&sql, &ENDS, &rows.collect::<Vec<_>>(), &cases).await
 }
 
 /// The attempts of a case, oldest first.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::row::to_json;
 use super::{Dialect, StoreError, Tx};
+use crate::domain::ids::CaseId;
 use arrays::arrays;
 
 mod arrays;
@@ -65,11 +66,70 @@ impl Tx {
         columns: &[Column],
         rows: &[R],
     ) -> Result<HashSet<I>, StoreError> {
-        let mut ids = HashSet::with_capacity(rows.len());
-        for row in self.read_rows(sql, columns, rows).await? {
-            ids.insert(row.try_get_by_index::<String>(0)?.into());
+        let rows = self.read_rows(sql, columns, rows).await?;
+        ids(&rows)
+    }
+
+    /// Runs a statement over rows that belong to `cases` and that it names by `within`; says how many it wrote.
+    pub(super) async fn write_rows_of<R: Serialize>(
+        &self,
+        sql: &str,
+        columns: &[Column],
+        rows: &[R],
+        cases: &[&CaseId],
+    ) -> Result<u64, StoreError> {
+        let Some(statement) = self.over_rows_of(sql, columns, rows, cases)? else {
+            return Ok(0);
+        };
+        Ok(self.conn().execute_raw(statement).await?.rows_affected())
+    }
+
+    /// The same for a statement that returns an id for each row it wrote.
+    pub(super) async fn write_rows_of_returning<R: Serialize, I: From<String> + Eq + std::hash::Hash>(
+        &self,
+        sql: &str,
+        columns: &[Column],
+        rows: &[R],
+        cases: &[&CaseId],
+    ) -> Result<HashSet<I>, StoreError> {
+        match self.over_rows_of(sql, columns, rows, cases)? {
+            Some(statement) => ids(&self.conn().query_all_raw(statement).await?),
+            None => Ok(HashSet::new()),
         }
-        Ok(ids)
+    }
+
+    fn over_rows_of<R: Serialize>(
+        &self,
+        sql: &str,
+        columns: &[Column],
+        rows: &[R],
+        cases: &[&CaseId],
+    ) -> Result<Option<Statement>, StoreError> {
+        let (Some(first), Some(last)) = (cases.iter().min(), cases.iter().max()) else {
+            return Ok(None);
+        };
+        let mut values = self.row_values(columns, rows)?;
+        if self.dialect() == Dialect::Postgres {
+            values.extend([first.as_str().into(), last.as_str().into()]);
+        }
+        Ok(Some(Statement::from_sql_and_values(
+            self.dialect().backend(),
+            sql,
+            values,
+        )))
+    }
+
+    /// The condition that a row belongs to one of the cases that a statement over `columns` is for. It says nothing new;
+    /// PostgreSQL needs it before it runs the statement, to leave the partitions of other months alone.
+    pub(super) fn within(&self, table: &str, columns: &[Column]) -> String {
+        match self.dialect() {
+            Dialect::Postgres => format!(
+                "{table}.case_id BETWEEN ${} AND ${}",
+                columns.len() + 1,
+                columns.len() + 2
+            ),
+            Dialect::Sqlite => "TRUE".to_owned(),
+        }
     }
 
     /// Runs a statement over the columns of the rows that returns rows.
@@ -86,12 +146,25 @@ impl Tx {
     }
 
     fn over_rows<R: Serialize>(&self, sql: &str, columns: &[Column], rows: &[R]) -> Result<Statement, StoreError> {
-        let values: Vec<Value> = match self.dialect() {
-            Dialect::Postgres => arrays(columns, rows)?.into_iter().map(Value::from).collect(),
-            Dialect::Sqlite => vec![to_json(&rows)?.into()],
-        };
+        let values = self.row_values(columns, rows)?;
         Ok(Statement::from_sql_and_values(self.dialect().backend(), sql, values))
     }
+
+    fn row_values<R: Serialize>(&self, columns: &[Column], rows: &[R]) -> Result<Vec<Value>, StoreError> {
+        Ok(match self.dialect() {
+            Dialect::Postgres => arrays(columns, rows)?.into_iter().map(Value::from).collect(),
+            Dialect::Sqlite => vec![to_json(&rows)?.into()],
+        })
+    }
+}
+
+/// The ids that a statement returned.
+fn ids<I: From<String> + Eq + std::hash::Hash>(rows: &[QueryResult]) -> Result<HashSet<I>, StoreError> {
+    let mut ids = HashSet::with_capacity(rows.len());
+    for row in rows {
+        ids.insert(row.try_get_by_index::<String>(0)?.into());
+    }
+    Ok(ids)
 }
 
 /// The names of columns, for the list of an INSERT.

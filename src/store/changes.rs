@@ -207,7 +207,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
         match &rows[nth] {
             RowWrite::OpenAttempt(attempt, origin) => opened.push((case, attempt, *origin)),
             RowWrite::RecordAttempt(id, seen, origin) => recorded.push((id, case, seen, *origin)),
-            RowWrite::CloseAttempt(end) => closed.push((end, *at)),
+            RowWrite::CloseAttempt(end) => closed.push((&case.id, end, *at)),
             RowWrite::Queue(notice) => queued.push((case, notice, *at)),
             RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,

@@ -149,7 +149,7 @@ pub(super) async fn open_cases(
     untouched_since: Timestamp,
     limit: u64,
 ) -> Result<Vec<OpenCase>, StoreError> {
-    let sql = "SELECT id, connection, invoice_id FROM cases WHERE closed_at IS NULL AND id > $1 AND updated_at <= $2 \
+    let sql = "SELECT id, connection, invoice_id FROM cases WHERE status = 'open' AND id > $1 AND updated_at <= $2 \
                ORDER BY id LIMIT $3";
     let after = after.map_or("", CaseId::as_str);
     let values = [

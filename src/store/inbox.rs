@@ -1,11 +1,13 @@
 //! The inbox: every event a provider sent, durable before it is acknowledged, once per connection and event id.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
 use serde_json::json;
 
 use super::bulk::{Column as Field, Kind};
@@ -74,7 +76,7 @@ pub struct InboxRow {
     pub event_id: String,
     /// The provider's word for its kind.
     pub kind: String,
-    /// Its bytes.
+    /// Its bytes; none where they were kept for long enough.
     pub body: Vec<u8>,
     /// When it came.
     pub received_at: Timestamp,
@@ -152,7 +154,19 @@ pub async fn claim(
     owner: &str,
 ) -> Result<Vec<InboxRow>, StoreError> {
     let rows = DUE.claim(store, now, limit, lease_secs, owner).await?;
-    let mut claimed = decoded(&rows, |row| decode(Model::from_query_result(row, "")?));
+    let mut models = decoded(&rows, |row| Ok(Model::from_query_result(row, "")?));
+    fill_in(store.conn(), &mut models).await?;
+    let mut claimed = Vec::with_capacity(models.len());
+    for model in models {
+        if model.body.is_none() {
+            tracing::error!(
+                inbox_id = model.id,
+                "the body of a claimed event is gone; it is left alone"
+            );
+            continue;
+        }
+        claimed.push(decode(model)?);
+    }
     claimed.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
     Ok(claimed)
 }
@@ -232,16 +246,18 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(cursor) = cursor {
         query = query.filter(Column::Id.lt(cursor.as_str()));
     }
-    let rows = query.order_by_desc(Column::Id).limit(limit).all(conn).await?;
+    let mut rows = query.order_by_desc(Column::Id).limit(limit).all(conn).await?;
+    fill_in(conn, &mut rows).await?;
     rows.into_iter().map(decode).collect()
 }
 
-/// How many events stand how; a status without an event is left out.
+/// How many events wait or were given up; a status without an event is left out. Those that ended well are too many to count.
 pub async fn counts<C: ConnectionTrait>(conn: &C) -> Result<Vec<(InboxStatus, u64)>, StoreError> {
     let rows: Vec<(String, i64)> = Entity::find()
         .select_only()
         .column(Column::Status)
         .column_as(Column::Id.count(), "events")
+        .filter(Column::Status.is_in([InboxStatus::Pending.as_str(), InboxStatus::Dead.as_str()]))
         .group_by(Column::Status)
         .order_by_asc(Column::Status)
         .into_tuple()
@@ -258,19 +274,45 @@ pub async fn counts<C: ConnectionTrait>(conn: &C) -> Result<Vec<(InboxStatus, u6
 
 /// The event of that row id.
 pub async fn find<C: ConnectionTrait>(conn: &C, id: &InboxId) -> Result<Option<InboxRow>, StoreError> {
-    let row = Entity::find_by_id(id.as_str()).one(conn).await?;
-    row.map(decode).transpose()
+    let mut rows = Entity::find_by_id(id.as_str()).all(conn).await?;
+    fill_in(conn, &mut rows).await?;
+    rows.pop().map(decode).transpose()
 }
 
 /// What has not ended is pending, says the schema; asked so, SQLite takes the index by time and not the one by status.
 const DUE: Queue = Queue {
     table: "inbox",
     key: "id",
+    part: None,
     due: "ended_at IS NULL AND next_at <= $1",
     order: "next_at, id",
     also_set: "",
     returning: "*",
 };
+
+/// Reads the bodies that lie outside of their rows: PostgreSQL keeps them by month. One that the retention has dropped stays
+/// missing.
+async fn fill_in<C: ConnectionTrait>(conn: &C, rows: &mut [Model]) -> Result<(), StoreError> {
+    let outside: Vec<String> = rows
+        .iter()
+        .filter(|row| row.body.is_none())
+        .map(|row| row.id.clone())
+        .collect();
+    let (Some(first), Some(last)) = (outside.iter().min().cloned(), outside.iter().max().cloned()) else {
+        return Ok(());
+    };
+    let sql = "SELECT id, body FROM inbox_bodies WHERE id = ANY($1) AND id BETWEEN $2 AND $3";
+    let values = [outside.into(), first.into(), last.into()];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let mut bodies = HashMap::new();
+    for row in conn.query_all_raw(statement).await? {
+        bodies.insert(row.try_get_by_index::<String>(0)?, row.try_get_by_index::<Vec<u8>>(1)?);
+    }
+    for row in rows.iter_mut().filter(|row| row.body.is_none()) {
+        row.body = bodies.remove(&row.id);
+    }
+    Ok(())
+}
 
 fn decode(model: Model) -> Result<InboxRow, StoreError> {
     let row = Row {
@@ -281,7 +323,7 @@ fn decode(model: Model) -> Result<InboxRow, StoreError> {
         connection: model.connection,
         event_id: model.event_id,
         kind: model.kind,
-        body: model.body,
+        body: model.body.unwrap_or_default(),
         received_at: row.instant("received_at", model.received_at)?,
         status: row.word("status", &model.status)?,
         tries: row.count("tries", model.tries)?,

@@ -13,6 +13,8 @@ pub(super) struct Queue {
     pub(super) table: &'static str,
     /// Its key.
     pub(super) key: &'static str,
+    /// The column that says in which partition a row lies, where the table has any.
+    pub(super) part: Option<&'static str>,
     /// Which rows are due, leases aside.
     pub(super) due: &'static str,
     /// Which of them come first.
@@ -29,6 +31,7 @@ impl Queue {
         let Self {
             table,
             key,
+            part,
             due,
             order,
             also_set,
@@ -37,14 +40,22 @@ impl Queue {
         let now = dialect.now_ms();
         let free = format!("(lease_until IS NULL OR lease_until <= {now})");
         let take = format!("UPDATE {table} SET lease_owner = $3, lease_until = {now} + $4{also_set}");
-        let first = format!("SELECT {key} FROM {table} WHERE {due} AND {free} ORDER BY {order} LIMIT $2");
-        match dialect {
+        let first =
+            |columns: &str| format!("SELECT {columns} FROM {table} WHERE {due} AND {free} ORDER BY {order} LIMIT $2");
+        match (dialect, part) {
             // SQLite has one writer at a time and takes the statement as a whole.
-            Dialect::Sqlite => format!("{take} WHERE {key} IN ({first}) RETURNING {returning}"),
+            (Dialect::Sqlite, _) => format!("{take} WHERE {key} IN ({}) RETURNING {returning}", first(key)),
             // A plain `IN (SELECT ... LIMIT)` may be evaluated more than once; the array is not.
-            Dialect::Postgres => format!(
-                "WITH first AS ({first} FOR UPDATE SKIP LOCKED) \
-                 {take} WHERE {key} = ANY(ARRAY(SELECT {key} FROM first)) RETURNING {returning}"
+            (Dialect::Postgres, None) => format!(
+                "WITH first AS ({} FOR UPDATE SKIP LOCKED) \
+                 {take} WHERE {key} = ANY(ARRAY(SELECT {key} FROM first)) RETURNING {returning}",
+                first(key)
+            ),
+            // Each row is looked for in its own partition. Rows that are locked are never found twice.
+            (Dialect::Postgres, Some(part)) => format!(
+                "WITH first AS ({} FOR UPDATE SKIP LOCKED) {take} FROM first \
+                 WHERE {table}.{key} = first.{key} AND {table}.{part} = first.{part} RETURNING {table}.{returning}",
+                first(&format!("{key}, {part}"))
             ),
         }
     }

@@ -149,26 +149,28 @@ pub async fn supersede_dunning(tx: &Tx, cases: &[(&CaseId, &str, Timestamp)]) ->
         end_sql(tx, "case_id"),
         dunning.join(", ")
     );
-    tx.write_rows(&sql, &end_columns("case_id"), &rows).await
+    let cases: Vec<&CaseId> = cases.iter().map(|(case, ..)| *case).collect();
+    tx.write_rows_of(&sql, &ENDS, &rows, &cases).await
 }
 
-/// The end of messages that have `key` in common with a new row.
+/// What the end of a message sets, and what names it: its id, or only its case.
+const ENDS: [Field; 5] = [
+    ("case_id", Kind::Text),
+    ("status", Kind::Text),
+    ("reason", Kind::Text),
+    ("ended_at", Kind::Int),
+    ("id", Kind::Text),
+];
+
+/// The end of messages that are named by the column `key` of a new row, and by its case.
 fn end_sql(tx: &Tx, key: &'static str) -> String {
-    let columns = end_columns(key);
     format!(
-        "UPDATE notifications SET {}, lease_owner = NULL, lease_until = NULL FROM {} WHERE notifications.{key} = new.{key}",
-        bulk::assignments(&columns[1..]),
-        tx.new_rows(&columns)
+        "UPDATE notifications SET {}, lease_owner = NULL, lease_until = NULL FROM {} \
+         WHERE notifications.case_id = new.case_id AND notifications.{key} = new.{key} AND {}",
+        bulk::assignments(&ENDS[1..4]),
+        tx.new_rows(&ENDS),
+        tx.within("notifications", &ENDS)
     )
-}
-
-fn end_columns(key: &'static str) -> [Field; 4] {
-    [
-        (key, Kind::Text),
-        ("status", Kind::Text),
-        ("reason", Kind::Text),
-        ("ended_at", Kind::Int),
-    ]
 }
 
 /// Claims at most `limit` pending messages that are due at `now`, longest due first. They stay `pending`.
@@ -215,13 +217,17 @@ pub async fn start<C: ConnectionTrait>(
 /// Writes how messages ended and says for which of them that was news. A late true answer also settles an `unknown` one.
 pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>, StoreError> {
     let (stranded, ends): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.only_stranded);
-    let row = |end: &&&NoticeEnd| json!({"id": end.id, "status": end.status, "reason": end.reason, "ended_at": end.at.as_millisecond()});
+    let row = |end: &&&NoticeEnd| {
+        json!({"id": end.id, "case_id": end.case_id, "status": end.status, "reason": end.reason,
+               "ended_at": end.at.as_millisecond()})
+    };
     let rows: Vec<_> = ends.iter().map(row).collect();
     let sql = format!(
         "{} AND notifications.status IN ('pending', 'sending', 'unknown') RETURNING notifications.id",
         end_sql(tx, "id")
     );
-    let mut ended = tx.write_rows_returning(&sql, &end_columns("id"), &rows).await?;
+    let cases: Vec<&CaseId> = ends.iter().map(|end| &end.case_id).collect();
+    let mut ended = tx.write_rows_of_returning(&sql, &ENDS, &rows, &cases).await?;
     for end in stranded {
         if lose(tx, end).await? {
             ended.insert(end.id.clone());
@@ -265,7 +271,7 @@ pub async fn stranded(store: &Store, limit: u64) -> Result<Vec<NotificationRow>,
 async fn lose(tx: &Tx, end: &NoticeEnd) -> Result<bool, StoreError> {
     let sql = format!(
         "UPDATE notifications SET status = $2, reason = $3, ended_at = $4, lease_owner = NULL, lease_until = NULL \
-         WHERE id = $1 AND status = 'sending' AND lease_until <= {}",
+         WHERE id = $1 AND case_id = $5 AND status = 'sending' AND lease_until <= {}",
         tx.dialect().now_ms()
     );
     let values = [
@@ -273,6 +279,7 @@ async fn lose(tx: &Tx, end: &NoticeEnd) -> Result<bool, StoreError> {
         end.status.as_str().into(),
         end.reason.clone().into(),
         end.at.as_millisecond().into(),
+        end.case_id.as_str().into(),
     ];
     let done = tx.conn().execute_raw(tx.statement(&sql, values)).await?;
     Ok(done.rows_affected() == 1)
@@ -280,7 +287,7 @@ async fn lose(tx: &Tx, end: &NoticeEnd) -> Result<bool, StoreError> {
 
 /// The message of that id.
 pub async fn find<C: ConnectionTrait>(conn: &C, id: &NotificationId) -> Result<Option<NotificationRow>, StoreError> {
-    let row = Entity::find_by_id(id.as_str()).one(conn).await?;
+    let row = Entity::find().filter(Column::Id.eq(id.as_str())).one(conn).await?;
     row.map(decode).transpose()
 }
 
@@ -316,6 +323,7 @@ pub async fn list<C: ConnectionTrait>(
 const DUE: Queue = Queue {
     table: "notifications",
     key: "id",
+    part: Some("case_id"),
     due: "status = 'pending' AND next_at <= $1",
     order: "next_at, id",
     also_set: "",

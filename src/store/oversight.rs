@@ -54,6 +54,9 @@ pub trait Oversight: Send + Sync {
 
     /// Forgets the answers to requests from before `before`; says how many.
     async fn purge(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Makes room for the months that come, and lets go of what was kept for long enough.
+    async fn tidy(&self, now: Timestamp) -> Result<(), StoreError>;
 }
 
 #[async_trait]
@@ -110,5 +113,11 @@ impl Oversight for Store {
 
     async fn purge(&self, before: Timestamp) -> Result<u64, StoreError> {
         idempotency::purge(self, before).await
+    }
+
+    async fn tidy(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.make_months(now).await?;
+        self.forget(now).await?;
+        Ok(())
     }
 }

@@ -102,7 +102,10 @@ pub async fn by_case<C: ConnectionTrait>(
 ) -> Result<Vec<TimelineRow>, StoreError> {
     let mut query = Entity::find().filter(Column::CaseId.eq(case.as_str()));
     if let Some(cursor) = cursor {
-        let Some(line) = Entity::find_by_id(cursor.as_str()).one(conn).await? else {
+        let line = Entity::find()
+            .filter(Column::CaseId.eq(case.as_str()))
+            .filter(Column::Id.eq(cursor.as_str()));
+        let Some(line) = line.one(conn).await? else {
             return Ok(Vec::new());
         };
         query = query.filter(Column::Seq.gt(line.seq));

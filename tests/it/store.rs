@@ -5,6 +5,7 @@ mod cases;
 mod claims;
 mod intake;
 mod ledger;
+mod months;
 mod outage;
 mod queues;
 pub mod samples;

@@ -88,8 +88,9 @@ pub(super) async fn events(inner: &Inner, mark: &str) -> Result<Ran, StoreError>
     })
 }
 
-/// Forgets the answers to requests that nobody sends again.
+/// Forgets the answers to requests that nobody sends again, and what the operator keeps no longer; makes room for the months
+/// that come.
 pub(super) async fn purge(inner: &Inner) -> Result<(), StoreError> {
     inner.storage.purge(secs_from(inner.now(), -ANSWERS_KEPT_SECS)).await?;
-    Ok(())
+    inner.storage.tidy(inner.now()).await
 }

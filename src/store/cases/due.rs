@@ -143,6 +143,7 @@ pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>
 const DUE: Queue = Queue {
     table: "due_cases",
     key: "case_id",
+    part: None,
     due: "due_at <= $1",
     order: "due_at, case_id",
     also_set: ", fence = fence + 1",

@@ -10,7 +10,7 @@ pub struct Model {
     pub connection: String,
     pub event_id: String,
     pub kind: String,
-    pub body: Vec<u8>,
+    pub body: Option<Vec<u8>>,
     pub received_at: i64,
     pub status: String,
     pub tries: i64,

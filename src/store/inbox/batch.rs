@@ -7,14 +7,16 @@ use sea_orm::{ConnectionTrait, Statement, Value};
 use super::{InboxStatus, NewInbox, Received};
 use crate::store::{Dialect, Store, StoreError};
 
-/// One array for each column, so that the statement is the same for every number of rows. An array takes no NULL.
-const POSTGRES: &str = "INSERT INTO inbox \
-    (id, connection, event_id, kind, body, received_at, status, next_at, reason, ended_at) \
-    SELECT id, connection, event_id, kind, body, received_at, status, received_at, NULLIF(reason, ''), \
-        CASE WHEN status <> 'pending' THEN received_at END \
-    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[], $8::text[]) \
-        AS new (id, connection, event_id, kind, body, received_at, status, reason) \
-    ON CONFLICT (connection, event_id) DO NOTHING RETURNING id";
+/// One array for each column, so that the statement is the same for every number of rows. An array takes no NULL. The row of an
+/// event says that it is here, for ever; its body lies in the partition of the month in which it came.
+const POSTGRES: &str = "WITH new AS (\
+    SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::text[], \
+        $8::text[]) AS new (id, connection, event_id, kind, body, received_at, status, reason)), \
+    taken AS (INSERT INTO inbox (id, connection, event_id, kind, received_at, status, next_at, reason, ended_at) \
+        SELECT id, connection, event_id, kind, received_at, status, received_at, NULLIF(reason, ''), \
+            CASE WHEN status <> 'pending' THEN received_at END FROM new \
+        ON CONFLICT (connection, event_id) DO NOTHING RETURNING id) \
+    INSERT INTO inbox_bodies (id, body) SELECT id, body FROM new JOIN taken USING (id) RETURNING id";
 /// One row of the statement for SQLite, which knows no arrays, and how many values it binds.
 const SQLITE_ROW: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const SQLITE_VALUES: usize = 10;

@@ -49,7 +49,7 @@ fn an_attempt_is_closed_once_and_keeps_its_answer() {
                 charge_id: charge.map(str::to_owned),
                 decline: Some(decline()),
             };
-            attempts::close(&tx, &[(&end, in_secs(90))]).await.unwrap() == 1
+            attempts::close(&tx, &[(&first.id, &end, in_secs(90))]).await.unwrap() == 1
         };
         // The charge is on record under another attempt: the answer stands, the name does not.
         assert!(close(3, AttemptStatus::Declined, Some("ch_1")).await);

@@ -18,7 +18,12 @@ fn the_schema_goes_up_and_down_and_up_again() {
         assert!(store.migrations_pending().await.unwrap());
         store.migrate().await.unwrap();
         assert!(!store.migrations_pending().await.unwrap());
-        assert_eq!(tables(&store).await.len(), 14 + 1);
+        // PostgreSQL keeps bodies apart and charges by name, and four tables by month: three months, and the rest.
+        let by_month = match store.dialect() {
+            Dialect::Sqlite => 0,
+            Dialect::Postgres => 2 + 4 * (3 + 1),
+        };
+        assert_eq!(tables(&store).await.len(), 14 + 1 + by_month);
 
         Migrator::down(store.conn(), None).await.unwrap();
         assert_eq!(tables(&store).await, ["seaql_migrations"]);
@@ -51,7 +56,7 @@ fn bodies_are_compressed_by_lz4_where_the_server_can() {
         let knows = ask("SELECT name FROM pg_settings WHERE 'lz4' = ANY (enumvals)")
             .await
             .is_some();
-        let method = ask("SELECT pg_column_compression(body) FROM inbox").await;
+        let method = ask("SELECT pg_column_compression(body) FROM inbox_bodies").await;
         assert_eq!(method.as_deref(), Some(if knows { "lz4" } else { "pglz" }));
         let found = inbox::list(store.conn(), None, None, 9).await.unwrap();
         assert_eq!(found[0].body, body.body);

@@ -7,8 +7,7 @@ use futures_util::future::join_all;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use recoup::store::inbox::{self, InboxStatus};
-use sea_orm::TransactionTrait;
+use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 
 use crate::support::story::{Story, tell};
 
@@ -87,15 +86,20 @@ fn a_storm_after_an_outage_leaves_nothing_uncounted() {
         story.settle().await;
 
         assert!(doubled > 0 && poison > 0);
-        let counts: BTreeMap<_, _> = inbox::counts(story.app.store.conn())
+        let conn = story.app.store.conn();
+        let sql = "SELECT status, COUNT(*) FROM inbox GROUP BY status";
+        let rows = conn
+            .query_all_raw(Statement::from_string(conn.get_database_backend(), sql))
             .await
-            .unwrap()
-            .into_iter()
+            .unwrap();
+        let counts: BTreeMap<String, i64> = rows
+            .iter()
+            .map(|row| (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap()))
             .collect();
-        let of = |status| usize::try_from(counts.get(&status).copied().unwrap_or(0)).unwrap();
-        assert_eq!(of(InboxStatus::Dead), poison);
-        assert_eq!(of(InboxStatus::Processed) + of(InboxStatus::Ignored), good);
-        assert_eq!(counts.values().sum::<u64>(), u64::try_from(good + poison).unwrap());
+        let of = |status: &str| usize::try_from(counts.get(status).copied().unwrap_or(0)).unwrap();
+        assert_eq!(of("dead"), poison);
+        assert_eq!(of("processed") + of("ignored"), good);
+        assert_eq!(of("pending"), 0);
         let settled: HashSet<&str> = paid.iter().map(|failed| failed.invoice.as_str()).collect();
         for failed in &failed {
             let owed = !settled.contains(failed.invoice.as_str());

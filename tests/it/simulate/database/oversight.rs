@@ -152,6 +152,11 @@ impl Oversight for Port {
         self.read(|_| "the model".to_owned()).await
     }
 
+    async fn tidy(&self, _: Timestamp) -> Result<(), StoreError> {
+        // The model keeps everything.
+        Ok(())
+    }
+
     async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
         self.read(|_| 0).await
     }
