@@ -5,7 +5,6 @@ use std::fmt;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, State as CaseState};
-use recoup::domain::command::AttemptStatus;
 use recoup::domain::decline::Disposition;
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
 use recoup::domain::message::Message;
@@ -18,6 +17,7 @@ use super::network::{KEY_LIFE, STALE_MAX};
 use super::state::{HOUR, MINUTE, SECOND, State, written};
 
 mod end;
+mod ledger;
 
 pub use end::{at_end, daily};
 
@@ -345,10 +345,9 @@ pub fn after_commit(state: &mut State) {
         let Some(row) = state.db.cases.get(&id) else {
             continue;
         };
-        let attempts = state.db.attempts.iter();
+        let attempts = state.db.open_attempts.iter();
         let open: Vec<&AttemptId> = attempts
-            .filter(|(_, one)| one.case == id && one.status == AttemptStatus::Open)
-            .map(|(attempt, _)| attempt)
+            .filter(|attempt| state.db.attempts[*attempt].case == id)
             .collect();
         let known = row.case.open_attempt().map(|attempt| &attempt.id);
         let agrees = match known {
@@ -358,6 +357,13 @@ pub fn after_commit(state: &mut State) {
         if !agrees {
             let what = format!("{id} is {} and has open {open:?}", row.case.state_word());
             breaks(state, "I10 one open attempt, and the case knows it", &what);
+        } else if state.db.ledger.faults(&row.case).any() {
+            let what = format!(
+                "{id} of {}: {:?}",
+                row.case.invoice_id,
+                state.db.ledger.faults(&row.case)
+            );
+            breaks(state, "I8 the ledger fits the case", &what);
         } else if is_stuck(&row.case) {
             let what = format!("{id} of {} is {}", row.case.invoice_id, row.case.state_word());
             breaks(state, "I11 an open case is due some day", &what);
