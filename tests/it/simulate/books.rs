@@ -268,7 +268,8 @@ impl Books {
             subscription_id: Some(format!("sub_{}", invoice.subscription)),
             status: invoice.status,
             amount_remaining: self.money((invoice.minor - invoice.paid).max(0)),
-            amount_paid: self.money(invoice.paid),
+            // What came beyond the total is not the invoice's.
+            amount_paid: self.money(invoice.paid.min(invoice.minor)),
             paid_at: invoice.paid_at.map(instant),
             paid_out_of_band: invoice.out_of_band,
             automatic: true,

@@ -21,7 +21,7 @@ mod oversight;
 mod port;
 mod write;
 
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Moved};
 pub use mirror::Mirror;
 pub use port::Port;
 

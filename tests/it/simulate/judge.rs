@@ -5,6 +5,7 @@ use std::fmt;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, State as CaseState};
+use recoup::domain::command::Entry;
 use recoup::domain::decline::Disposition;
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
 use recoup::domain::message::Message;
@@ -53,6 +54,9 @@ struct Seen {
     sendings: u32,
     /// When a worker was told for sure what became of it.
     definite: Option<i64>,
+    /// The same, but for the answer that the first sending came to nothing: a worker that cannot know that it was the first
+    /// cannot know that either.
+    settled: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +99,7 @@ impl Judge {
             .into_iter()
             .flatten()
             .map(|key| &self.keys[key]);
-        let mut open = keys.filter(|seen| seen.definite.is_none_or(|at| closed.is_some_and(|closed| at >= closed)));
+        let mut open = keys.filter(|seen| seen.settled.is_none_or(|at| closed.is_some_and(|closed| at >= closed)));
         paid.is_some_and(|paid| open.any(|seen| (seen.first - CLOCKS..seen.first + KEY_LIFE).contains(&paid)))
     }
 
@@ -253,6 +257,9 @@ pub fn charge_answered(state: &mut State, request: &ChargeRequest, answer: &Char
     if told && seen.definite.is_none() {
         seen.definite = Some(now);
     }
+    if told && seen.settled.is_none() && !matches!(answer, ChargeOutcome::NotSent { .. }) {
+        seen.settled = Some(now);
+    }
 }
 
 /// A worker is about to carry out a final action.
@@ -319,6 +326,10 @@ pub fn before_commit(state: &mut State, pieces: &[Written]) {
             continue;
         };
         let new = &change.case;
+        if let Some(line) = change.lines.iter().find(|line| names_somebody(&line.entry)) {
+            let what = format!("{}: {:?}", new.id, line.entry);
+            return breaks(state, "I9 no personal data on the timeline", &what);
+        }
         state.judge.touched.push(new.id.clone());
         let Some(old) = state.db.cases.get(&new.id) else {
             continue;
@@ -337,6 +348,12 @@ pub fn before_commit(state: &mut State, pieces: &[Written]) {
             breaks(state, "I7 each change of state has its line", &what);
         }
     }
+}
+
+/// Whether a line says who the customer is: all of their names and addresses here have one of these words.
+fn names_somebody(entry: &Entry) -> bool {
+    let said = |text: &str| text.contains("kunde") || text.contains("Customer ");
+    said(&entry.text) || said(&entry.data.to_string())
 }
 
 /// A transaction has written.

@@ -142,7 +142,8 @@ impl Runner {
             templates,
             engines: vec![None; workers],
             frozen: vec![false; workers],
-            upkeep_at: vec![0; workers],
+            // Each at another part of the hour.
+            upkeep_at: (0..).map(|worker| start + worker * HOUR).take(workers).collect(),
             tasks: BTreeMap::new(),
             ready: Ready::default(),
             count: 0,

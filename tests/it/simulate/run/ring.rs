@@ -8,8 +8,10 @@ use recoup::engine::HEARTBEAT;
 use super::Runner;
 use crate::simulate::state::{HOUR, Happening, MINUTE, SECOND, instant};
 
-/// How often a worker looks after what has turns of its own, while nothing is due.
+/// How often some worker looks after what has turns of its own, while nothing is due.
 const UPKEEP: i64 = HOUR;
+/// The same while nothing is chased either.
+const IDLE_UPKEEP: i64 = 6 * HOUR;
 /// The same while it reconciles before it acts.
 const RECONCILING: i64 = MINUTE;
 /// How often the heartbeat is written: often enough that nobody takes it for silence.
@@ -37,7 +39,10 @@ impl Runner {
         let next = next.unwrap_or(i64::MAX).min(upkeep.max(now));
         let at = if next <= now {
             if upkeep <= now {
-                self.upkeep_at[worker] = now + UPKEEP;
+                // The workers take turns.
+                let turns = i64::try_from(state.hands.len()).unwrap();
+                let wait = if state.db.open.is_empty() { IDLE_UPKEEP } else { UPKEEP };
+                self.upkeep_at[worker] = now + turns * wait;
             }
             engine.nudge();
             let hand = &mut state.hands[worker];
