@@ -258,6 +258,13 @@ impl Database {
         self.open.iter().map(|id| &self.cases[id]).filter(move |row| keep(row))
     }
 
+    /// When the leases end that are held.
+    pub fn leases(&self) -> impl Iterator<Item = i64> + '_ {
+        let cases = self.open.iter().filter_map(|id| self.cases[id].lease);
+        let events = self.pending.iter().filter_map(|id| self.events[id].lease);
+        cases.chain(events).chain(self.unsent().filter_map(|mail| mail.lease))
+    }
+
     /// Every instant at which somebody may claim something.
     pub fn claimable(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
         let cases = self.open.iter().map(|id| &self.cases[id]);

@@ -23,6 +23,9 @@ fn impossible(lease: Option<i64>, now: i64, length: i64) -> bool {
 impl Oversight for Port {
     async fn open_attempts(&self, before: Timestamp, limit: u64) -> Result<Vec<OpenSince>, StoreError> {
         let since = before.as_millisecond();
+        if self.glance(|state| state.db.open_attempts.is_empty())? {
+            return Ok(Vec::new());
+        }
         self.read(|state| {
             let open = state.db.open_attempts.iter().map(|id| (id, &state.db.attempts[id]));
             let mut open: Vec<_> = open
@@ -92,7 +95,7 @@ impl Oversight for Port {
 
     async fn overdue(&self, before: Timestamp) -> Result<Overdue, StoreError> {
         let since = before.as_millisecond();
-        self.read(|state| {
+        self.glance(|state| {
             let count = |due: usize| u64::try_from(due).unwrap();
             let db = &state.db;
             let events = db.pending.iter().filter(|id| db.events[*id].row.next_at <= before);
@@ -110,12 +113,15 @@ impl Oversight for Port {
             }
             overdue
         })
-        .await
     }
 
     async fn free_leases(&self, now: Timestamp, lease_secs: u32) -> Result<u64, StoreError> {
         let length = i64::from(lease_secs) * SECOND;
         let due = now.as_millisecond();
+        let at = self.0.world.lock().now;
+        if self.glance(|state| !state.db.leases().any(|lease| impossible(Some(lease), at, length)))? {
+            return Ok(0);
+        }
         self.write(|state| {
             let (at, db) = (state.now, &mut state.db);
             let mut kept_waiting = 0;
@@ -201,15 +207,15 @@ impl Oversight for Port {
     }
 
     async fn database_now(&self) -> Result<Timestamp, StoreError> {
-        self.read(|state| instant(state.now)).await
+        self.glance(|state| instant(state.now))
     }
 
     async fn birthmark(&self) -> Result<String, StoreError> {
-        self.read(|_| "the model".to_owned()).await
+        self.glance(|_| "the model".to_owned())
     }
 
     async fn purge(&self, _: Timestamp) -> Result<u64, StoreError> {
-        self.read(|_| 0).await
+        self.glance(|_| 0)
     }
 }
 

@@ -9,7 +9,7 @@ use super::Runner;
 use crate::simulate::state::{HOUR, Happening, MINUTE, SECOND, instant};
 
 /// How often some worker looks after what has turns of its own, while nothing is due.
-const UPKEEP: i64 = HOUR;
+const UPKEEP: i64 = 2 * HOUR;
 /// The same while nothing is chased either.
 const IDLE_UPKEEP: i64 = 6 * HOUR;
 /// The same while it reconciles before it acts.
