@@ -326,6 +326,17 @@ pub fn before_commit(state: &mut State, pieces: &[Written]) {
             continue;
         };
         let new = &change.case;
+        if change
+            .lines
+            .iter()
+            .any(|line| line.entry.text.contains("database's copy"))
+        {
+            return breaks(
+                state,
+                "no copy of the database is suspected where there is none",
+                &new.id,
+            );
+        }
         if let Some(line) = change.lines.iter().find(|line| names_somebody(&line.entry)) {
             let what = format!("{}: {:?}", new.id, line.entry);
             return breaks(state, "I9 no personal data on the timeline", &what);
