@@ -123,6 +123,9 @@ impl Oversight for Port {
             return Ok(0);
         }
         self.write(|state| {
+            if let Some(mirror) = &state.mirror {
+                mirror.expire(&state.db, state.now);
+            }
             let (at, db) = (state.now, &mut state.db);
             let mut kept_waiting = 0;
             for id in &db.open {
