@@ -34,8 +34,10 @@ pub struct Gate(Mutex<State>);
 struct State {
     stand: Stand,
     skewed: bool,
-    /// When the clocks were compared and the heartbeat was written last.
+    /// When the clocks were compared last.
     beat: Option<Timestamp>,
+    /// The heartbeat that was written last; none is while our clock differs from the database's.
+    written: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +91,7 @@ pub async fn keep(inner: &Inner) -> Result<(), StoreError> {
             enter(inner, found, now);
         }
         Stand::Open if due && !inner.clock.is_test() => {
-            if let Some(found) = at_work(inner, state.beat, now).await? {
+            if let Some(found) = at_work(inner, state.written, now).await? {
                 enter(inner, Some(found), now);
             }
         }
@@ -216,7 +218,8 @@ async fn beat(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
         storage.set_setting(BIRTHMARK, &mark).await?;
     }
     storage.set_setting(HEARTBEAT, &now.to_string()).await?;
-    inner.gate.state().beat = Some(now);
+    let mut state = inner.gate.state();
+    (state.beat, state.written) = (Some(now), Some(now));
     Ok(())
 }
 

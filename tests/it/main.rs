@@ -16,8 +16,6 @@ mod mail;
 mod readme;
 mod reconcile;
 mod sandbox;
-// Since the engine reconciles, a simulated world takes too long for the ordinary run: `tests/simulate` plays them.
-#[cfg(feature = "mutants")]
 mod simulate;
 mod store;
 mod stories;

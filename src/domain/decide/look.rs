@@ -293,8 +293,16 @@ pub fn recovered_by(attempt: &OpenAttempt) -> RecoveredBy {
 fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenAttempt>) {
     let payment = snapshot.payment.as_ref();
     let charge = payment.and_then(|payment| payment.charge_id.clone());
+    let status = payment.map(|payment| payment.status);
     if snapshot.status == InvoiceStatus::Paid {
         let ours = attempt.filter(|_| !snapshot.paid_out_of_band);
+        if ours.is_some() && status == Some(PaymentStatus::Processing) {
+            // Somebody else paid while our charge is under way; whether it brings money too shows once it has ended.
+            draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+            return;
+        }
+        let brought_money = status.is_none_or(|status| status == PaymentStatus::Succeeded);
+        let ours = ours.filter(|_| brought_money);
         let by = ours.map_or_else(|| paid_by(&draft.case, snapshot), recovered_by);
         if let Some(attempt) = attempt {
             let status = if ours.is_some() {
@@ -307,7 +315,6 @@ fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenA
         late::recovered(draft, by, snapshot.paying_charge());
         return;
     }
-    let status = payment.map(|payment| payment.status);
     let outcome = forced(&draft.case, snapshot);
     if outcome.is_none() && waits(draft, status, attempt) {
         return;

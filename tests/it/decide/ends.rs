@@ -195,6 +195,24 @@ fn a_slow_charge_that_succeeded_is_not_taken_for_declined_while_the_invoice_lags
 }
 
 #[test]
+fn what_somebody_else_pays_while_a_slow_charge_of_ours_is_under_way_is_not_taken_for_ours() {
+    let mut desk = desk();
+    desk.due().unwrap();
+    desk.answer(Answer::Processing).unwrap();
+    let mut payment = failed("ch_2", KIND, desk.now);
+    payment.status = PaymentStatus::Processing;
+    payment.decline = None;
+    desk.truth.payment = Some(payment);
+    desk.paid();
+    desk.due().unwrap();
+    assert!(desk.case.open_attempt().is_some(), "it may still bring money");
+    desk.truth.payment = Some(failed("ch_2", KIND, desk.now));
+    desk.due().unwrap();
+    let end = desk.calendar.pop().unwrap();
+    assert!(end.contains(r#""by":"customer""#), "{end}");
+}
+
+#[test]
 fn nobody_loses_a_subscription_where_no_charge_ever_got_through() {
     let mut desk = desk();
     while desk.case.outcome().is_none() {

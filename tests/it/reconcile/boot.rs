@@ -1,6 +1,7 @@
 //! Who may act: not who slept, not who disagrees with the database about the time, and not with a lease that is too short.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -94,13 +95,19 @@ fn a_restart_under_the_test_clock_reconciles_nothing() {
     });
 }
 
-/// A wall clock that is wrong by so much.
+/// A wall clock that is wrong by so many seconds.
 #[derive(Debug)]
-struct Wrong(SignedDuration);
+struct Wrong(AtomicI64);
+
+impl Wrong {
+    fn by_secs(secs: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(secs)))
+    }
+}
 
 impl Simulated for Wrong {
     fn now(&self) -> Timestamp {
-        Clock::System.now() + self.0
+        Clock::System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
     }
 
     fn monotonic(&self) -> Duration {
@@ -147,10 +154,24 @@ fn who_disagrees_with_the_database_about_the_time_does_not_act() {
             recoup::store::settings::set(store.conn(), "heartbeat", &Clock::System.now().to_string())
                 .await
                 .unwrap();
-            let clock = Clock::Simulated(Arc::new(Wrong(SignedDuration::from_secs(off_secs))));
+            let clock = Clock::Simulated(Wrong::by_secs(off_secs));
             let engine = Engine::new(parts(&store, clock, Vec::new()));
             engine.tick().await.unwrap();
             assert_eq!(claimed(&store).await > 0, acts, "{off_secs} s off");
+        }
+    });
+}
+
+#[test]
+fn who_was_wrong_about_the_time_does_not_take_the_database_for_an_older_copy() {
+    each_database(async |store| {
+        let wrong = Wrong::by_secs(0);
+        // A provider that is asked nothing: reconciliation would read its events.
+        let engine = Engine::new(parts(&store, Clock::Simulated(wrong.clone()), vec![slow(30)]));
+        for secs in [0, 600, 0] {
+            wrong.0.store(secs, Ordering::Relaxed);
+            engine.tick().await.unwrap();
+            assert!(!engine.is_reconciling());
         }
     });
 }
@@ -201,18 +222,21 @@ impl Provider for Slow {
     }
 }
 
+fn slow(call_secs: u64) -> Connection {
+    Connection {
+        name: "slow".to_owned(),
+        provider: Arc::new(Slow(Duration::from_secs(call_secs))),
+        collector: Collector::Us,
+        default_zone: "UTC".to_owned(),
+        default_locale: "en".to_owned(),
+    }
+}
+
 #[test]
 fn a_lease_must_outlast_two_calls() {
     each_database(async |store| {
         for (call_secs, fits) in [(30, true), (45, true), (46, false), (600, false)] {
-            let connection = Connection {
-                name: "slow".to_owned(),
-                provider: Arc::new(Slow(Duration::from_secs(call_secs))),
-                collector: Collector::Us,
-                default_zone: "UTC".to_owned(),
-                default_locale: "en".to_owned(),
-            };
-            let checked = parts(&store, Clock::System, vec![connection]).check();
+            let checked = parts(&store, Clock::System, vec![slow(call_secs)]).check();
             assert_eq!(checked.is_ok(), fits, "{call_secs}");
             if let Err(error) = checked {
                 let told = error.to_string();

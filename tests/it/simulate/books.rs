@@ -1,6 +1,8 @@
 //! The provider's own books: customers, subscriptions, invoices, charges, keys and events. The judge believes these.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
@@ -9,7 +11,7 @@ use recoup::domain::snapshot::{
     CardShown, CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen,
     SubscriptionStatus,
 };
-use recoup::providers::ChargeOutcome;
+use recoup::providers::{ChargeOutcome, ChargeSeen};
 
 use super::dice::Dice;
 use super::state::{DAY, HOUR, instant};
@@ -266,7 +268,8 @@ impl Books {
             subscription_id: Some(format!("sub_{}", invoice.subscription)),
             status: invoice.status,
             amount_remaining: self.money((invoice.minor - invoice.paid).max(0)),
-            amount_paid: self.money(invoice.paid),
+            // What came beyond the total is not the invoice's.
+            amount_paid: self.money(invoice.paid.min(invoice.minor)),
             paid_at: invoice.paid_at.map(instant),
             paid_out_of_band: invoice.out_of_band,
             automatic: true,
@@ -282,6 +285,42 @@ impl Books {
                 fingerprint: Some(default.card.clone()),
             }),
         }
+    }
+
+    /// The invoices that are owed and whose charge failed.
+    pub fn failed(&self) -> Vec<String> {
+        let owed = |invoice: &&Invoice| {
+            let open = invoice.status == InvoiceStatus::Open && invoice.minor > invoice.paid;
+            open && !invoice.charges.is_empty()
+        };
+        self.invoices
+            .iter()
+            .filter(owed)
+            .map(|invoice| invoice.id.clone())
+            .collect()
+    }
+
+    /// The charges of a time that took money and kept some of it, newest first.
+    pub fn takings(&self, span: &RangeInclusive<i64>) -> Vec<ChargeSeen> {
+        let mut takings = Vec::new();
+        for invoice in &self.invoices {
+            let took = |charge: &&Charge| charge.fate == Fate::Succeeded && charge.refunded < charge.minor;
+            let charges = invoice.charges.iter().filter(took);
+            takings.extend(
+                charges
+                    .filter(|charge| span.contains(&charge.at))
+                    .map(|charge| ChargeSeen {
+                        charge_id: charge.id.clone(),
+                        customer_id: format!("cus_{}", invoice.customer),
+                        invoice_id: Some(invoice.id.clone()),
+                        payment_id: Some(format!("pi_{}", charge.id)),
+                        amount: self.money(charge.minor - charge.refunded),
+                        made_at: instant(charge.at),
+                    }),
+            );
+        }
+        takings.sort_by_key(|charge| Reverse(charge.made_at));
+        takings
     }
 
     /// Charges what is owed of an invoice, and books it.

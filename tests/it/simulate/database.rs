@@ -15,11 +15,13 @@ use recoup::store::changes::Line;
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{NotificationRow, NotificationStatus};
 
+mod ledger;
 mod mirror;
 mod oversight;
 mod port;
 mod write;
 
+pub use ledger::{Ledger, Moved};
 pub use mirror::Mirror;
 pub use port::Port;
 
@@ -31,6 +33,8 @@ pub struct CaseRow {
     pub fence: i64,
     /// When it was committed that the case is closed, by the world's time.
     pub closed: Option<i64>,
+    /// When it was written last, by the writer's time.
+    pub updated: Timestamp,
     pub lines: Vec<Line>,
 }
 
@@ -62,14 +66,22 @@ pub struct EventRow {
 #[derive(Debug, Default)]
 pub struct Database {
     pub cases: BTreeMap<CaseId, CaseRow>,
+    /// The cases that are not closed.
+    pub open: BTreeSet<CaseId>,
+    /// The cases of each invoice, oldest first.
+    pub by_invoice: BTreeMap<String, BTreeSet<CaseId>>,
     pub attempts: BTreeMap<AttemptId, AttemptRow>,
+    pub open_attempts: BTreeSet<AttemptId>,
     pub charges: BTreeSet<String>,
     pub mails: BTreeMap<NotificationId, MailRow>,
+    /// The messages that have not ended.
+    pub waiting: BTreeSet<NotificationId>,
     pub steps: BTreeSet<(CaseId, String)>,
     pub events: BTreeMap<InboxId, EventRow>,
     pub pending: BTreeSet<InboxId>,
     pub event_ids: BTreeMap<String, InboxId>,
     pub late: Vec<(CaseId, LateKind, Money)>,
+    pub ledger: Ledger,
     pub audit: Vec<AuditRow>,
     pub settings: BTreeMap<String, String>,
     pub campaigns: Vec<Campaign>,
@@ -132,9 +144,10 @@ impl Database {
     pub fn claim_cases(&mut self, due: Timestamp, limit: usize, lease: (i64, i64)) -> Vec<Claim> {
         let due = due.as_millisecond();
         let mut first: Vec<(i64, CaseId)> = self
-            .cases
+            .open
             .iter()
-            .filter(|(_, row)| row.closed.is_none() && free(row.lease, lease.0))
+            .map(|id| (id, &self.cases[id]))
+            .filter(|(_, row)| free(row.lease, lease.0))
             .filter_map(|(id, row)| row.next_at.filter(|at| *at <= due).map(|at| (at, id.clone())))
             .collect();
         first.sort();
@@ -166,11 +179,10 @@ impl Database {
 
     pub fn claim_mails(&mut self, due: Timestamp, limit: usize, lease: (i64, i64)) -> Vec<NotificationRow> {
         let mut first: Vec<(Timestamp, NotificationId)> = self
-            .mails
-            .iter()
-            .filter(|(_, mail)| mail.row.status == NotificationStatus::Pending)
-            .filter(|(_, mail)| mail.row.next_at <= due && free(mail.lease, lease.0))
-            .map(|(id, mail)| (mail.row.next_at, id.clone()))
+            .unsent()
+            .filter(|mail| mail.row.status == NotificationStatus::Pending)
+            .filter(|mail| mail.row.next_at <= due && free(mail.lease, lease.0))
+            .map(|mail| (mail.row.next_at, mail.row.id.clone()))
             .collect();
         first.sort();
         first.truncate(limit);
@@ -186,8 +198,7 @@ impl Database {
 
     pub fn stranded(&self, limit: usize, now: i64) -> Vec<NotificationRow> {
         let mut rows: Vec<(i64, &NotificationRow)> = self
-            .mails
-            .values()
+            .unsent()
             .filter(|mail| mail.row.status == NotificationStatus::Sending)
             .filter_map(|mail| mail.lease.filter(|until| *until <= now).map(|until| (until, &mail.row)))
             .collect();
@@ -225,30 +236,45 @@ impl Database {
         }
     }
 
-    /// The open case of an invoice, else the newest.
-    pub fn case_of_invoice(&self, invoice: &str) -> Option<&CaseRow> {
-        let of = |row: &&CaseRow| row.case.invoice_id == invoice;
-        let open = self.cases.values().rev().filter(of).find(|row| row.closed.is_none());
-        open.or_else(|| self.cases.values().rev().find(of))
+    /// The messages that have not ended.
+    pub fn unsent(&self) -> impl Iterator<Item = &MailRow> + '_ {
+        self.waiting.iter().map(|id| &self.mails[id])
     }
 
-    pub fn open_cases(&self, keep: impl Fn(&Case) -> bool) -> Vec<CaseId> {
-        let open = self.cases.values().filter(|row| row.closed.is_none());
-        open.filter(|row| keep(&row.case))
-            .map(|row| row.case.id.clone())
-            .collect()
+    /// The cases of an invoice, oldest first.
+    pub fn cases_of(&self, invoice: &str) -> impl DoubleEndedIterator<Item = &CaseRow> + '_ {
+        let ids = self.by_invoice.get(invoice).into_iter().flatten();
+        ids.map(|id| &self.cases[id])
+    }
+
+    /// The open case of an invoice, else the newest.
+    pub fn case_of_invoice(&self, invoice: &str) -> Option<&CaseRow> {
+        let open = self.cases_of(invoice).rev().find(|row| row.closed.is_none());
+        open.or_else(|| self.cases_of(invoice).next_back())
+    }
+
+    /// The open cases that the condition keeps.
+    pub fn open_cases(&self, keep: impl Fn(&CaseRow) -> bool) -> impl Iterator<Item = &CaseRow> {
+        self.open.iter().map(|id| &self.cases[id]).filter(move |row| keep(row))
+    }
+
+    /// When the leases end that are held.
+    pub fn leases(&self) -> impl Iterator<Item = i64> + '_ {
+        let cases = self.open.iter().filter_map(|id| self.cases[id].lease);
+        let events = self.pending.iter().filter_map(|id| self.events[id].lease);
+        cases.chain(events).chain(self.unsent().filter_map(|mail| mail.lease))
     }
 
     /// Every instant at which somebody may claim something.
     pub fn claimable(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let cases = self.cases.values().filter(|row| row.closed.is_none());
+        let cases = self.open.iter().map(|id| &self.cases[id]);
         let cases = cases.filter_map(|row| row.next_at.map(|at| (at, row.lease.unwrap_or(0))));
         let events = self.pending.iter().map(|id| &self.events[id]);
         let events = events.map(|event| (event.row.next_at.as_millisecond(), event.lease.unwrap_or(0)));
-        let mails = self.mails.values().filter_map(|mail| match mail.row.status {
-            NotificationStatus::Pending => Some((mail.row.next_at.as_millisecond(), mail.lease.unwrap_or(0))),
-            NotificationStatus::Sending => Some((0, mail.lease.unwrap_or(0))),
-            _ => None,
+        let mails = self.unsent().map(|mail| {
+            let pending = mail.row.status == NotificationStatus::Pending;
+            let at = if pending { mail.row.next_at.as_millisecond() } else { 0 };
+            (at, mail.lease.unwrap_or(0))
         });
         cases.chain(events).chain(mails)
     }

@@ -11,8 +11,8 @@ use super::run::{Play, Runner, start_of};
 use super::state::State;
 use crate::support::databases::each_url;
 
-const SEEDS: u64 = 3;
-const CASES: usize = 6;
+const SEEDS: u64 = 2;
+const CASES: usize = 4;
 
 fn mirrored(url: &str, seed: u64) -> Vec<String> {
     let alone = Play::of(seed, CASES).run(&Templates::new().unwrap());

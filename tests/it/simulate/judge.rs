@@ -5,7 +5,7 @@ use std::fmt;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, State as CaseState};
-use recoup::domain::command::AttemptStatus;
+use recoup::domain::command::Entry;
 use recoup::domain::decline::Disposition;
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
 use recoup::domain::message::Message;
@@ -18,6 +18,7 @@ use super::network::{KEY_LIFE, STALE_MAX};
 use super::state::{HOUR, MINUTE, SECOND, State, written};
 
 mod end;
+mod ledger;
 
 pub use end::{at_end, daily};
 
@@ -53,6 +54,9 @@ struct Seen {
     sendings: u32,
     /// When a worker was told for sure what became of it.
     definite: Option<i64>,
+    /// The same, but for the answer that the first sending came to nothing: a worker that cannot know that it was the first
+    /// cannot know that either.
+    settled: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +99,7 @@ impl Judge {
             .into_iter()
             .flatten()
             .map(|key| &self.keys[key]);
-        let mut open = keys.filter(|seen| seen.definite.is_none_or(|at| closed.is_some_and(|closed| at >= closed)));
+        let mut open = keys.filter(|seen| seen.settled.is_none_or(|at| closed.is_some_and(|closed| at >= closed)));
         paid.is_some_and(|paid| open.any(|seen| (seen.first - CLOCKS..seen.first + KEY_LIFE).contains(&paid)))
     }
 
@@ -253,6 +257,9 @@ pub fn charge_answered(state: &mut State, request: &ChargeRequest, answer: &Char
     if told && seen.definite.is_none() {
         seen.definite = Some(now);
     }
+    if told && seen.settled.is_none() && !matches!(answer, ChargeOutcome::NotSent { .. }) {
+        seen.settled = Some(now);
+    }
 }
 
 /// A worker is about to carry out a final action.
@@ -319,6 +326,21 @@ pub fn before_commit(state: &mut State, pieces: &[Written]) {
             continue;
         };
         let new = &change.case;
+        if change
+            .lines
+            .iter()
+            .any(|line| line.entry.text.contains("database's copy"))
+        {
+            return breaks(
+                state,
+                "no copy of the database is suspected where there is none",
+                &new.id,
+            );
+        }
+        if let Some(line) = change.lines.iter().find(|line| names_somebody(&line.entry)) {
+            let what = format!("{}: {:?}", new.id, line.entry);
+            return breaks(state, "I9 no personal data on the timeline", &what);
+        }
         state.judge.touched.push(new.id.clone());
         let Some(old) = state.db.cases.get(&new.id) else {
             continue;
@@ -339,16 +361,21 @@ pub fn before_commit(state: &mut State, pieces: &[Written]) {
     }
 }
 
+/// Whether a line says who the customer is: all of their names and addresses here have one of these words.
+fn names_somebody(entry: &Entry) -> bool {
+    let said = |text: &str| text.contains("kunde") || text.contains("Customer ");
+    said(&entry.text) || said(&entry.data.to_string())
+}
+
 /// A transaction has written.
 pub fn after_commit(state: &mut State) {
     for id in std::mem::take(&mut state.judge.touched) {
         let Some(row) = state.db.cases.get(&id) else {
             continue;
         };
-        let attempts = state.db.attempts.iter();
+        let attempts = state.db.open_attempts.iter();
         let open: Vec<&AttemptId> = attempts
-            .filter(|(_, one)| one.case == id && one.status == AttemptStatus::Open)
-            .map(|(attempt, _)| attempt)
+            .filter(|attempt| state.db.attempts[*attempt].case == id)
             .collect();
         let known = row.case.open_attempt().map(|attempt| &attempt.id);
         let agrees = match known {
@@ -358,6 +385,13 @@ pub fn after_commit(state: &mut State) {
         if !agrees {
             let what = format!("{id} is {} and has open {open:?}", row.case.state_word());
             breaks(state, "I10 one open attempt, and the case knows it", &what);
+        } else if state.db.ledger.faults(&row.case).any() {
+            let what = format!(
+                "{id} of {}: {:?}",
+                row.case.invoice_id,
+                state.db.ledger.faults(&row.case)
+            );
+            breaks(state, "I8 the ledger fits the case", &what);
         } else if is_stuck(&row.case) {
             let what = format!("{id} of {} is {}", row.case.invoice_id, row.case.state_word());
             breaks(state, "I11 an open case is due some day", &what);

@@ -8,8 +8,8 @@ use recoup::domain::campaign::FinalAction;
 use recoup::domain::snapshot::{InvoiceStatus, Snapshot};
 use recoup::providers::signature::BadSignature;
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Hint, Malformed, NormalizedEvent, PaymentHint, Provider,
-    ReadError, Receipt, Refusal,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, Hint, Malformed, NormalizedEvent,
+    PaymentHint, Provider, ReadError, Receipt, Refusal,
 };
 
 use super::books::{By, Fate, Issuer, Key, decline};
@@ -350,11 +350,22 @@ impl Provider for Port {
     async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
         let span = from.as_millisecond()..=to.as_millisecond();
         self.read(|state| {
-            let events = state.books.events.iter();
-            let listed = events.filter(|told| told.listed && span.contains(&told.at));
+            let events = &state.books.events;
+            let first = events.partition_point(|told| told.at < *span.start());
+            let listed = events[first..].iter().take_while(|told| told.at <= *span.end());
+            let listed = listed.filter(|told| told.listed);
             Ok(listed.map(|told| told.body.clone()).collect())
         })
         .await
+    }
+
+    async fn failed_invoices(&self) -> Result<Vec<String>, ReadError> {
+        self.read(|state| Ok(state.books.failed())).await
+    }
+
+    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
+        let span = from.as_millisecond()..=to.as_millisecond();
+        self.read(|state| Ok(state.books.takings(&span))).await
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {

@@ -327,6 +327,9 @@ fn day(state: &mut State) {
     let now = state.now;
     if let Some(mut dice) = state.strikes(Class::DbDown) {
         state.db_down = now + dice.between(MINUTE, 6 * HOUR);
+        // Then each worker finds out how long nobody worked.
+        let until = state.db_down;
+        state.expect(until);
     }
     if let Some(mut dice) = state.strikes(Class::ProviderDown) {
         state.provider_down = now + dice.between(MINUTE, 8 * HOUR);

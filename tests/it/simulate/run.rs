@@ -8,28 +8,24 @@ use std::task::{Context, Wake, Waker};
 
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Collector;
-use recoup::domain::event::StaffAction;
-use recoup::domain::ids::InboxId;
-use recoup::engine::{Brand, Connection, Engine, Parts, StaffError};
+use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::Templates;
-use recoup::providers::Provider;
-use recoup::store::Storage;
-use recoup::store::inbox::{InboxStatus, NewInbox};
 
 use super::dice::Dice;
 use super::faults::{Class, Faults, Strike};
 use super::judge::{self, Breach};
 use super::people::{self, Act};
-use super::state::{DAY, HOUR, Hand, Happening, Line, MINUTE, Order, SECOND, State, Whole, World, clock, instant};
+use super::state::{DAY, HOUR, Hand, Happening, Line, MINUTE, Order, SECOND, State, Whole, World, clock};
 use super::{database, network, post};
+
+mod ring;
+mod visits;
 
 /// The connection of all that happens here.
 pub const CONNECTION: &str = "books";
 /// How long a world may go wrong, and how long it lives.
 pub const CHAOS: i64 = 20 * DAY;
 const LIFE: i64 = 38 * DAY;
-/// How often the provider brings an event again, and when.
-const AGAIN: [i64; 7] = [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, 12 * HOUR, DAY, DAY];
 const STARTS: [&str; 5] = [
     "2026-03-02T00:00:00Z",
     "2026-03-22T12:00:00Z",
@@ -136,6 +132,7 @@ impl Runner {
         state.hands = (0..workers).map(|_| hand()).collect();
         people::plan(&mut state, start, play.cases, play.calm);
         state.at(start, Happening::Act(Act::Day));
+        state.at(start, Happening::Beat);
         for worker in 0..workers {
             state.at(start, Happening::Rise(worker));
         }
@@ -145,7 +142,8 @@ impl Runner {
             templates,
             engines: vec![None; workers],
             frozen: vec![false; workers],
-            upkeep_at: vec![0; workers],
+            // Each at another part of the hour.
+            upkeep_at: (0..).map(|worker| start + worker * HOUR).take(workers).collect(),
             tasks: BTreeMap::new(),
             ready: Ready::default(),
             count: 0,
@@ -185,7 +183,13 @@ impl Runner {
         match what {
             Happening::Wake(waker) => waker.wake(),
             Happening::Arrive(number, call) => network::arrive(&mut self.world.lock(), number, call),
-            Happening::Ring(worker) => self.ring(worker),
+            Happening::Ring(worker) => {
+                // One that was set for later than the next one rings no more.
+                if self.world.lock().hands[worker].ring_at <= self.world.now.load(Ordering::Relaxed) {
+                    self.ring(worker);
+                }
+            }
+            Happening::Beat => self.beat(),
             Happening::Rise(worker) => self.rise(worker),
             Happening::Act(Act::Deliver(event, again)) => self.deliver(event, again),
             Happening::Act(Act::Staff(invoice, action, times)) => self.staff(invoice, &action, times),
@@ -341,96 +345,6 @@ impl Runner {
         self.tasks.insert(self.count, task);
     }
 
-    /// Rings where something is due by the worker's clock, and sees to the next ring.
-    fn ring(&mut self, worker: usize) {
-        let mut state = self.world.lock();
-        let now = state.now;
-        state.hands[worker].ring_at = i64::MAX;
-        let Some(engine) = self.engines[worker].as_ref().filter(|_| !self.frozen[worker]) else {
-            return;
-        };
-        let skew = state.hands[worker].skew.load(Ordering::Relaxed);
-        let next = state.db.claimable().map(|(at, lease)| (at - skew).max(lease)).min();
-        let upkeep = self.upkeep_at[worker];
-        let next = next.unwrap_or(i64::MAX).min(upkeep.max(now));
-        let at = if next <= now {
-            if upkeep <= now {
-                self.upkeep_at[worker] = now + HOUR;
-            }
-            engine.nudge();
-            let hand = &mut state.hands[worker];
-            hand.idle_rings = (hand.idle_rings + 1).min(6);
-            now + (SECOND << hand.idle_rings) + state.dice.between(0, SECOND)
-        } else {
-            state.hands[worker].idle_rings = 0;
-            next + state.dice.between(0, 1500)
-        };
-        state.hands[worker].ring_at = at;
-        state.at(at, Happening::Ring(worker));
-    }
-
-    /// Some worker that lives.
-    fn somebody(&mut self) -> Option<(usize, Engine)> {
-        let alive: Vec<usize> = (0..self.engines.len())
-            .filter(|at| self.engines[*at].is_some())
-            .collect();
-        let worker = *self.dice.pick(alive.get(..).filter(|alive| !alive.is_empty())?);
-        Some((worker, self.engines[worker].clone()?))
-    }
-
-    fn deliver(&mut self, event: usize, again: u32) {
-        let body = {
-            let mut state = self.world.lock();
-            if again < 100 {
-                if state.books.events[event].acknowledged {
-                    return;
-                }
-                if let Some(wait) = AGAIN.get(again as usize) {
-                    let at = state.now + wait;
-                    state.at(at, Happening::Act(Act::Deliver(event, again + 1)));
-                }
-            }
-            state.books.events[event].body.clone()
-        };
-        let Some((worker, engine)) = self.somebody() else {
-            return;
-        };
-        let line = self.line(worker);
-        self.spawn(worker, false, async move {
-            let row = received(&line, &engine, event, body);
-            if database::Port(line.clone()).take_in(&row).await.is_ok() {
-                line.world.lock().books.events[event].acknowledged = true;
-                engine.nudge();
-            }
-        });
-    }
-
-    fn staff(&mut self, invoice: usize, action: &StaffAction, times: usize) {
-        let id = {
-            let mut state = self.world.lock();
-            let name = format!("in_{invoice}");
-            let Some(id) = state.db.case_of_invoice(&name).map(|row| row.case.id.clone()) else {
-                return;
-            };
-            let now = state.now;
-            state.note("staff", invoice as u64, &action.as_str());
-            state.judge.person_says(&name, now);
-            id
-        };
-        for _ in 0..times {
-            let Some((worker, engine)) = self.somebody() else {
-                return;
-            };
-            let (id, action, line) = (id.clone(), action.clone(), self.line(worker));
-            self.spawn(worker, false, async move {
-                match engine.staff(&id, action, "eve", None).await {
-                    Ok(_) => *line.world.lock().judge.staff_done.entry(id.to_string()).or_default() += 1,
-                    Err(StaffError::Refused(_) | StaffError::NotFound | StaffError::Store(_)) => {}
-                }
-            });
-        }
-    }
-
     fn ended(self) -> Ended {
         let mut state = self.world.lock();
         let ended = Ended {
@@ -453,32 +367,5 @@ fn hand() -> Hand {
         ring_at: i64::MAX,
         idle_rings: 0,
         frozen: (0, 0),
-    }
-}
-
-/// The row of the inbox for an event that was brought, as the door of the service makes it.
-fn received(line: &Line, engine: &Engine, event: usize, body: Vec<u8>) -> NewInbox {
-    let provider = network::Port(line.clone());
-    let now = engine.clock().now();
-    let id = InboxId::new(now.as_millisecond(), engine.clock().entropy());
-    let read = provider.normalize(&body);
-    let (event_id, kind, status, reason) = match read {
-        Ok(read) => (read.event_id, read.kind, InboxStatus::Pending, None),
-        Err(malformed) => (
-            format!("malformed:{event}"),
-            "malformed".to_owned(),
-            InboxStatus::Dead,
-            Some(malformed.0),
-        ),
-    };
-    NewInbox {
-        id,
-        connection: CONNECTION.to_owned(),
-        event_id,
-        kind,
-        body,
-        received_at: instant(now.as_millisecond()),
-        status,
-        reason,
     }
 }

@@ -49,6 +49,8 @@ pub enum Happening {
     Act(Act),
     /// A worker's doorbell.
     Ring(usize),
+    /// The heartbeat of the rings that nothing is due for.
+    Beat,
     /// A dead worker starts again, or a frozen one goes on.
     Rise(usize),
 }

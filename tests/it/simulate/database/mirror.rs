@@ -8,7 +8,9 @@ use recoup::domain::campaign::Campaign;
 use recoup::domain::ids::CaseId;
 use recoup::store::changes::{Found, Written};
 use recoup::store::notifications::NotificationRow;
-use recoup::store::{Lease, Storage, Store, StoreError, attempts, campaigns, cases, late, notifications, timeline};
+use recoup::store::{
+    Lease, Oversight, Storage, Store, StoreError, attempts, campaigns, cases, late, ledger, notifications, timeline,
+};
 use sea_orm::ConnectionTrait;
 use tokio::runtime::Runtime;
 
@@ -198,6 +200,26 @@ impl Mirror {
         real.sort();
         ours.sort();
         self.same("late money", &ours, &real);
+        self.compare_books(model).await
+    }
+
+    /// The ledger, and the audit log with its chain.
+    async fn compare_books(&self, model: &Database) -> Result<(), StoreError> {
+        for id in model.cases.keys() {
+            let debits = ledger::by_case(self.store.conn(), id).await?.into_iter();
+            let debits = debits.filter(|entry| entry.amount.amount_minor > 0);
+            let mut real: Vec<_> = debits
+                .map(|entry| (entry.kind, entry.account, entry.amount.amount_minor))
+                .collect();
+            let moved = model.ledger.moved.iter().filter(|moved| moved.case == *id);
+            let mut ours: Vec<_> = moved.map(|moved| (moved.kind, moved.debit, moved.minor)).collect();
+            real.sort();
+            ours.sort();
+            self.same("the ledger", &ours, &real);
+        }
+        let chain = self.store.check_chain().await?;
+        let length = i64::try_from(model.audit.len()).unwrap();
+        self.same("the audit log", &(length, None), &(chain.length, chain.broken));
         Ok(())
     }
 }

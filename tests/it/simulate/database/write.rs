@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use recoup::domain::command::AttemptStatus;
-use recoup::domain::ids::CaseId;
+use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
 use recoup::domain::message::Message;
 use recoup::domain::mutant::alive;
 use recoup::store::StoreError;
@@ -30,14 +30,15 @@ impl Database {
                 return Err(StoreError::Other(format!("there is no case {}", change.case.id)));
             }
             self.check_attempts(change)?;
+            self.ledger.check(change)?;
         }
         Ok(())
     }
 
     /// At most one attempt of a case is open, at any moment of the transaction.
     fn check_attempts(&self, change: &CaseChange) -> Result<(), StoreError> {
-        let of_case = |row: &&AttemptRow| row.case == change.case.id && row.status == AttemptStatus::Open;
-        let mut open = self.attempts.values().filter(of_case).count();
+        let of_case = |id: &&AttemptId| self.attempts[*id].case == change.case.id;
+        let mut open = self.open_attempts.iter().filter(of_case).count();
         for row in &change.rows {
             match row {
                 RowWrite::OpenAttempt(..) if open > 0 && !alive("no_row_lock") => {
@@ -45,11 +46,7 @@ impl Database {
                 }
                 RowWrite::OpenAttempt(..) => open += 1,
                 RowWrite::CloseAttempt(AttemptEnd { id, .. }) => {
-                    let was_open = self
-                        .attempts
-                        .get(id)
-                        .is_some_and(|row| row.status == AttemptStatus::Open);
-                    open = open.saturating_sub(usize::from(was_open));
+                    open = open.saturating_sub(usize::from(self.open_attempts.contains(id)));
                 }
                 _ => {}
             }
@@ -80,8 +77,12 @@ impl Database {
                     lease: None,
                     fence: 0,
                     closed: None,
+                    updated: change.at,
                     lines: Vec::new(),
                 };
+                let of_invoice = self.by_invoice.entry(invoice.clone()).or_default();
+                of_invoice.insert(change.case.id.clone());
+                self.open.insert(change.case.id.clone());
                 self.cases.insert(change.case.id.clone(), row);
                 self.save(*change, now);
                 true
@@ -100,8 +101,12 @@ impl Database {
         let row = self.cases.get_mut(&id).unwrap();
         row.next_at = change.case.next_action().map(|next| millis(next.at));
         row.closed = change.case.closed_at.map(|_| row.closed.unwrap_or(now));
+        row.updated = change.at;
         row.lines.extend(change.lines);
         row.case = change.case;
+        if row.closed.is_some() {
+            self.open.remove(&id);
+        }
         self.dues.extend(row.next_at);
         if let Some(fence) = change.release {
             self.release(&id, fence);
@@ -119,6 +124,7 @@ impl Database {
                     started: millis(attempt.started_at),
                     committed: now,
                 };
+                self.open_attempts.insert(attempt.id.clone());
                 self.attempts.insert(attempt.id, row);
             }
             RowWrite::RecordAttempt(id, seen, origin) => {
@@ -150,6 +156,7 @@ impl Database {
                 else {
                     return;
                 };
+                self.open_attempts.remove(&id);
                 row.status = status;
                 row.charge = charge_id.filter(|charge| !self.charges.contains(charge));
                 self.charges.extend(row.charge.clone());
@@ -163,26 +170,33 @@ impl Database {
                         lease: None,
                         committed: now,
                     };
+                    self.waiting.insert(row.row.id.clone());
                     self.mails.insert(row.row.id.clone(), row);
                 }
             }
             RowWrite::SupersedeDunning(reason) => self.supersede(&case.id, reason, at),
-            RowWrite::BookLate(kind, amount) => self.late.push((case.id.clone(), kind, amount)),
-            // The simulation's books are those of the provider and the mail server; the ledger has its own tests.
-            RowWrite::Book(..) => {}
+            RowWrite::BookLate(kind, amount) => {
+                self.ledger.late(&case.id, amount);
+                self.late.push((case.id.clone(), kind, amount));
+            }
+            RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
         }
     }
 
     fn supersede(&mut self, case: &CaseId, reason: &str, at: i64) {
-        for mail in self.mails.values_mut() {
-            let row = &mut mail.row;
-            let held = row.case_id == *case && row.status == NotificationStatus::Pending && row.message.is_dunning();
-            if held {
-                row.status = NotificationStatus::Superseded;
-                row.reason = Some(reason.to_owned());
-                row.ended_at = Some(super::super::state::instant(at));
-                mail.lease = None;
-            }
+        let mails = &self.mails;
+        let held = |id: &&NotificationId| {
+            let row = &mails[*id].row;
+            row.case_id == *case && row.status == NotificationStatus::Pending && row.message.is_dunning()
+        };
+        let held: Vec<NotificationId> = self.waiting.iter().filter(held).cloned().collect();
+        for id in held {
+            self.waiting.remove(&id);
+            let mail = self.mails.get_mut(&id).unwrap();
+            mail.row.status = NotificationStatus::Superseded;
+            mail.row.reason = Some(reason.to_owned());
+            mail.row.ended_at = Some(super::super::state::instant(at));
+            mail.lease = None;
         }
     }
 
@@ -204,6 +218,7 @@ impl Database {
             mail.row.reason = end.reason;
             mail.row.ended_at = Some(end.at);
             mail.lease = None;
+            self.waiting.remove(&end.id);
             self.cases.get_mut(&end.case_id).unwrap().lines.push(end.line);
         }
         is_news

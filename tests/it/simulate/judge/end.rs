@@ -9,6 +9,7 @@ use recoup::domain::snapshot::{InvoiceStatus, SubscriptionStatus};
 use recoup::store::inbox::InboxStatus;
 use recoup::store::notifications::NotificationStatus;
 
+use super::ledger::ledger;
 use super::{OPEN_MAX, breaks, money};
 use crate::simulate::books::{By, Fate};
 use crate::simulate::database::CaseRow;
@@ -21,9 +22,10 @@ const NOTICE_GAP: i64 = 15 * HOUR;
 /// Every morning: no attempt stays open for ever.
 pub fn daily(state: &mut State) {
     let now = state.now;
-    let old = state.db.attempts.iter().find(|(_, row)| {
+    let mut open = state.db.open_attempts.iter().map(|id| (id, &state.db.attempts[id]));
+    let old = open.find(|(_, row)| {
         let waits = || matches!(state.db.cases[&row.case].case.state, CaseState::Processing { .. });
-        row.status == AttemptStatus::Open && now - row.committed > OPEN_MAX && !waits()
+        now - row.committed > OPEN_MAX && !waits()
     });
     if let Some((id, row)) = old {
         let what = format!("{id} is open since {}", written(row.committed));
@@ -43,6 +45,7 @@ pub fn at_end(state: &mut State) {
     attempts(state);
     mails(state);
     audit(state);
+    ledger(state);
 }
 
 fn events(state: &mut State) {
@@ -94,7 +97,7 @@ fn has_case(state: &mut State, number: usize) {
         .charges
         .iter()
         .any(|charge| matches!(charge.fate, Fate::Declined(_)));
-    let chased = state.db.cases.values().any(|row| row.case.invoice_id == invoice.id);
+    let chased = state.db.cases_of(&invoice.id).next().is_some();
     let name = invoice.id.clone();
     if owed && !gone && failed && !chased && knowable(state, "failed", &name) {
         breaks(state, "I4 no failure is forgotten", &name);
@@ -195,7 +198,7 @@ fn books_agree(state: &mut State, number: usize) {
     let mut wrong = None;
     let mut accounted = false;
     let mut chased = false;
-    for row in state.db.cases.values().filter(|row| row.case.invoice_id == invoice.id) {
+    for row in state.db.cases_of(&invoice.id) {
         chased = true;
         let late = |(id, kind, _): &(_, _, _)| *id == row.case.id && *kind == LateKind::LateRecovery;
         accounted |= row.case.reversal_of.is_some() || state.db.late.iter().any(late) || row.closed.is_none();
