@@ -7,6 +7,7 @@ mod bare;
 mod footprint;
 mod growth;
 mod intake;
+mod replicas;
 mod support;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ enum Topic {
     Intake,
     /// Memory, start and size of the service itself.
     Footprint,
+    /// What more processes bring.
+    Replicas,
     /// What a case costs among millions.
     Growth,
 }
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for topic in topics {
         match topic {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
+            Topic::Replicas => runtime.block_on(replicas::run(&mut report))?,
             Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,
             Topic::Footprint => runtime.block_on(footprint::run(&mut report))?,
         }
