@@ -62,7 +62,7 @@ fn size(report: &mut Report) -> anyhow::Result<()> {
 
 fn start_ms(folder: &Path, database: &str) -> anyhow::Result<f64> {
     let began = Instant::now();
-    let service = Service::recoup(folder, database, &[])?;
+    let service = Service::recoup(folder, database, &[], &[])?;
     let answer = health(service.address)?;
     let taken = began.elapsed();
     anyhow::ensure!(answer.starts_with("HTTP/1.1 200 "), "the answer is no 200: {answer}");
@@ -78,7 +78,7 @@ fn health(address: SocketAddr) -> anyhow::Result<String> {
 }
 
 async fn memory(report: &mut Report, folder: &Path, settle: Duration) -> anyhow::Result<()> {
-    let service = Service::recoup(folder, &sqlite_url(folder, "idle.db"), &[])?;
+    let service = Service::recoup(folder, &sqlite_url(folder, "idle.db"), &[], &[])?;
     tokio::time::sleep(settle).await;
     let mut looks = Vec::new();
     for _ in 0..LOOKS {

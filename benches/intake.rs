@@ -91,7 +91,7 @@ async fn side(name: &'static str, folder: &Path, url: &str, single: String) -> a
     Ok(Side {
         name,
         // Workers would compete with the intake; the storm is measured elsewhere.
-        service: Service::recoup(&folder, url, &["--role", "web"])?,
+        service: Service::recoup(&folder, url, &["--role", "web"], &[])?,
         single,
         measured: Vec::new(),
         single_rates: Vec::new(),

@@ -8,6 +8,7 @@ mod footprint;
 mod growth;
 mod intake;
 mod storm;
+mod replicas;
 mod support;
 mod work;
 
@@ -30,6 +31,8 @@ enum Topic {
     Storm,
     /// Memory, start and size of the service itself.
     Footprint,
+    /// What more processes bring.
+    Replicas,
     /// What a case costs among millions.
     Growth,
 }
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
             Topic::Work => runtime.block_on(work::run(&mut report))?,
             Topic::Storm => runtime.block_on(storm::run(&mut report))?,
+            Topic::Replicas => runtime.block_on(replicas::run(&mut report))?,
             Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,
             Topic::Footprint => runtime.block_on(footprint::run(&mut report))?,
         }

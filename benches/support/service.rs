@@ -27,8 +27,13 @@ impl Service {
     /// The service in the same build as this program.
     pub const BINARY: &str = env!("CARGO_BIN_EXE_recoup");
 
-    /// `recoup serve` in the same build as this program, on this database, with these further arguments.
-    pub fn recoup(folder: &Path, database: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+    /// `recoup serve` in the same build as this program, on this database, with these further arguments and settings.
+    pub fn recoup(
+        folder: &Path,
+        database: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(Self::BINARY);
         command
             .arg("serve")
@@ -40,6 +45,7 @@ impl Service {
             .env("RECOUP__STRIPE__API_BASE", "http://127.0.0.1:9")
             .env("RECOUP__STRIPE__API_KEY", "sk_test_of_the_benchmarks")
             .env("RECOUP__STRIPE__WEBHOOK_SECRETS", SECRET)
+            .envs(settings.iter().copied())
             .stderr(File::create(folder.join("recoup.log"))?);
         Self::start(command)
     }
