@@ -7,8 +7,8 @@ mod bare;
 mod footprint;
 mod growth;
 mod intake;
-mod storm;
 mod replicas;
+mod storm;
 mod support;
 mod work;
 

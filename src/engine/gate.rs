@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use metrics::{counter, gauge};
 
 use super::{Inner, reconcile};
+use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::store::StoreError;
 use crate::telemetry::metric;
@@ -28,7 +29,11 @@ pub const BIRTHMARK: &str = "birthmark";
 
 /// What this process knows of its right to act.
 #[derive(Debug, Default)]
-pub struct Gate(Mutex<State>);
+pub struct Gate {
+    state: Mutex<State>,
+    /// Our time when it was compared with the database's last, and what has passed since.
+    compared: Mutex<Option<(Timestamp, Stopwatch)>>,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -60,13 +65,25 @@ enum Stand {
 
 impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether cases and messages may be claimed.
-    pub fn is_open(&self) -> bool {
-        let state = self.state();
-        state.stand == Stand::Open && !state.skewed
+    /// Whether cases and messages may be claimed at `now`.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.state().stand == Stand::Open && self.trusts(now)
+    }
+
+    /// Whether `now` can be relied on: our clock agreed with the database's when they were compared, and has gone on since as
+    /// real time has. By a clock that is wrong nothing is decided, dated or swept.
+    pub fn trusts(&self, now: Timestamp) -> bool {
+        if self.state().skewed {
+            return false;
+        }
+        let compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        compared.as_ref().is_none_or(|(at, since)| {
+            let passed = i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX);
+            (now.duration_since(*at).as_secs().saturating_sub(passed)).abs() <= SKEW_SECS
+        })
     }
 
     /// Whether what is missing is being looked for.
@@ -82,8 +99,12 @@ pub async fn keep(inner: &Inner) -> Result<(), StoreError> {
     let due = state
         .beat
         .is_none_or(|beat| now < beat || secs_from(beat, BEAT_SECS) <= now);
-    if due || state.stand == Stand::Unknown {
+    if due || state.stand == Stand::Unknown || !inner.gate.trusts(now) {
         compare_clocks(inner, now).await?;
+        if !inner.gate.trusts(now) {
+            inner.gate.state().beat = Some(now);
+            return Ok(());
+        }
     }
     match state.stand {
         Stand::Unknown => {
@@ -208,11 +229,6 @@ async fn reconcile_first(inner: &Inner, restored: bool, read: bool) -> Result<()
 /// Writes that somebody works here at this time, and where here is.
 async fn beat(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
     let storage = &inner.storage;
-    // Others must not judge themselves by a clock that is wrong.
-    if inner.gate.state().skewed {
-        inner.gate.state().beat = Some(now);
-        return Ok(());
-    }
     let mark = storage.birthmark().await?;
     if storage.setting(BIRTHMARK).await?.as_ref() != Some(&mark) {
         storage.set_setting(BIRTHMARK, &mark).await?;
@@ -237,11 +253,13 @@ async fn compare_clocks(inner: &Inner, now: Timestamp) -> Result<(), StoreError>
         counter!(metric::STOOD_BACK).increment(1);
         tracing::error!(
             apart_secs = apart,
-            "our clock and the database's differ: nothing is charged or sent until they agree"
+            "our clock and the database's differ: nothing is done until they agree"
         );
     }
+    *inner.gate.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, inner.clock.stopwatch()));
     let was = std::mem::replace(&mut inner.gate.state().skewed, skewed);
     if was && !skewed {
+        inner.bells.inbox.notify_one();
         inner.bells.cases.notify_one();
         inner.bells.mails.notify_one();
     }

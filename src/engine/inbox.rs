@@ -44,6 +44,9 @@ impl Work for Events<'_> {
 
     async fn claim(&self, limit: u64) -> Result<Vec<InboxRow>, StoreError> {
         let Self(inner) = self;
+        if !inner.gate.trusts(inner.now()) {
+            return Ok(Vec::new());
+        }
         inner.storage.claim_events(inner.now(), limit, inner.lease()).await
     }
 

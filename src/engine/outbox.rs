@@ -46,7 +46,7 @@ impl Work for Mails<'_> {
 
     async fn claim(&self, limit: u64) -> Result<Vec<NotificationRow>, StoreError> {
         let Self(inner) = self;
-        if !inner.gate.is_open() {
+        if !inner.gate.is_open(inner.now()) {
             return Ok(Vec::new());
         }
         inner.storage.claim_mails(inner.now(), limit, inner.lease()).await

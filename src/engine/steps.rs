@@ -29,7 +29,7 @@ impl Work for Steps<'_> {
 
     async fn claim(&self, limit: u64) -> Result<Vec<Claim>, StoreError> {
         let Self(inner) = self;
-        if !inner.gate.is_open() {
+        if !inner.gate.is_open(inner.now()) {
             return Ok(Vec::new());
         }
         inner.storage.claim_cases(inner.now(), limit, inner.lease()).await

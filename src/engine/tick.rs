@@ -66,6 +66,9 @@ async fn round(inner: &Inner) -> Result<TickReport, StoreError> {
 pub async fn upkeep(inner: &Inner) -> Result<(), StoreError> {
     if !inner.is_stopping() {
         gate::keep(inner).await?;
+        if !inner.gate.trusts(inner.now()) {
+            return Ok(());
+        }
         sweep::work(inner).await?;
         bury_stranded(inner).await?;
         reconcile::work(inner).await?;
