@@ -1,6 +1,5 @@
 //! Many rows in one statement, the same for every number of rows, so that it is prepared once. To PostgreSQL they travel as
-//! one array for each column, which it reads several times faster than JSON; to SQLite, which knows no arrays, as one JSON
-//! text. Both take a NULL anywhere.
+//! one array for each column, ready for use; to SQLite, which knows no arrays, as one JSON text. Both take a NULL anywhere.
 
 use std::collections::HashSet;
 
@@ -10,7 +9,7 @@ use serde::Serialize;
 use super::row::to_json;
 use super::{Dialect, StoreError, Tx};
 use crate::domain::ids::CaseId;
-use arrays::arrays;
+use arrays::{NO_INT, NO_TEXT, arrays};
 
 mod arrays;
 
@@ -32,11 +31,16 @@ impl Tx {
                 let arrays: Vec<String> = (1..)
                     .zip(columns)
                     .map(|(nth, (_, kind))| match kind {
-                        Kind::Text => format!("${nth}::text::text[]"),
-                        Kind::Int => format!("${nth}::text::bigint[]"),
+                        Kind::Text => format!("${nth}::text[]"),
+                        Kind::Int => format!("${nth}::bigint[]"),
                     })
                     .collect();
-                format!("UNNEST({}) AS new ({})", arrays.join(", "), names(columns))
+                let values = listed(columns, |(name, kind)| match kind {
+                    Kind::Text => format!("NULLIF(sent.\"{name}\", '{NO_TEXT}') AS \"{name}\""),
+                    Kind::Int => format!("NULLIF(sent.\"{name}\", {NO_INT}) AS \"{name}\""),
+                });
+                let (arrays, names) = (arrays.join(", "), names(columns));
+                format!("(SELECT {values} FROM UNNEST({arrays}) AS sent ({names})) AS new")
             }
             Dialect::Sqlite => {
                 let columns = listed(columns, |(name, _)| format!("value ->> '{name}' AS \"{name}\""));
@@ -152,7 +156,7 @@ impl Tx {
 
     fn row_values<R: Serialize>(&self, columns: &[Column], rows: &[R]) -> Result<Vec<Value>, StoreError> {
         Ok(match self.dialect() {
-            Dialect::Postgres => arrays(columns, rows)?.into_iter().map(Value::from).collect(),
+            Dialect::Postgres => arrays(columns, rows)?,
             Dialect::Sqlite => vec![to_json(&rows)?.into()],
         })
     }

@@ -1,22 +1,37 @@
-//! Rows as arrays, one for each column, as PostgreSQL writes arrays. Each row is written as JSON would be, and its fields
-//! are led apart on the way: so no tree is built of it.
+//! Rows as arrays, one for each column. Each row is written as JSON would be, and its fields are led apart on the way: so no
+//! tree is built of it.
 
 use std::io::{self, Write};
 
+use sea_orm::Value;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CharEscape, Formatter};
 
-use super::Column;
+use super::{Column, Kind};
 use crate::store::StoreError;
 
+/// What stands for NULL in an array of texts, since the driver's arrays have none; nobody is called so.
+pub(super) const NO_TEXT: &str = "\u{1}NULL";
+/// What stands for NULL in an array of numbers: no amount, count or instant comes near it.
+pub(super) const NO_INT: i64 = -0x7fff_ffff_ffff_ffff;
+
 /// The arrays of the columns, in their order. A field that a row leaves out is NULL; one that is no column is left out.
-pub(super) fn arrays<R: Serialize>(columns: &[Column], rows: &[R]) -> Result<Vec<String>, StoreError> {
-    let mut arrays: Vec<Array> = columns.iter().map(|(name, _)| Array::of(name)).collect();
+pub(super) fn arrays<R: Serialize>(columns: &[Column], rows: &[R]) -> Result<Vec<Value>, StoreError> {
+    let of = |(column, kind): &Column| Array {
+        column,
+        cells: match kind {
+            Kind::Text => Cells::Texts(Vec::with_capacity(rows.len())),
+            Kind::Int => Cells::Ints(Vec::with_capacity(rows.len())),
+        },
+        filled: false,
+    };
+    let mut arrays: Vec<Array> = columns.iter().map(of).collect();
     let fields = Fields {
         arrays: &mut arrays,
         name: String::new(),
         names: false,
+        text: String::new(),
         at: None,
     };
     let mut serializer = Serializer::with_formatter(io::sink(), fields);
@@ -24,37 +39,39 @@ pub(super) fn arrays<R: Serialize>(columns: &[Column], rows: &[R]) -> Result<Vec
         row.serialize(&mut serializer)
             .map_err(|error| StoreError::Other(error.to_string()))?;
     }
-    Ok(arrays.into_iter().map(Array::end).collect())
+    let value = |array: Array| match array.cells {
+        Cells::Texts(texts) => texts.into(),
+        Cells::Ints(ints) => ints.into(),
+    };
+    Ok(arrays.into_iter().map(value).collect())
 }
 
 /// The array of one column, as far as it is written.
 struct Array {
     column: &'static str,
-    text: String,
+    cells: Cells,
     /// Whether the present row has its element.
     filled: bool,
 }
 
+enum Cells {
+    Texts(Vec<String>),
+    Ints(Vec<i64>),
+}
+
 impl Array {
-    fn of(column: &'static str) -> Self {
-        Self {
-            column,
-            text: "{".to_owned(),
-            filled: false,
-        }
-    }
-
-    fn begin(&mut self) {
-        if self.text.len() > 1 {
-            self.text.push(',');
-        }
+    fn null(&mut self) {
         self.filled = true;
+        match &mut self.cells {
+            Cells::Texts(texts) => texts.push(NO_TEXT.to_owned()),
+            Cells::Ints(ints) => ints.push(NO_INT),
+        }
     }
+}
 
-    fn end(mut self) -> String {
-        self.text.push('}');
-        self.text
-    }
+/// What a field holds that its column cannot.
+fn misfit(column: &str) -> io::Error {
+    io::Error::other(format!("the field {column} is not what its column holds"))
 }
 
 /// Leads the fields of rows to the arrays.
@@ -64,40 +81,37 @@ struct Fields<'a> {
     name: String,
     /// Whether it is that name which is written.
     names: bool,
+    /// The present text.
+    text: String,
     /// Which array the present value belongs to.
     at: Option<usize>,
 }
 
 impl Fields<'_> {
+    fn array(&mut self) -> Option<&mut Array> {
+        self.at.and_then(|at| self.arrays.get_mut(at))
+    }
+
     fn push(&mut self, text: &str) {
         if self.names {
             self.name.push_str(text);
-        } else if let Some(array) = self.at.and_then(|at| self.arrays.get_mut(at)) {
-            array.text.push_str(text);
+        } else {
+            self.text.push_str(text);
         }
     }
 
-    /// Opens or closes the quotes of a value.
-    fn quote(&mut self) {
-        if !self.names {
-            self.push("\"");
+    fn number(&mut self, number: Option<i64>) -> io::Result<()> {
+        let Some(array) = self.array() else { return Ok(()) };
+        match (&mut array.cells, number) {
+            (Cells::Ints(ints), Some(number)) => ints.push(number),
+            (Cells::Texts(_), _) | (_, None) => return Err(misfit(array.column)),
         }
+        array.filled = true;
+        Ok(())
     }
-}
-
-/// Numbers as they are.
-macro_rules! numbers {
-    ($($write:ident: $number:ty),+) => {
-        $(fn $write<W: ?Sized + Write>(&mut self, _: &mut W, number: $number) -> io::Result<()> {
-            self.push(&number.to_string());
-            Ok(())
-        })+
-    };
 }
 
 impl Formatter for Fields<'_> {
-    numbers!(write_i64: i64, write_u32: u32, write_u64: u64);
-
     fn begin_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
         for array in &mut *self.arrays {
             array.filled = false;
@@ -107,8 +121,7 @@ impl Formatter for Fields<'_> {
 
     fn end_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
         for array in self.arrays.iter_mut().filter(|array| !array.filled) {
-            array.begin();
-            array.text.push_str("NULL");
+            array.null();
         }
         Ok(())
     }
@@ -128,19 +141,24 @@ impl Formatter for Fields<'_> {
             Some(array) if is_it(array) => Some(next),
             Some(_) | None => self.arrays.iter().position(is_it),
         };
-        if let Some(array) = self.at.and_then(|at| self.arrays.get_mut(at)) {
-            array.begin();
-        }
-        Ok(())
-    }
-
-    fn begin_string<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.quote();
         Ok(())
     }
 
     fn end_string<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.quote();
+        if self.names {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.text);
+        let Some(array) = self.array() else { return Ok(()) };
+        match &mut array.cells {
+            Cells::Texts(texts) => texts.push(text),
+            Cells::Ints(_) => return Err(misfit(array.column)),
+        }
+        array.filled = true;
+        Ok(())
+    }
+
+    fn begin_string<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
         Ok(())
     }
 
@@ -150,27 +168,37 @@ impl Formatter for Fields<'_> {
     }
 
     fn write_char_escape<W: ?Sized + Write>(&mut self, _: &mut W, escape: CharEscape) -> io::Result<()> {
-        match escape {
-            CharEscape::Quote => self.push("\\\""),
-            CharEscape::ReverseSolidus => self.push("\\\\"),
-            CharEscape::Solidus => self.push("/"),
-            CharEscape::Backspace => self.push("\u{8}"),
-            CharEscape::FormFeed => self.push("\u{c}"),
-            CharEscape::LineFeed => self.push("\n"),
-            CharEscape::CarriageReturn => self.push("\r"),
-            CharEscape::Tab => self.push("\t"),
-            CharEscape::AsciiControl(byte) => self.push(char::from(byte).encode_utf8(&mut [0; 4])),
-        }
+        let letter = match escape {
+            CharEscape::Quote => '"',
+            CharEscape::ReverseSolidus => '\\',
+            CharEscape::Solidus => '/',
+            CharEscape::Backspace => '\u{8}',
+            CharEscape::FormFeed => '\u{c}',
+            CharEscape::LineFeed => '\n',
+            CharEscape::CarriageReturn => '\r',
+            CharEscape::Tab => '\t',
+            CharEscape::AsciiControl(byte) => char::from(byte),
+        };
+        self.push(letter.encode_utf8(&mut [0; 4]));
         Ok(())
     }
 
     fn write_null<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.push("NULL");
+        if let Some(array) = self.array() {
+            array.null();
+        }
         Ok(())
     }
 
-    fn write_bool<W: ?Sized + Write>(&mut self, _: &mut W, value: bool) -> io::Result<()> {
-        self.push(if value { "true" } else { "false" });
-        Ok(())
+    fn write_i64<W: ?Sized + Write>(&mut self, _: &mut W, number: i64) -> io::Result<()> {
+        self.number(Some(number))
+    }
+
+    fn write_u32<W: ?Sized + Write>(&mut self, _: &mut W, number: u32) -> io::Result<()> {
+        self.number(Some(number.into()))
+    }
+
+    fn write_u64<W: ?Sized + Write>(&mut self, _: &mut W, number: u64) -> io::Result<()> {
+        self.number(i64::try_from(number).ok())
     }
 }

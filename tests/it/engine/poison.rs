@@ -5,12 +5,10 @@ use recoup::domain::ids::InboxId;
 use recoup::store::inbox::{self, InboxRow, InboxStatus, NewInbox};
 use serde_json::{Value, json};
 
-use super::crew::{Crew, leased, play, run};
+use super::crew::{Crew, play, run};
 use crate::support::story::Story;
 
 const START: &str = "2026-03-02T08:30:00Z";
-/// When the first charge of `insufficient_funds` is due.
-const CHARGE_DUE: &str = "2026-03-03T08:00:00Z";
 /// Ten tries with doubling waits of at most an hour are over by then.
 const TRIES_OVER: &str = "2026-03-02T14:30:00Z";
 
@@ -137,48 +135,5 @@ fn events_that_are_not_for_us_end_with_their_reason() {
             assert_eq!(end(story, &id).await, expected);
         }
         assert!(!story.has_case(&failed.invoice).await);
-    });
-}
-
-/// A batch that one case breaks is written one by one. Its attempt cannot begin, since an open one stands in the way.
-#[test]
-fn one_case_that_cannot_be_written_leaves_the_others_of_its_batch_done() {
-    play(START, &async |story: &mut Story| {
-        let all: Vec<_> = (0..50).map(|_| story.failed_invoice("insufficient_funds")).collect();
-        story.advance("2026-03-02T12:00:00Z").await;
-        let broken = &all[17];
-        let id = story.case(&broken.invoice).await.id;
-        run(
-            story,
-            &format!(
-                "INSERT INTO attempts (id, connection, case_id, origin, status, amount_minor, currency, started_at) \
-                 VALUES ('att_in_the_way', 'stripe', '{id}', 'us', 'open', 1999, 'EUR', 1)"
-            ),
-        )
-        .await;
-        story.clock.advance_to(CHARGE_DUE.parse().unwrap()).unwrap();
-        let crew = Crew::new(story);
-        let done = crew.engine.tick().await.unwrap();
-        assert_eq!(done.cases, 50, "each case was claimed once");
-        assert_eq!(
-            crew.puppet.keys().len(),
-            49,
-            "what could not be written was not charged"
-        );
-        for one in &all {
-            let status = story.case(&one.invoice).await.status();
-            let expected = if one.invoice == broken.invoice {
-                "open"
-            } else {
-                "recovered"
-            };
-            assert_eq!(status.as_str(), expected);
-        }
-        assert_eq!(leased(story).await, 1, "its lease is left to run out");
-
-        run(story, "DELETE FROM attempts WHERE id = 'att_in_the_way'").await;
-        story.app.store.end_leases().await.unwrap();
-        crew.settle(story).await;
-        assert_eq!(story.case(&broken.invoice).await.status().as_str(), "recovered");
     });
 }

@@ -23,7 +23,7 @@ pub fn ledger(state: &mut State) {
     }
 }
 
-fn took(charge: &&Charge) -> bool {
+fn took(charge: &Charge) -> bool {
     charge.fate == Fate::Succeeded
 }
 
@@ -36,7 +36,7 @@ fn invented(state: &State) -> Option<String> {
         let charge = invoice
             .charges
             .iter()
-            .filter(took)
+            .filter(|charge| took(charge))
             .find(|one| one.id == moved.reference);
         if charge.is_none_or(|charge| charge.minor != moved.minor) {
             return Some(format!("{moved:?}, but {charge:?}"));
@@ -54,7 +54,7 @@ fn paid_twice(state: &State) -> Option<String> {
         let invoice = &state.books.invoices[state.books.by_name[&row.case.invoice_id]];
         let by = RecoveredBy::OutOfBand;
         let elsewhere = row.case.outcome() == Some(Outcome::Recovered { by });
-        let charges = invoice.charges.iter().filter(took).count() + usize::from(elsewhere);
+        let charges = invoice.charges.iter().filter(|charge| took(charge)).count() + usize::from(elsewhere);
         charges < 2 || state.books.conditional && !elsewhere
     });
     wrong.map(|row| format!("{} of {}", row.case.id, row.case.invoice_id))
@@ -73,7 +73,7 @@ fn missing(state: &State) -> Option<String> {
         cases.any(|row| row.case.opened_at.as_millisecond() <= charge.at && row.case.reversal_of.is_none())
     };
     for invoice in state.books.invoices.iter().filter(|invoice| !slow(invoice)) {
-        let charges = invoice.charges.iter().filter(took);
+        let charges = invoice.charges.iter().filter(|charge| took(charge));
         let old = charges.filter(|charge| charge.at < state.now - READ_WITHIN);
         let missing = old.filter(|charge| !state.db.ledger.knows(&charge.id) && chased(invoice, charge));
         let missing: Vec<_> = missing.collect();
