@@ -233,7 +233,16 @@ async fn beat(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
     if storage.setting(BIRTHMARK).await?.as_ref() != Some(&mark) {
         storage.set_setting(BIRTHMARK, &mark).await?;
     }
-    storage.set_setting(HEARTBEAT, &now.to_string()).await?;
+    let ahead = heartbeat(inner)
+        .await?
+        .is_some_and(|beat| secs_from(now, SKEW_SECS) < beat);
+    if ahead {
+        // The time went back, and we have read what happened.
+        storage.set_setting(HEARTBEAT, &now.to_string()).await?;
+    } else {
+        // Whoever slept on the way here must not make the database look like an older copy.
+        storage.raise_setting(HEARTBEAT, &now.to_string()).await?;
+    }
     let mut state = inner.gate.state();
     (state.beat, state.written) = (Some(now), Some(now));
     Ok(())
@@ -245,8 +254,11 @@ async fn compare_clocks(inner: &Inner, now: Timestamp) -> Result<(), StoreError>
     if inner.clock.is_test() {
         return Ok(());
     }
+    let asked = inner.clock.stopwatch();
     let theirs = inner.storage.database_now().await?;
-    let apart = now.duration_since(theirs).as_secs();
+    // It was read at some instant between the question and the answer.
+    let latest = secs_from(now, i64::try_from(asked.elapsed().as_secs()).unwrap_or(i64::MAX));
+    let apart = now.duration_since(theirs.min(now)).as_secs() - theirs.duration_since(latest.min(theirs)).as_secs();
     let skewed = apart.abs() > SKEW_SECS;
     gauge!(metric::CLOCK_SKEW).set(exact(apart));
     if skewed {
@@ -256,7 +268,7 @@ async fn compare_clocks(inner: &Inner, now: Timestamp) -> Result<(), StoreError>
             "our clock and the database's differ: nothing is done until they agree"
         );
     }
-    *inner.gate.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, inner.clock.stopwatch()));
+    *inner.gate.compared.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, asked));
     let was = std::mem::replace(&mut inner.gate.state().skewed, skewed);
     if was && !skewed {
         inner.bells.inbox.notify_one();

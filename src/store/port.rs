@@ -91,6 +91,9 @@ pub trait Storage: Oversight {
     /// Keeps a small value.
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
 
+    /// Gives a name a value unless it has one that sorts after it, byte by byte.
+    async fn raise_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+
     /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
     async fn end_leases(&self) -> Result<(), StoreError>;
 
@@ -189,6 +192,10 @@ impl Storage for Store {
 
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
         settings::set(self.conn(), name, value).await
+    }
+
+    async fn raise_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        settings::raise(self, name, value).await
     }
 
     async fn end_leases(&self) -> Result<(), StoreError> {

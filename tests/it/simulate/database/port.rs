@@ -381,6 +381,15 @@ impl Storage for Port {
         .await
     }
 
+    async fn raise_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.write(|state| {
+            let kept = state.db.settings.entry(name).or_default();
+            *kept = value.max(std::mem::take(kept));
+        })
+        .await
+    }
+
     async fn end_leases(&self) -> Result<(), StoreError> {
         unreachable!("only a process on a test clock ends leases")
     }
