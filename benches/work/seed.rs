@@ -172,6 +172,7 @@ impl Ground {
             card: None,
             description: Some("Plan M".to_owned()),
             pay_url: Some(format!("https://invoice.example/{number:016x}")),
+            paid_before_minor: 0,
             paid_charge: None,
             extra_charges: Vec::new(),
             late_money: false,

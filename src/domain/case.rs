@@ -8,7 +8,7 @@ use super::decline::Decline;
 use super::ids::{AttemptId, CaseId};
 use super::money::Money;
 use super::outcome::{Outcome, Status};
-use super::snapshot::CardShown;
+use super::snapshot::{CardShown, InvoiceStatus, Snapshot};
 use super::words::words;
 
 words! {
@@ -249,6 +249,9 @@ pub struct Memory {
     pub description: Option<String>,
     /// The provider's page where the customer can pay or confirm.
     pub pay_url: Option<String>,
+    /// What had been paid of the invoice when it was last seen open, in minor units of its currency.
+    #[serde(default)]
+    pub paid_before_minor: i64,
     /// The charge that brought the money, where it is known.
     #[serde(default)]
     pub paid_charge: Option<String>,
@@ -289,6 +292,7 @@ impl Memory {
             card: None,
             description: None,
             pay_url: None,
+            paid_before_minor: 0,
             paid_charge: None,
             extra_charges: Vec::new(),
             late_money: false,
@@ -360,6 +364,18 @@ pub struct NextAction {
 }
 
 impl Case {
+    /// What was paid of the invoice since it was last seen open, where it is paid now and the money came through the provider.
+    pub fn paid_since(&self, snapshot: &Snapshot) -> Option<Money> {
+        let paid = snapshot.amount_paid;
+        let tells = snapshot.status == InvoiceStatus::Paid && !snapshot.paid_out_of_band;
+        // The invoice of a reversal has been paid all along.
+        if !tells || self.reversal_of.is_some() || paid.currency != self.amount_due.currency {
+            return None;
+        }
+        let came = paid.amount_minor.saturating_sub(self.memory.paid_before_minor);
+        (came > 0).then(|| Money::new(came, paid.currency))
+    }
+
     /// How the case ended, if it did.
     pub fn outcome(&self) -> Option<Outcome> {
         match &self.state {

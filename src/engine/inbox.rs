@@ -16,7 +16,7 @@ use crate::domain::event::{Answer, Event, LookCause};
 use crate::domain::ids::CaseId;
 use crate::domain::money::Money;
 use crate::domain::mutant::alive;
-use crate::domain::snapshot::{InvoiceStatus, Snapshot};
+use crate::domain::snapshot::Snapshot;
 use crate::providers::{Hint, NormalizedEvent, PaymentHint, ReadError};
 use crate::store::StoreError;
 use crate::store::inbox::{EventEnd, InboxRow, InboxStatus};
@@ -240,8 +240,8 @@ fn answered_by_event(case: &Case, snapshot: &Snapshot, key: &str) -> Option<Even
         .into_iter()
         .flatten()
         .find(|attempt| attempt.id.as_str() == key)?;
-    let paid = snapshot.status == InvoiceStatus::Paid && !snapshot.paid_out_of_band;
-    paid.then(|| Event::Answered {
+    let fits = case.paid_since(snapshot) == Some(attempt.amount);
+    fits.then(|| Event::Answered {
         attempt: attempt.id.clone(),
         answer: Answer::Succeeded {
             charge_id: snapshot.paying_charge(),

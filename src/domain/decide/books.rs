@@ -56,7 +56,7 @@ pub fn came_after_the_end(mut draft: Draft<'_>, outcome: Outcome, charge: &str, 
         Outcome::Exhausted { .. } | Outcome::Stopped { .. } => false,
     };
     if !recovered && !memory.late_money {
-        return late::paid(draft, outcome, Some(charge.to_owned()));
+        return late::paid(draft, outcome, Some(charge.to_owned()), amount);
     }
     if wants_name(&draft.case, outcome) {
         return name(draft, charge);

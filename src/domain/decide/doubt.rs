@@ -83,7 +83,7 @@ fn paid(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     };
     let charge = payment.and_then(|payment| payment.charge_id.clone());
     answer::close_attempt(draft, attempt, status, charge.filter(|_| ours), None);
-    late::recovered(draft, by, snapshot.paying_charge());
+    late::seen_paid(draft, by, snapshot);
 }
 
 fn resend(draft: &mut Draft<'_>, attempt: &OpenAttempt) {

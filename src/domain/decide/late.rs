@@ -26,6 +26,15 @@ pub fn recovered(draft: &mut Draft<'_>, by: RecoveredBy, charge: Option<String>)
     }
 }
 
+/// Closes the case as recovered by what a snapshot shows. The invoice may have become smaller since it was read last, so
+/// that what came is what was owed in the end.
+pub fn seen_paid(draft: &mut Draft<'_>, by: RecoveredBy, snapshot: &Snapshot) {
+    if let Some(came) = draft.case.paid_since(snapshot) {
+        look::absorb_amount(draft, came);
+    }
+    recovered(draft, by, snapshot.paying_charge());
+}
+
 /// A closed case whose invoice was read again.
 pub fn looked(draft: Draft<'_>, outcome: Outcome, snapshot: &Snapshot) -> Decision {
     if snapshot.status != InvoiceStatus::Paid {
@@ -33,12 +42,15 @@ pub fn looked(draft: Draft<'_>, outcome: Outcome, snapshot: &Snapshot) -> Decisi
     }
     match snapshot.paying_charge() {
         Some(charge) if books::wants_name(&draft.case, outcome) => books::name(draft, &charge),
-        charge => paid(draft, outcome, charge),
+        charge => {
+            let came = draft.case.paid_since(snapshot).unwrap_or(draft.case.amount_due);
+            paid(draft, outcome, charge, came)
+        }
     }
 }
 
-/// Money came for a case that has ended: booked once, where the case had ended without.
-pub fn paid(mut draft: Draft<'_>, outcome: Outcome, charge: Option<String>) -> Decision {
+/// `amount` came for a case that has ended: booked once, where the case had ended without.
+pub fn paid(mut draft: Draft<'_>, outcome: Outcome, charge: Option<String>, amount: Money) -> Decision {
     let without_money = match outcome {
         Outcome::Recovered { .. } => false,
         // The invoice of a reversal has been paid all along; it is the dispute that took the money back.
@@ -49,7 +61,6 @@ pub fn paid(mut draft: Draft<'_>, outcome: Outcome, charge: Option<String>) -> D
     }
     draft.case.memory.late_money = true;
     draft.case.memory.paid_charge = charge;
-    let amount = draft.case.amount_due;
     draft.say(
         EntryKind::LateRecovery,
         "The invoice was paid after the case had ended; the outcome stays.",
@@ -158,7 +169,7 @@ pub fn late_success(mut draft: Draft<'_>, id: &AttemptId, charge_id: Option<&str
             let outcome = *outcome;
             return match charge_id {
                 Some(charge) => books::came_after_the_end(draft, outcome, charge, amount),
-                None => paid(draft, outcome, None),
+                None => paid(draft, outcome, None, amount),
             };
         }
         // Another charge is open: it is answered first, and the invoice is read again then.

@@ -14,6 +14,7 @@ use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::event::{LookCause, SeenAttempt};
+use crate::domain::money::Money;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, RecoveredBy};
 use crate::domain::snapshot::{InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot, SubscriptionStatus};
@@ -60,7 +61,7 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
                 return Decision::Ignored(Reason::FinalActionRunning);
             }
             let by = paid_by(&draft.case, snapshot);
-            late::recovered(&mut draft, by, snapshot.paying_charge());
+            late::seen_paid(&mut draft, by, snapshot);
         }
         (State::Ending { action, outcome, .. }, LookCause::Due) => {
             reached(&mut draft);
@@ -85,7 +86,7 @@ fn reached(draft: &mut Draft<'_>) {
 fn ended(draft: &mut Draft<'_>, snapshot: &Snapshot) -> bool {
     if snapshot.status == InvoiceStatus::Paid && !alive("paid_not_seen") {
         let by = paid_by(&draft.case, snapshot);
-        late::recovered(draft, by, snapshot.paying_charge());
+        late::seen_paid(draft, by, snapshot);
         return true;
     }
     if let Some(outcome) = forced(&draft.case, snapshot) {
@@ -141,15 +142,21 @@ fn absorb(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     }
 }
 
-/// Takes in amount, links and contact.
-pub fn absorb_facts(draft: &mut Draft<'_>, snapshot: &Snapshot) {
-    if draft.case.amount_due != snapshot.amount_remaining {
-        let (from, to) = (draft.case.amount_due, snapshot.amount_remaining);
+/// Takes in what is owed.
+pub fn absorb_amount(draft: &mut Draft<'_>, to: Money) {
+    let from = draft.case.amount_due;
+    if from != to {
         draft.case.amount_due = to;
         let text = format!("The amount owed is now {to}.");
         draft.say(EntryKind::AmountChanged, text, json!({"from": from, "to": to}));
     }
+}
+
+/// Takes in amount, links and contact.
+pub fn absorb_facts(draft: &mut Draft<'_>, snapshot: &Snapshot) {
+    absorb_amount(draft, snapshot.amount_remaining);
     let memory = &mut draft.case.memory;
+    memory.paid_before_minor = snapshot.amount_paid.amount_minor;
     memory.pay_url = snapshot.pay_url.clone().or(memory.pay_url.take());
     memory.description = snapshot.description.clone().or(memory.description.take());
     let customer = &snapshot.customer;
@@ -312,7 +319,7 @@ fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenA
             };
             answer::close_attempt(draft, attempt, status, charge.filter(|_| ours.is_some()), None);
         }
-        late::recovered(draft, by, snapshot.paying_charge());
+        late::seen_paid(draft, by, snapshot);
         return;
     }
     let outcome = forced(&draft.case, snapshot);
@@ -385,7 +392,7 @@ fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp) {
 fn ending(draft: &mut Draft<'_>, snapshot: &Snapshot, action: FinalAction, outcome: Outcome) {
     if snapshot.status == InvoiceStatus::Paid && !alive("end_without_look") {
         let by = paid_by(&draft.case, snapshot);
-        late::recovered(draft, by, snapshot.paying_charge());
+        late::seen_paid(draft, by, snapshot);
         return;
     }
     let subscription = snapshot.subscription.as_ref();

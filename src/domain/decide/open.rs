@@ -183,6 +183,7 @@ fn new_memory(snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp
         .or_else(|| snapshot.default_method.as_ref().map(|method| method.id.clone()));
     let barred = payment.and_then(|payment| payment.fingerprint.clone());
     Memory {
+        paid_before_minor: snapshot.amount_paid.amount_minor,
         declined_methods: declined.into_iter().collect(),
         barred_fingerprints: barred
             .filter(|_| decline.disposition == Disposition::Never)

@@ -1,14 +1,15 @@
 //! Disputes, refunds and money after the end: none is lost, none is booked twice.
 
 use recoup::domain::calendar::secs_from;
-use recoup::domain::case::State;
+use recoup::domain::case::{Collector, State};
 use recoup::domain::command::{Command, Moment, Reason};
 use recoup::domain::decide::open_reversal;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::event::{Answer, Event, StaffAction};
 use recoup::domain::ids::{AttemptId, CaseId};
+use recoup::domain::outcome::Outcome;
 
-use super::desk::{DAY, Desk, RESEND_SECS, eur};
+use super::desk::{DAY, Desk, RESEND_SECS, at, eur};
 
 const KIND: DeclineKind = DeclineKind::InsufficientFunds;
 
@@ -165,4 +166,37 @@ fn late_money_is_booked_once_and_so_is_what_is_taken_back_of_it() {
          04-11 10:00 book refund 999
          04-11 10:00 book dispute 1000",
     );
+}
+
+#[test]
+fn what_came_is_booked_and_not_what_was_owed_before_a_credit() {
+    // A part was paid before the case began, and a credit makes the rest smaller before it is paid.
+    let open = || {
+        let mut desk = Desk::open_with(
+            KIND,
+            "Europe/Berlin",
+            at("2026-03-20T12:00:00Z"),
+            Collector::Us,
+            |snapshot| {
+                snapshot.amount_paid = eur(300);
+            },
+        );
+        desk.calendar.clear();
+        desk
+    };
+    let mut desk = open();
+    desk.paid();
+    desk.truth.amount_paid = eur(1300);
+    desk.hint().unwrap();
+    assert_eq!(desk.case.amount_due, eur(1000));
+    assert!(matches!(desk.case.outcome(), Some(Outcome::Recovered { .. })));
+
+    let mut desk = open();
+    desk.play(KIND, 60);
+    desk.calendar.clear();
+    desk.paid();
+    desk.truth.amount_paid = eur(1300);
+    desk.hint().unwrap();
+    assert_eq!(desk.case.amount_due, eur(1999), "what was given up stays");
+    desk.expect("04-10 10:00 book late_recovery 1000");
 }

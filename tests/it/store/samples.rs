@@ -128,6 +128,7 @@ fn memory() -> Memory {
         }),
         description: Some("Plan M".to_owned()),
         pay_url: None,
+        paid_before_minor: 0,
         paid_charge: None,
         extra_charges: Vec::new(),
         late_money: false,
