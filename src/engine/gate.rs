@@ -233,18 +233,21 @@ async fn beat(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
     if storage.setting(BIRTHMARK).await?.as_ref() != Some(&mark) {
         storage.set_setting(BIRTHMARK, &mark).await?;
     }
-    let ahead = heartbeat(inner)
-        .await?
-        .is_some_and(|beat| secs_from(now, SKEW_SECS) < beat);
-    if ahead {
-        // The time went back, and we have read what happened.
-        storage.set_setting(HEARTBEAT, &now.to_string()).await?;
-    } else {
-        // Whoever slept on the way here must not make the database look like an older copy.
-        storage.raise_setting(HEARTBEAT, &now.to_string()).await?;
-    }
+    // Whoever slept on the way here must not write over what others wrote meanwhile: it would look like an older copy.
+    let read = storage.setting(HEARTBEAT).await?;
+    let ours = inner.now();
+    let theirs: Option<Timestamp> = read.as_deref().and_then(|text| text.parse().ok());
+    // One that is further ahead than clocks may differ was written before the time went back.
+    let newer = theirs.is_none_or(|beat| beat <= ours || secs_from(ours, SKEW_SECS) < beat);
+    let written = newer
+        && storage
+            .swap_setting(HEARTBEAT, read.as_deref(), &ours.to_string())
+            .await?;
     let mut state = inner.gate.state();
-    (state.beat, state.written) = (Some(now), Some(now));
+    state.beat = Some(now);
+    if written {
+        state.written = Some(ours);
+    }
     Ok(())
 }
 

@@ -91,8 +91,8 @@ pub trait Storage: Oversight {
     /// Keeps a small value.
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
 
-    /// Gives a name a value unless it has one that sorts after it, byte by byte.
-    async fn raise_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+    /// Gives a name a value where it still has the one that was read, or none where it had none; says whether it did.
+    async fn swap_setting(&self, name: &str, read: Option<&str>, value: &str) -> Result<bool, StoreError>;
 
     /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
     async fn end_leases(&self) -> Result<(), StoreError>;
@@ -194,8 +194,8 @@ impl Storage for Store {
         settings::set(self.conn(), name, value).await
     }
 
-    async fn raise_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        settings::raise(self, name, value).await
+    async fn swap_setting(&self, name: &str, read: Option<&str>, value: &str) -> Result<bool, StoreError> {
+        settings::swap(self.conn(), name, read, value).await
     }
 
     async fn end_leases(&self) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 
+use super::StoreError;
 use super::entity::settings::{ActiveModel, Column, Entity};
-use super::{Dialect, Store, StoreError};
 
 /// The value of a name.
 pub async fn get<C: ConnectionTrait>(conn: &C, name: &str) -> Result<Option<String>, StoreError> {
@@ -26,18 +26,23 @@ pub async fn set<C: ConnectionTrait>(conn: &C, name: &str, value: &str) -> Resul
     Ok(())
 }
 
-/// Gives a name a value unless it has one that sorts after it, byte by byte, as a later instant does.
-pub async fn raise(store: &Store, name: &str, value: &str) -> Result<(), StoreError> {
-    let order = match store.dialect() {
-        Dialect::Postgres => " COLLATE \"C\"",
-        Dialect::Sqlite => " COLLATE BINARY",
+/// Gives a name a value where it still has the one that was read, or none where it had none; says whether it did.
+pub async fn swap<C: ConnectionTrait>(
+    conn: &C,
+    name: &str,
+    read: Option<&str>,
+    value: &str,
+) -> Result<bool, StoreError> {
+    let (sql, values) = match read {
+        Some(read) => (
+            "UPDATE settings SET value = $2 WHERE name = $1 AND value = $3",
+            vec![name.into(), value.into(), read.into()],
+        ),
+        None => (
+            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            vec![name.into(), value.into()],
+        ),
     };
-    let sql = format!(
-        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value \
-         WHERE settings.value < excluded.value{order}"
-    );
-    let backend = store.conn().get_database_backend();
-    let statement = Statement::from_sql_and_values(backend, sql, [name.into(), value.into()]);
-    store.conn().execute_raw(statement).await?;
-    Ok(())
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
 }

@@ -381,11 +381,15 @@ impl Storage for Port {
         .await
     }
 
-    async fn raise_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
+    async fn swap_setting(&self, name: &str, read: Option<&str>, value: &str) -> Result<bool, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
+        let read = read.map(str::to_owned);
         self.write(|state| {
-            let kept = state.db.settings.entry(name).or_default();
-            *kept = value.max(std::mem::take(kept));
+            let same = state.db.settings.get(&name) == read.as_ref();
+            if same {
+                state.db.settings.insert(name, value);
+            }
+            same
         })
         .await
     }
