@@ -84,6 +84,8 @@ pub struct Database {
     pub ledger: Ledger,
     pub audit: Vec<AuditRow>,
     pub settings: BTreeMap<String, String>,
+    /// Since when what the provider lists is our concern: the database knows how far it was read.
+    pub swept_since: Option<i64>,
     pub campaigns: Vec<Campaign>,
     /// The instants at which something falls due that were written since anybody asked.
     pub dues: Vec<i64>,

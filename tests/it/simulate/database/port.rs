@@ -376,6 +376,9 @@ impl Storage for Port {
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
         self.write(|state| {
+            if name.starts_with("sweep:") {
+                state.db.swept_since.get_or_insert(state.now);
+            }
             state.db.settings.insert(name, value);
         })
         .await

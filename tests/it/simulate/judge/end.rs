@@ -11,7 +11,7 @@ use recoup::store::notifications::NotificationStatus;
 
 use super::ledger::ledger;
 use super::{OPEN_MAX, breaks, money};
-use crate::simulate::books::{By, Fate};
+use crate::simulate::books::{By, Fate, Told};
 use crate::simulate::database::CaseRow;
 use crate::simulate::faults::Class;
 use crate::simulate::state::{DAY, HOUR, State, written};
@@ -82,9 +82,9 @@ fn events(state: &mut State) {
 fn knowable(state: &State, kind: &str, object: &str) -> bool {
     let words = format!(" {kind} {object} ");
     let events = state.books.events.iter().filter(|told| !told.malformed);
-    let of =
-        |told: &&super::super::books::Told| std::str::from_utf8(&told.body).is_ok_and(|body| body.contains(&words));
-    events.filter(of).any(|told| told.listed || told.acknowledged)
+    let of = |told: &&Told| std::str::from_utf8(&told.body).is_ok_and(|body| body.contains(&words));
+    let listed = |told: &Told| told.listed && state.db.swept_since.is_some_and(|since| since <= told.at);
+    events.filter(of).any(|told| listed(told) || told.acknowledged)
 }
 
 /// Every invoice that is still owed and whose failure was told of has a case.
