@@ -158,7 +158,8 @@ async fn at_start(inner: &Inner, now: Timestamp) -> Result<Option<Found>, StoreE
 /// A process at work finds that it slept, or that the database was replaced under it.
 async fn at_work(inner: &Inner, written: Option<Timestamp>, now: Timestamp) -> Result<Option<Found>, StoreError> {
     let Some(beat) = heartbeat(inner).await? else {
-        return Ok(Some(Found::OlderCopy));
+        // Where the first one could not be written, there is none yet.
+        return Ok(written.map(|_| Found::OlderCopy));
     };
     if written.is_some_and(|written| secs_from(beat, OLDER_COPY_SECS) < written) {
         return Ok(Some(Found::OlderCopy));

@@ -17,8 +17,8 @@ use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
 /// The provider's clock may be this far behind ours when a charge is matched to an attempt by time.
 pub const SKEW_SECS: i64 = 60;
 
-/// A payment within this time of a sending counts as ours. An assumption of ours without a source: it only decides whose
-/// doing a recovery is called, once the key is too old to ask, and never whether anything is charged.
+/// A payment within this time of a sending counts as ours, and only after it do the provider's books say what became of the
+/// sending. An assumption of ours without a source, since no provider says how late it may carry out a call.
 const LATE_CHARGE_SECS: i64 = 900;
 
 /// Nobody is on the wire, and it is not known what became of the attempt.
@@ -56,9 +56,14 @@ pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttemp
         close(draft, outcome);
         return;
     }
+    // A sending may be carried out late, so that the books of the moments after it tell nothing.
+    let last_sent = draft.case.memory.sent_at.last().copied();
+    let settled_at = last_sent.map_or(draft.now(), |sent| secs_from(sent, LATE_CHARGE_SECS));
     if draft.now() < resend_until {
         draft.case.memory.sent_at.push(draft.moment.now);
         resend(draft, attempt);
+    } else if draft.now() < settled_at {
+        draft.case.timers.look_at = Some(settled_at);
     } else {
         read_back(draft, snapshot, attempt);
     }

@@ -209,7 +209,10 @@ fn one_key(state: &mut State, request: &ChargeRequest, first_sending: bool) {
             .people
             .get(&request.invoice_id)
             .is_some_and(|at| *at > earlier.first);
-        earlier.definite.is_none() && now - earlier.first < RESENT && !asked
+        // The life of a key counts from the intent, which may be older than the first sending.
+        let attempt = state.db.attempts.get(&AttemptId::from((*key).clone()));
+        let born = attempt.map_or(earlier.first, |attempt| attempt.started);
+        earlier.definite.is_none() && now - earlier.first.min(born) < RESENT && !asked
     });
     let unresolved = unresolved.cloned();
     of.push(request.key.clone());

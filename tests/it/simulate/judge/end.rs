@@ -211,7 +211,16 @@ fn books_agree(state: &mut State, number: usize) {
                 let guessed = state.judge.may_be_ours(&invoice.id, invoice.paid_at, row.closed);
                 guessed || by(&|by| matches!(by, By::Key(_)))
             }
-            RecoveredBy::ProviderRetry => by(&|by| *by == By::Provider),
+            // Who paid after the provider meant to charge again cannot be told from it.
+            RecoveredBy::ProviderRetry => {
+                let planned = row
+                    .case
+                    .memory
+                    .provider_next_attempt_at
+                    .map(jiff::Timestamp::as_millisecond);
+                let looks_so = planned.is_some() && planned <= invoice.paid_at;
+                by(&|by| *by == By::Provider) || looks_so
+            }
             RecoveredBy::Customer => by(&|by| matches!(by, By::Customer | By::Renewal | By::Provider)),
             RecoveredBy::OutOfBand => invoice.out_of_band || marked(row),
         };

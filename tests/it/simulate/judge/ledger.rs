@@ -38,7 +38,9 @@ fn invented(state: &State) -> Option<String> {
             .iter()
             .filter(|charge| took(charge))
             .find(|one| one.id == moved.reference);
-        if charge.is_none_or(|charge| charge.minor != moved.minor) {
+        // What a credit left of the invoice while a slow charge of all of it was under way: the rest is not the invoice's.
+        let fits = |charge: &&Charge| charge.minor == moved.minor || invoice.minor.min(charge.minor) == moved.minor;
+        if !charge.as_ref().is_some_and(fits) {
             return Some(format!("{moved:?}, but {charge:?}"));
         }
     }
