@@ -145,3 +145,18 @@ fn a_setting_is_the_last_value_set() {
         );
     });
 }
+
+#[test]
+fn a_setting_is_swapped_only_for_the_value_that_was_read() {
+    each_database(async |store| {
+        let swap =
+            async |read: Option<&str>, value: &str| settings::swap(store.conn(), "beat", read, value).await.unwrap();
+        assert!(!swap(Some("0"), "1").await, "there is none yet");
+        assert!(swap(None, "1").await);
+        assert!(!swap(None, "2").await, "somebody was first");
+        assert!(swap(Some("1"), "2").await);
+        assert!(!swap(Some("1"), "3").await, "somebody wrote meanwhile");
+        let kept = settings::get(store.conn(), "beat").await.unwrap();
+        assert_eq!(kept.as_deref(), Some("2"));
+    });
+}
