@@ -6,7 +6,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Value};
 
 /// The fields that are kept, at every depth.
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 12] = [
     "card",
     "charge",
     "customer",
@@ -14,6 +14,7 @@ const KEPT: [&str; 11] = [
     "default_source",
     "fingerprint",
     "id",
+    "idempotency_key",
     "invoice",
     "invoice_settings",
     "latest_charge",

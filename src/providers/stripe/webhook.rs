@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::pruned::Pruned;
@@ -19,16 +18,9 @@ struct Event {
     kind: Option<String>,
     created: Option<i64>,
     livemode: Option<bool>,
-    request: Option<Request>,
+    /// What made the event happen: an id, or in every newer version an object with the key.
+    request: Pruned,
     data: Option<Data>,
-}
-
-/// What made the event happen: an id, or in every newer version an object.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Request {
-    Keyed { idempotency_key: Option<String> },
-    Other(IgnoredAny),
 }
 
 #[derive(Default, Deserialize)]
@@ -53,13 +45,8 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
     let kind = event.kind.as_deref().and_then(usable).ok_or_else(|| missing("type"))?;
     let hint = hint(&kind, &event.data.unwrap_or_default())?;
     let tells_of_money = matches!(kind.as_str(), "invoice.paid" | "invoice.payment_succeeded");
-    let paid_by_key = event
-        .request
-        .filter(|_| tells_of_money)
-        .and_then(|request| match request {
-            Request::Keyed { idempotency_key } => idempotency_key.as_deref().and_then(usable),
-            Request::Other(_) => None,
-        });
+    let key = event.request.0.get("idempotency_key").and_then(Value::as_str);
+    let paid_by_key = key.filter(|_| tells_of_money).and_then(usable);
     Ok(NormalizedEvent {
         event_id,
         kind,
