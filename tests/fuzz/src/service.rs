@@ -86,7 +86,13 @@ impl Service {
                     ..Options::default()
                 };
                 let draining = Arc::new(AtomicBool::new(false));
-                let state = HttpState::new(engine(shared), metric::recorder().clone(), draining, &options);
+                let state = HttpState::new(
+                    engine(shared.clone()),
+                    [shared.clone(), shared],
+                    metric::recorder().clone(),
+                    draining,
+                    &options,
+                );
                 serve(listener, Arc::new(state), Some(1)).unwrap().await.unwrap();
             });
         });
@@ -154,15 +160,16 @@ async fn open_store() -> Store {
 
 fn engine(store: Store) -> Engine {
     Engine::new(Parts {
-        store,
+        storage: Arc::new(store),
         clock: Clock::test(now()),
         connections: Vec::new(),
-        mailer: Mailer::new(None, None).unwrap(),
+        mailer: Arc::new(Mailer::new(None, None).unwrap()),
         templates: Templates::new().unwrap(),
         brand: Brand {
             company: "Larkspur".to_owned(),
             support: None,
         },
+        mails_per_domain_per_minute: 0,
     })
 }
 
