@@ -12,6 +12,7 @@ use recoup::domain::campaign::Campaign;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::role::Role;
 use recoup::store::cases::insert;
+use recoup::store::changes::CaseChange;
 use recoup_fuzz::cases;
 use recoup_fuzz::parts::{choose, parts, text};
 use recoup_fuzz::service::{Answer, BOOTSTRAP, Service, now};
@@ -33,7 +34,15 @@ static CASE: LazyLock<String> = LazyLock::new(|| {
     let case = cases::open(1, &Campaign::embedded(), DeclineKind::InsufficientFunds, "UTC", now());
     SERVICE.runtime.block_on(async {
         let tx = SERVICE.store.begin().await.unwrap();
-        insert(&tx, &case, now()).await.unwrap();
+        let opened = CaseChange {
+            case: case.clone(),
+            lines: Vec::new(),
+            rows: Vec::new(),
+            audit: Vec::new(),
+            release: None,
+            at: now(),
+        };
+        insert(&tx, &[&opened]).await.unwrap();
         tx.commit().await.unwrap();
     });
     case.id.to_string()
