@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::decline::DeclineKind;
-use recoup::store::cases::{Inserted, insert};
+use recoup::store::cases::insert;
+use recoup::store::changes::CaseChange;
 use recoup_fuzz::cases;
 use recoup_fuzz::parts::{choices, choose, number, parts, some_text, text};
 use recoup_fuzz::service::{BOOTSTRAP, Service, now};
@@ -45,7 +46,15 @@ fuzz_target!(|input: &[u8]| {
     let service = &*SERVICE;
     service.runtime.block_on(async {
         let tx = service.store.begin().await.unwrap();
-        assert_eq!(insert(&tx, &case, opened_at).await.unwrap(), Inserted::New);
+        let opened = CaseChange {
+            case: case.clone(),
+            lines: Vec::new(),
+            rows: Vec::new(),
+            audit: Vec::new(),
+            release: None,
+            at: opened_at,
+        };
+        assert!(insert(&tx, &[&opened]).await.unwrap().contains(&case.id));
         tx.commit().await.unwrap();
     });
     let report = report(by, opened_at);
