@@ -147,36 +147,11 @@ impl Ground {
 
     fn memory(&self, number: usize, opened_at: Timestamp) -> Memory {
         Memory {
-            disposition_since: opened_at,
-            kind_since: opened_at,
             declined_methods: vec![format!("pm_{number:016x}")],
-            barred_fingerprints: Vec::new(),
-            new_method: None,
             known_charges: vec![format!("ch_{number:016x}")],
-            nameless_answer_at: None,
-            last_charge_at: None,
             // Nothing is to be written to anybody meanwhile.
             steps_done: self.campaign.messages.iter().map(|step| step.key.clone()).collect(),
-            last_notice_at: None,
-            look_again: false,
-            disputed: false,
-            out_of_reach: 0,
-            not_sent: 0,
-            charged_method: None,
-            unclear: None,
-            sent_at: Vec::new(),
-            refunded_minor: 0,
-            refund_pending_minor: 0,
-            charges: 0,
-            provider_next_attempt_at: None,
-            card: None,
-            description: Some("Plan M".to_owned()),
-            pay_url: Some(format!("https://invoice.example/{number:016x}")),
-            paid_before_minor: 0,
-            paid_charge: None,
-            extra_charges: Vec::new(),
-            late_money: false,
-            reversed: false,
+            ..Memory::since(opened_at)
         }
     }
 }

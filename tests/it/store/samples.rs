@@ -101,38 +101,19 @@ pub fn case(number: u32) -> Case {
 
 fn memory() -> Memory {
     Memory {
-        disposition_since: now(),
-        kind_since: now(),
         declined_methods: vec!["pm_0".to_owned()],
         barred_fingerprints: vec!["fp_0".to_owned()],
-        new_method: None,
         known_charges: vec!["ch_0".to_owned()],
-        nameless_answer_at: None,
         last_charge_at: Some(now()),
         steps_done: vec!["first".to_owned()],
-        last_notice_at: None,
-        look_again: false,
-        disputed: false,
         out_of_reach: 2,
-        not_sent: 0,
-        charged_method: None,
-        unclear: None,
-        sent_at: Vec::new(),
-        refunded_minor: 0,
-        refund_pending_minor: 0,
         charges: 1,
-        provider_next_attempt_at: None,
         card: Some(CardShown {
             brand: "visa".to_owned(),
             last4: "4242".to_owned(),
         }),
         description: Some("Plan M".to_owned()),
-        pay_url: None,
-        paid_before_minor: 0,
-        paid_charge: None,
-        extra_charges: Vec::new(),
-        late_money: false,
-        reversed: false,
+        ..Memory::since(now())
     }
 }
 
