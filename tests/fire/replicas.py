@@ -154,14 +154,18 @@ def late_calls(ev):
     return sum(e["answer"] == 400 for e in ev.book.entries if e["kind"] == "call")
 
 
-def play_replicas(options, _kinds, figures):
-    clock, dice = Clock(options.speed), random.Random(options.seed)
+def play(options, figures, clock, count, round_):
+    """A round over so many replicas on a PostgreSQL of their own."""
     with server("postgres", clock.env) as postgres:
-        stage = Stage(options, 3, clock, postgres, options.seed)
+        stage = Stage(options, count, clock, postgres, options.seed)
         try:
-            storm(options, stage, dice, figures)
+            round_(options, stage, random.Random(options.seed), figures)
         finally:
             stage.remove()
+
+
+def play_replicas(options, _kinds, figures):
+    play(options, figures, Clock(options.speed), 3, storm)
 
 
 def storm(options, stage, dice, figures):
@@ -228,13 +232,7 @@ def report(stage, ev, tables, settled, took, outages, ready, figures):
 
 
 def play_stop(options, _kinds, figures):
-    clock, dice = Clock(options.speed), random.Random(options.seed)
-    with server("postgres", clock.env) as postgres:
-        stage = Stage(options, 4, clock, postgres, options.seed)
-        try:
-            sleepers(options, stage, dice, figures)
-        finally:
-            stage.remove()
+    play(options, figures, Clock(options.speed), 4, sleepers)
 
 
 def sleepers(options, stage, dice, figures):
@@ -287,21 +285,16 @@ def show_sleepers(stage, ev, tables, settled, took, nap, figures):
 
 
 def play_clock(options, _kinds, figures):
-    clock, dice = Clock(options.speed), random.Random(options.seed)
+    clock = Clock(options.speed)
     if not clock.library:
         print("\nClock jumps: skipped, libfaketime is not installed (Debian: faketime)")
         return
-    with server("postgres", clock.env) as postgres:
-        stage = Stage(options, 3, clock, postgres, options.seed)
-        stage.world.excused = (408, 400)    # a replica whose clock is wrong takes every webhook for too old, or too young
-        try:
-            jumps(options, stage, dice, figures)
-        finally:
-            stage.remove()
+    play(options, figures, clock, 3, jumps)
 
 
 def jumps(options, stage, dice, figures):
     """One replica after the other runs with a wrong clock for a while; PostgreSQL and the others have the right one."""
+    stage.world.excused = (408, 400)    # a replica whose clock is wrong takes every webhook for too old, or too young
     end, made = time.monotonic() + options.minutes * 60, collections.Counter()
     while time.monotonic() < end:
         replica, name = dice.choice(stage.crew.replicas), dice.choice(sorted(JUMPS))

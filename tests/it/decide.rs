@@ -1,7 +1,7 @@
 //! The decider on its own: laws that hold for every series of events, and stories as calendars.
 
 mod books;
-mod desk;
+pub mod desk;
 mod doubt;
 mod ends;
 mod ladders;

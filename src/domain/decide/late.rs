@@ -60,6 +60,7 @@ pub fn paid(mut draft: Draft<'_>, outcome: Outcome, charge: Option<String>, amou
         return Decision::Ignored(Reason::CaseClosed);
     }
     draft.case.memory.late_money = true;
+    draft.case.memory.late_minor = Some(amount.amount_minor);
     draft.case.memory.paid_charge = charge;
     draft.say(
         EntryKind::LateRecovery,
@@ -211,10 +212,11 @@ fn book_refund(draft: &mut Draft<'_>, minor: i64) {
     });
 }
 
-/// What is not paid back yet is taken back; a case that was recovered gets a linked one.
+/// What came and is not paid back yet is taken back; a case that was recovered gets a linked one.
 fn book_dispute(draft: &mut Draft<'_>, linked: bool) {
     let due = draft.case.amount_due;
-    let left = due.amount_minor.saturating_sub(draft.case.memory.refunded_minor).max(0);
+    let came_minor = draft.case.memory.late_minor.unwrap_or(due.amount_minor);
+    let left = came_minor.saturating_sub(draft.case.memory.refunded_minor).max(0);
     draft.case.memory.reversed = true;
     draft.say(
         EntryKind::Reversal,

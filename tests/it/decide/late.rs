@@ -198,5 +198,9 @@ fn what_came_is_booked_and_not_what_was_owed_before_a_credit() {
     desk.truth.amount_paid = eur(1300);
     desk.hint().unwrap();
     assert_eq!(desk.case.amount_due, eur(1999), "what was given up stays");
-    desk.expect("04-10 10:00 book late_recovery 1000");
+    desk.tell(&Event::Disputed).unwrap();
+    desk.expect(
+        "04-10 10:00 book late_recovery 1000
+         04-10 10:00 book dispute 1000",
+    );
 }

@@ -1,16 +1,19 @@
-//! Events that cannot be handled: the others go on, the end is visible, and a person can have them run again.
+//! Events and cases that cannot be handled: the others go on, the end is visible, and a person can have them run again.
 
 use recoup::clock::entropy;
-use recoup::domain::ids::InboxId;
+use recoup::domain::ids::{CaseId, InboxId};
+use recoup::store::Dialect;
 use recoup::store::inbox::{self, InboxRow, InboxStatus, NewInbox};
 use serde_json::{Value, json};
 
 use super::crew::{Crew, play, run};
-use crate::support::story::Story;
+use crate::support::story::{Failed, Story};
 
 const START: &str = "2026-03-02T08:30:00Z";
 /// Ten tries with doubling waits of at most an hour are over by then.
 const TRIES_OVER: &str = "2026-03-02T14:30:00Z";
+/// When the first charge of `insufficient_funds` is due.
+const CHARGE_DUE: &str = "2026-03-03T08:00:00Z";
 
 /// Puts an event into the inbox as if it had been received.
 async fn receive(story: &Story, connection: &str, body: &Value) -> InboxId {
@@ -135,5 +138,54 @@ fn events_that_are_not_for_us_end_with_their_reason() {
             assert_eq!(end(story, &id).await, expected);
         }
         assert!(!story.has_case(&failed.invoice).await);
+    });
+}
+
+/// Lets the database refuse every line of one case, or no longer.
+async fn refuse_lines(story: &Story, case: &CaseId, refused: bool) {
+    let sql = match (story.app.store.dialect(), refused) {
+        (Dialect::Sqlite, true) => format!(
+            "CREATE TRIGGER refused BEFORE INSERT ON timeline WHEN NEW.case_id = '{case}' \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        ),
+        (Dialect::Sqlite, false) => "DROP TRIGGER refused".to_owned(),
+        (Dialect::Postgres, true) => {
+            format!("ALTER TABLE timeline ADD CONSTRAINT refused CHECK (case_id <> '{case}') NOT VALID")
+        }
+        (Dialect::Postgres, false) => "ALTER TABLE timeline DROP CONSTRAINT refused".to_owned(),
+    };
+    run(story, &sql).await;
+}
+
+#[test]
+fn one_case_of_fifty_that_cannot_be_written_takes_no_other_with_it() {
+    play(START, &async |story: &mut Story| {
+        let failed: Vec<Failed> = (0..50).map(|_| story.failed_invoice("insufficient_funds")).collect();
+        story.advance("2026-03-02T12:00:00Z").await;
+        let (bad, others) = failed.split_first().unwrap();
+        let case = story.case(&bad.invoice).await.id;
+        refuse_lines(story, &case, true).await;
+        // All of them are due at once, and share transactions.
+        story.clock.advance_to(CHARGE_DUE.parse().unwrap()).unwrap();
+        story.settle().await;
+        for other in others {
+            let case = story.case(&other.invoice).await;
+            assert_eq!(story.attempts(&case.id).await, ["provider declined", "us succeeded"]);
+        }
+        assert_eq!(
+            story.attempts(&case).await,
+            ["provider declined"],
+            "nothing is charged before it is on record"
+        );
+        assert_eq!(story.case(&bad.invoice).await.status().as_str(), "open");
+
+        refuse_lines(story, &case, false).await;
+        story.app.store.end_leases().await.unwrap();
+        story.settle().await;
+        assert_eq!(
+            story.attempts(&case).await,
+            ["provider declined", "us succeeded"],
+            "it was only late"
+        );
     });
 }

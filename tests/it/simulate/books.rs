@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use recoup::domain::campaign::FinalAction;
-use recoup::domain::decline::{Decline, DeclineKind, Disposition};
+use recoup::domain::decline::{Decline, DeclineKind};
 use recoup::domain::money::{Currency, Money};
 use recoup::domain::snapshot::{
     CardShown, CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen,
@@ -15,6 +15,7 @@ use recoup::providers::{ChargeOutcome, ChargeSeen};
 
 use super::dice::Dice;
 use super::state::{DAY, HOUR, instant};
+use crate::decide::desk::disposition;
 
 /// How an issuer treats a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,20 +121,6 @@ pub struct Books {
     pub conditional: bool,
     pub dice: Dice,
     pub currency: Currency,
-}
-
-pub fn disposition(kind: DeclineKind) -> Disposition {
-    match kind {
-        DeclineKind::InsufficientFunds | DeclineKind::Limit | DeclineKind::DoNotHonor | DeclineKind::IssuerDown => {
-            Disposition::Retry
-        }
-        DeclineKind::Expired | DeclineKind::InvalidAccount => Disposition::FixData,
-        DeclineKind::LostStolen | DeclineKind::Fraud | DeclineKind::NotPermitted | DeclineKind::Revoked => {
-            Disposition::Never
-        }
-        DeclineKind::AuthenticationRequired => Disposition::CustomerAction,
-        DeclineKind::MerchantConfig => Disposition::Merchant,
-    }
 }
 
 pub fn decline(kind: DeclineKind) -> Decline {

@@ -9,10 +9,11 @@ use recoup::domain::decline::{DeclineKind, Disposition};
 use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy};
 use recoup::mailer::Templates;
 
-use super::books::{Books, By, Fate, Issuer, disposition};
+use super::books::{Books, By, Fate, Issuer};
 use super::faults::Faults;
 use super::run::Play;
 use super::state::{HOUR, instant};
+use crate::decide::desk::disposition;
 
 const SEEDS: u64 = 4;
 const CASES: usize = 50;

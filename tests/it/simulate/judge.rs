@@ -13,9 +13,10 @@ use recoup::domain::outcome::Status;
 use recoup::providers::{ChargeOutcome, ChargeRequest};
 use recoup::store::changes::Written;
 
-use super::books::{By, Fate, disposition};
+use super::books::{By, Fate};
 use super::network::{KEY_LIFE, STALE_MAX};
 use super::state::{HOUR, MINUTE, SECOND, State, written};
+use crate::decide::desk::disposition;
 
 mod end;
 mod ledger;

@@ -124,7 +124,11 @@ impl Port {
     }
 }
 
-fn span(state: &State, lease: Lease<'_>) -> (i64, i64) {
+/// From when to when a lease runs that begins now. Those that are over end in the mirror too.
+fn lease_span(state: &State, lease: Lease<'_>) -> (i64, i64) {
+    if let Some(mirror) = &state.mirror {
+        mirror.expire(&state.db, state.now);
+    }
     (state.now, state.now + i64::from(lease.secs) * SECOND)
 }
 
@@ -154,10 +158,7 @@ impl Storage for Port {
             return Ok(Vec::new());
         }
         self.write(|state| {
-            let span = span(state, lease);
-            if let Some(mirror) = &state.mirror {
-                mirror.expire(&state.db, state.now);
-            }
+            let span = lease_span(state, lease);
             let claimed = state.db.claim_events(now, count(limit), span);
             if let Some(mirror) = &state.mirror {
                 let lease = Mirror::lease(lease);
@@ -175,10 +176,7 @@ impl Storage for Port {
             return Ok(Vec::new());
         }
         self.write(|state| {
-            let span = span(state, lease);
-            if let Some(mirror) = &state.mirror {
-                mirror.expire(&state.db, state.now);
-            }
+            let span = lease_span(state, lease);
             let claimed = state.db.claim_cases(now, count(limit), span);
             if let Some(mirror) = &state.mirror {
                 let lease = Mirror::lease(lease);
@@ -289,10 +287,7 @@ impl Storage for Port {
             return Ok(Vec::new());
         }
         self.write(|state| {
-            let span = span(state, lease);
-            if let Some(mirror) = &state.mirror {
-                mirror.expire(&state.db, state.now);
-            }
+            let span = lease_span(state, lease);
             let claimed = state.db.claim_mails(now, count(limit), span);
             if let Some(mirror) = &state.mirror {
                 let lease = Mirror::lease(lease);

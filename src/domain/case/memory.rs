@@ -1,0 +1,130 @@
+//! The memory of a case.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::OpenAttempt;
+use crate::domain::snapshot::CardShown;
+
+/// What a case remembers in order to decide; kept with the case as one document.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent fact about the case, not a state"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// When the present disposition was first seen; message steps count from here.
+    pub disposition_since: Timestamp,
+    /// When the present kind was first seen; hour ladders count from here.
+    pub kind_since: Timestamp,
+    /// The payment methods that were declined, oldest first.
+    pub declined_methods: Vec<String>,
+    /// The cards that must never be charged again for this invoice.
+    pub barred_fingerprints: Vec<String>,
+    /// The payment method that the customer brought during the chase.
+    pub new_method: Option<String>,
+    /// The charges that are accounted for, oldest first.
+    pub known_charges: Vec<String>,
+    /// When our last attempt was answered without naming its charge; the next unknown charge up to then is ours.
+    pub nameless_answer_at: Option<Timestamp>,
+    /// When our last charge was sent.
+    pub last_charge_at: Option<Timestamp>,
+    /// The message steps that are done: sent, skipped, or overtaken.
+    pub steps_done: Vec<String>,
+    /// When the last message on the time line was queued.
+    pub last_notice_at: Option<Timestamp>,
+    /// Something happened during an open attempt: look again once it is answered.
+    pub look_again: bool,
+    /// The customer disputed a charge during an open attempt.
+    pub disputed: bool,
+    /// How often in a row the provider was out of reach.
+    pub out_of_reach: u32,
+    /// How often in a row a charge was planned and its call was not carried out.
+    #[serde(default)]
+    pub not_sent: u32,
+    /// The payment method that our last charge went to, as far as it is known.
+    #[serde(default)]
+    pub charged_method: Option<String>,
+    /// Our last attempt, where it was closed without knowing whether it brought money.
+    #[serde(default)]
+    pub unclear: Option<OpenAttempt>,
+    /// When the open attempt was sent while the invoice was not known to be paid: a payment long after each of these
+    /// instants is somebody else's.
+    #[serde(default)]
+    pub sent_at: Vec<Timestamp>,
+    /// What was paid back of this invoice in all, in minor units of its currency.
+    #[serde(default)]
+    pub refunded_minor: i64,
+    /// What of it was paid back during an open attempt, in minor units: settled once the attempt is answered.
+    #[serde(default)]
+    pub refund_pending_minor: i64,
+    /// Charges we made (answered or not), which the ceiling counts.
+    pub charges: u32,
+    /// When the provider itself will charge next.
+    pub provider_next_attempt_at: Option<Timestamp>,
+    /// The card that was declined last, for mails.
+    pub card: Option<CardShown>,
+    /// What was bought.
+    pub description: Option<String>,
+    /// The provider's page where the customer can pay or confirm.
+    pub pay_url: Option<String>,
+    /// What had been paid of the invoice when it was last seen open, in minor units of its currency.
+    #[serde(default)]
+    pub paid_before_minor: i64,
+    /// The charge that brought the money, where it is known.
+    #[serde(default)]
+    pub paid_charge: Option<String>,
+    /// The charges that brought money although the invoice was paid, oldest first.
+    #[serde(default)]
+    pub extra_charges: Vec<String>,
+    /// Whether money came after the case had ended without.
+    pub late_money: bool,
+    /// How much that was, in minor units of its currency; nothing where the case was written before this was kept.
+    #[serde(default)]
+    pub late_minor: Option<i64>,
+    /// Whether money was taken back after the recovery.
+    pub reversed: bool,
+}
+
+impl Memory {
+    /// What a case knows whose first decline was seen at `since`: nothing else yet.
+    pub const fn since(since: Timestamp) -> Self {
+        Self {
+            disposition_since: since,
+            kind_since: since,
+            declined_methods: Vec::new(),
+            barred_fingerprints: Vec::new(),
+            new_method: None,
+            known_charges: Vec::new(),
+            nameless_answer_at: None,
+            last_charge_at: None,
+            steps_done: Vec::new(),
+            last_notice_at: None,
+            look_again: false,
+            disputed: false,
+            out_of_reach: 0,
+            not_sent: 0,
+            charged_method: None,
+            unclear: None,
+            sent_at: Vec::new(),
+            refunded_minor: 0,
+            refund_pending_minor: 0,
+            charges: 0,
+            provider_next_attempt_at: None,
+            card: None,
+            description: None,
+            pay_url: None,
+            paid_before_minor: 0,
+            paid_charge: None,
+            extra_charges: Vec::new(),
+            late_money: false,
+            late_minor: None,
+            reversed: false,
+        }
+    }
+
+    /// Whether the card of that stable name must never be charged again for this invoice; an unknown one may.
+    pub fn bars(&self, fingerprint: Option<&str>) -> bool {
+        fingerprint.is_some_and(|card| self.barred_fingerprints.iter().any(|barred| barred == card))
+    }
+}
