@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use recoup::clock::{Clock, entropy};
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
-use recoup::domain::ids::CaseId;
+use recoup::domain::ids::{CaseId, TransferId};
+use recoup::domain::ledger::transfers;
 use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::{Mailer, Templates};
-use recoup::store::changes::CaseChange;
-use recoup::store::{Store, campaigns, cases};
+use recoup::store::changes::{self, CaseChange, RowWrite, Written};
+use recoup::store::{Store, campaigns};
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::account::{Account, decline, owed};
@@ -68,10 +69,10 @@ impl Ground {
         let now = self.engine.clock().now();
         for first in (0..count).step_by(AT_ONCE) {
             let numbers = first..count.min(first + AT_ONCE);
-            let changes: Vec<CaseChange> = numbers.map(|number| self.waiting(number, due(number), now)).collect();
-            let tx = self.store.begin().await?;
-            cases::insert(&tx, &changes.iter().collect::<Vec<_>>()).await?;
-            tx.commit().await?;
+            let opened: Vec<Written> = numbers
+                .map(|number| Written::Opened(Box::new(self.waiting(number, due(number), now))))
+                .collect();
+            changes::commit(&self.store, &[], &mut |_| opened.clone()).await?;
         }
         for table in ["cases", "due_cases"] {
             self.store
@@ -135,10 +136,13 @@ impl Ground {
             reversal_of: None,
             memory: self.memory(number, opened_at),
         };
+        let id = TransferId::new(opened_at.as_millisecond(), entropy());
+        let owed = transfers(None, &case, &[]).into_iter();
         CaseChange {
-            case,
             lines: Vec::new(),
-            rows: Vec::new(),
+            // Without it the books would not fit, and reconciliation would hand the case to a person.
+            rows: owed.map(|owed| RowWrite::Book(id.clone(), owed)).collect(),
+            case,
             audit: Vec::new(),
             release: None,
             at: now,

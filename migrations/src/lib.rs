@@ -15,6 +15,7 @@ mod m20261122_000004_due_cases;
 mod m20261122_000005_ledger;
 mod m20261122_000006_partitions;
 mod m20261122_000007_lists;
+mod m20261122_000008_plans;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_ledger::Migration),
             Box::new(m20261122_000006_partitions::Migration),
             Box::new(m20261122_000007_lists::Migration),
+            Box::new(m20261122_000008_plans::Migration),
         ]
     }
 }

@@ -178,16 +178,22 @@ pub struct Contact {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timers {
     /// The next charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge_at: Option<Timestamp>,
     /// Why it is planned; meaningful with `charge_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge_trigger: Option<Trigger>,
     /// The next message, by the key of its step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<(String, Timestamp)>,
     /// The final action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_at: Option<Timestamp>,
     /// When the provider is asked again where the invoice stands, besides the freshness gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look_at: Option<Timestamp>,
     /// Nothing is done before this instant: the provider was out of reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<Timestamp>,
 }
 

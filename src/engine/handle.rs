@@ -1,6 +1,7 @@
 //! The one place that decides what is written of a case: the event over the locked case, with all that follows from it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use metrics::counter;
@@ -64,7 +65,7 @@ pub enum Request {
         /// The case.
         id: CaseId,
         /// What happened.
-        event: Box<Event>,
+        event: Arc<Event>,
         /// Whose doing it was.
         actor: String,
         /// What becomes of the claim.
@@ -102,21 +103,21 @@ pub enum Done {
 
 /// Brings one event to one case.
 pub async fn handle(inner: &Inner, id: &CaseId, event: Event, actor: &str) -> Result<Handled, StoreError> {
-    handle_claimed(inner, id, event, actor, Release::Keep).await
+    handle_claimed(inner, id, &Arc::new(event), actor, Release::Keep).await
 }
 
 /// Brings an event to a case that is claimed, and gives the claim back with the same commit.
 pub async fn handle_claimed(
     inner: &Inner,
     id: &CaseId,
-    event: Event,
+    event: &Arc<Event>,
     actor: &str,
     release: Release,
 ) -> Result<Handled, StoreError> {
     loop {
         let request = Request::Event {
             id: id.clone(),
-            event: Box::new(event.clone()),
+            event: Arc::clone(event),
             actor: actor.to_owned(),
             release,
         };
@@ -195,6 +196,7 @@ async fn write_end(
     };
     let end = NoticeEnd {
         id: row.id.clone(),
+        connection: row.connection.clone(),
         case_id: row.case_id.clone(),
         status,
         reason: reason.map(str::to_owned),

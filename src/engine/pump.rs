@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// How many rows of a queue are worked on at the same time. A claimed row is worked on at once: one that waited for its
 /// turn would use up its lease meanwhile.
-pub const PLACES: u64 = 64;
+pub const PLACES: u64 = 128;
 
 /// When a pump ends.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Due cases: the freshness gate, then the one effect that is due, then its answer back into `handle`.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use metrics::counter;
@@ -84,30 +85,27 @@ async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left,
     let read = connection.provider.snapshot(&claim.invoice_id).await;
     count::call(&watch, "read", if read.is_ok() { "answered" } else { "unusable" });
     crate::failpoint!("case_looked");
-    let (event, snapshot) = match read {
-        Ok(snapshot) => {
-            let event = Event::Looked {
-                snapshot: Box::new(snapshot.clone()),
-                cause: LookCause::Due,
-            };
-            (event, Some(snapshot))
-        }
-        Err(ReadError::NotFound) => (Event::InvoiceMissing, None),
-        Err(error) => (out_of_reach(&error), None),
-    };
+    let event = Arc::new(match read {
+        Ok(snapshot) => Event::Looked {
+            snapshot: Box::new(snapshot),
+            cause: LookCause::Due,
+        },
+        Err(ReadError::NotFound) => Event::InvoiceMissing,
+        Err(error) => out_of_reach(&error),
+    });
     let done = Release::WhenDone(claim.fence);
-    let change = match handle_claimed(inner, &claim.id, event, ENGINE, done).await? {
+    let change = match handle_claimed(inner, &claim.id, &event, ENGINE, done).await? {
         Handled::Changed(change) => change,
         // Somebody else's event may have done it in the meantime.
         Handled::Ignored(_) => return at_rest(inner, &claim.id).await,
         Handled::Gone => return Ok(Left::Claim),
     };
-    match snapshot {
-        Some(snapshot) if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => {
-            carry_out(inner, connection, claim, &change, &snapshot).await
+    match &*event {
+        Event::Looked { snapshot, .. } if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => {
+            carry_out(inner, connection, claim, &change, snapshot).await
         }
-        Some(_) | None if change.commands.iter().any(is_carried_out) => Ok(Left::Claim),
-        Some(_) | None => Ok(Left::Nothing),
+        _ if change.commands.iter().any(is_carried_out) => Ok(Left::Claim),
+        _ => Ok(Left::Nothing),
     }
 }
 
@@ -155,7 +153,7 @@ async fn carry_out(
     let Some(event) = event else {
         return Ok(Left::Claim);
     };
-    let handled = handle_claimed(inner, &claim.id, event, ENGINE, Release::Now(claim.fence)).await?;
+    let handled = handle_claimed(inner, &claim.id, &Arc::new(event), ENGINE, Release::Now(claim.fence)).await?;
     crate::failpoint!("answer_recorded");
     Ok(match handled {
         Handled::Changed(_) => Left::Nothing,

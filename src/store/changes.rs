@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::audit::AuditRow;
 use super::inbox::EventEnd;
 use super::notifications::NotificationStatus;
+use super::timeline::LineOf;
 use super::{Store, StoreError, Tx, attempts, audit, cases, inbox, late, ledger, notifications, timeline};
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::command::{AttemptStatus, Entry, LateKind};
@@ -112,6 +113,8 @@ pub struct NewNotice {
 pub struct NoticeEnd {
     /// The message.
     pub id: NotificationId,
+    /// The connection of its case.
+    pub connection: String,
     /// Its case.
     pub case_id: CaseId,
     /// How it ended.
@@ -170,10 +173,21 @@ async fn write(tx: &Tx, pieces: &[Written]) -> Result<Vec<bool>, StoreError> {
     for (piece, _) in news {
         match piece {
             Written::Changed(change) | Written::Opened(change) => {
-                lines.extend(change.lines.iter().map(|line| (&change.case.id, line, change.at)));
+                let case = &change.case;
+                lines.extend(change.lines.iter().map(|line| LineOf {
+                    connection: &case.connection,
+                    case_id: &case.id,
+                    line,
+                    at: change.at,
+                }));
                 news_beside.push(&**change);
             }
-            Written::Notice(end) => lines.push((&end.case_id, &end.line, end.at)),
+            Written::Notice(end) => lines.push(LineOf {
+                connection: &end.connection,
+                case_id: &end.case_id,
+                line: &end.line,
+                at: end.at,
+            }),
             Written::Event(_) => {}
         }
     }

@@ -32,8 +32,9 @@ pub struct TimelineRow {
     pub data: Value,
 }
 
-const COLUMNS: [Field; 8] = [
+const COLUMNS: [Field; 9] = [
     ("id", Kind::Text),
+    ("connection", Kind::Text),
     ("case_id", Kind::Text),
     ("nth", Kind::Int),
     ("at", Kind::Int),
@@ -47,6 +48,7 @@ const COLUMNS: [Field; 8] = [
 #[derive(Serialize)]
 struct NewLine<'a> {
     id: &'a TimelineId,
+    connection: &'a str,
     case_id: &'a CaseId,
     /// Its place among the new lines of its case, from 1.
     nth: i64,
@@ -57,16 +59,35 @@ struct NewLine<'a> {
     data: String,
 }
 
+/// A line, and the case that it belongs to.
+pub struct LineOf<'a> {
+    /// The connection of the case.
+    pub connection: &'a str,
+    /// The case.
+    pub case_id: &'a CaseId,
+    /// The line.
+    pub line: &'a Line,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
 /// Adds lines to their cases in the order given, whatever their ids, after those that are there. The caller holds the
 /// locks of the cases.
-pub async fn append(tx: &Tx, lines: &[(&CaseId, &Line, Timestamp)]) -> Result<(), StoreError> {
+pub async fn append(tx: &Tx, lines: &[LineOf<'_>]) -> Result<(), StoreError> {
     let mut counts = HashMap::new();
     let mut rows = Vec::with_capacity(lines.len());
-    for (case_id, Line { id, actor, entry }, at) in lines {
+    for LineOf {
+        connection,
+        case_id,
+        line: Line { id, actor, entry },
+        at,
+    } in lines
+    {
         let nth = counts.entry(*case_id).or_insert(0);
         *nth += 1;
         rows.push(NewLine {
             id,
+            connection,
             case_id,
             nth: *nth,
             at: at.as_millisecond(),
@@ -78,19 +99,13 @@ pub async fn append(tx: &Tx, lines: &[(&CaseId, &Line, Timestamp)]) -> Result<()
     }
     let sql = format!(
         "INSERT INTO timeline (id, connection, case_id, seq, at, actor, kind, text, data) \
-         SELECT new.id, cases.connection, new.case_id, \
+         SELECT new.id, new.connection, new.case_id, \
          (SELECT COALESCE(MAX(seq), 0) FROM timeline WHERE timeline.case_id = new.case_id) + new.nth, \
-         new.at, new.actor, new.kind, new.text, new.data FROM {} JOIN cases ON cases.id = new.case_id",
+         new.at, new.actor, new.kind, new.text, new.data FROM {}",
         tx.new_rows(&COLUMNS)
     );
-    let written = tx.write_rows(&sql, &COLUMNS, &rows).await?;
-    if written == rows.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::Other(
-            "a line was to be written to a case that is not there".to_owned(),
-        ))
-    }
+    tx.write_rows(&sql, &COLUMNS, &rows).await?;
+    Ok(())
 }
 
 /// The lines of a case, oldest first: at most `limit` after the line `cursor`.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::OpenAttempt;
 use crate::domain::snapshot::CardShown;
 
-/// What a case remembers in order to decide; kept with the case as one document.
+/// What a case remembers in order to decide; kept with the case as one document, which leaves out what is not known: it is
+/// written at every step.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an independent fact about the case, not a state"
@@ -22,16 +23,20 @@ pub struct Memory {
     /// The cards that must never be charged again for this invoice.
     pub barred_fingerprints: Vec<String>,
     /// The payment method that the customer brought during the chase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_method: Option<String>,
     /// The charges that are accounted for, oldest first.
     pub known_charges: Vec<String>,
     /// When our last attempt was answered without naming its charge; the next unknown charge up to then is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nameless_answer_at: Option<Timestamp>,
     /// When our last charge was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_charge_at: Option<Timestamp>,
     /// The message steps that are done: sent, skipped, or overtaken.
     pub steps_done: Vec<String>,
     /// When the last message on the time line was queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_notice_at: Option<Timestamp>,
     /// Something happened during an open attempt: look again once it is answered.
     pub look_again: bool,
@@ -43,10 +48,10 @@ pub struct Memory {
     #[serde(default)]
     pub not_sent: u32,
     /// The payment method that our last charge went to, as far as it is known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charged_method: Option<String>,
     /// Our last attempt, where it was closed without knowing whether it brought money.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unclear: Option<OpenAttempt>,
     /// When the open attempt was sent while the invoice was not known to be paid: a payment long after each of these
     /// instants is somebody else's.
@@ -61,18 +66,22 @@ pub struct Memory {
     /// Charges we made (answered or not), which the ceiling counts.
     pub charges: u32,
     /// When the provider itself will charge next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_next_attempt_at: Option<Timestamp>,
     /// The card that was declined last, for mails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<CardShown>,
     /// What was bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The provider's page where the customer can pay or confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pay_url: Option<String>,
     /// What had been paid of the invoice when it was last seen open, in minor units of its currency.
     #[serde(default)]
     pub paid_before_minor: i64,
     /// The charge that brought the money, where it is known.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_charge: Option<String>,
     /// The charges that brought money although the invoice was paid, oldest first.
     #[serde(default)]
@@ -80,7 +89,7 @@ pub struct Memory {
     /// Whether money came after the case had ended without.
     pub late_money: bool,
     /// How much that was, in minor units of its currency; nothing where the case was written before this was kept.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_minor: Option<i64>,
     /// Whether money was taken back after the recovery.
     pub reversed: bool,

@@ -17,7 +17,7 @@ use recoup::store::{Dialect, Oversight, Store, StoreError, attempts, ledger, rep
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::ledger::lines;
-use super::samples::{bare, case, decline, ended, eur, event, now, open_attempt};
+use super::samples::{append, bare, case, decline, ended, eur, event, now, open_attempt};
 use crate::support::databases::{each_database, each_url};
 
 const MONTH: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -301,7 +301,7 @@ fn work_on_a_case_leaves_other_months_alone() {
         for _ in 0..8 {
             let tx = store.begin().await.unwrap();
             let before = scanned(tx.conn()).await;
-            timeline::append(&tx, &[(&case.id, &line(), now())]).await.unwrap();
+            append(&tx, &case.id, &[line()], now()).await.unwrap();
             timeline::by_case(tx.conn(), &case.id, 9, None).await.unwrap();
             attempts::by_case(tx.conn(), &case.id).await.unwrap();
             notifications::by_case(tx.conn(), &case.id).await.unwrap();
@@ -317,6 +317,7 @@ fn work_on_a_case_leaves_other_months_alone() {
                 .unwrap();
             let notice = NoticeEnd {
                 id: NotificationId::new(months_on(2).as_millisecond(), 2),
+                connection: case.connection.clone(),
                 case_id: case.id.clone(),
                 status: NotificationStatus::Sent,
                 reason: None,

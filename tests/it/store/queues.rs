@@ -264,6 +264,7 @@ async fn end_notice(
 ) -> bool {
     let end = NoticeEnd {
         id: id.clone(),
+        connection: "stripe".to_owned(),
         case_id: case_id(1),
         status,
         reason: None,

@@ -13,7 +13,8 @@ use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, Recovered
 use recoup::domain::snapshot::CardShown;
 use recoup::store::changes::{CaseChange, Line, NewNotice};
 use recoup::store::inbox::{InboxStatus, NewInbox};
-use recoup::store::{Store, StoreError, Tx, cases, notifications, timeline};
+use recoup::store::timeline::{self, LineOf};
+use recoup::store::{Store, StoreError, Tx, cases, notifications};
 
 pub fn now() -> Timestamp {
     "2026-03-01T09:00:00Z".parse().unwrap()
@@ -214,7 +215,13 @@ pub async fn save(tx: &Tx, case: &Case, at: Timestamp) -> Result<(), StoreError>
 
 /// Adds lines to the timeline of a case.
 pub async fn append(tx: &Tx, case: &CaseId, lines: &[Line], at: Timestamp) -> Result<(), StoreError> {
-    let lines: Vec<_> = lines.iter().map(|line| (case, line, at)).collect();
+    let of_case = |line| LineOf {
+        connection: "stripe",
+        case_id: case,
+        line,
+        at,
+    };
+    let lines: Vec<LineOf<'_>> = lines.iter().map(of_case).collect();
     timeline::append(tx, &lines).await
 }
 
