@@ -20,10 +20,6 @@ use clap::{Parser, ValueEnum};
 use support::report::Report;
 use support::service::{BARE, WORKING};
 
-/// That of the service, some of which runs in this process.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Topic {
