@@ -90,6 +90,11 @@ class Recoup:
         except ValueError:
             return status, got, raw
 
+    def reconciles(self):
+        """Whether it says that it reads what it may have missed first, and neither charges nor writes until then."""
+        status, _, body = self.call("GET", "/readyz")
+        return status == 200 and json.loads(body)["status"] == "reconciling"
+
     def all(self, path):
         rows, cursor = [], None
         while True:
@@ -206,8 +211,9 @@ class Drive:
         """What the dead process had taken may rest until its lease ends, and leases run by the real clock."""
         began = time.monotonic()
         self.advance(t)
-        self.after_kill += [(row["invoice_id"], "the first advance after SIGKILL answered, still due: %s" % row["next_action"])
-                            for row in self.overdue(t)]
+        if not self.recoup.reconciles():
+            self.after_kill += [(row["invoice_id"], "the first advance after SIGKILL answered, still due: %s" % row["next_action"])
+                                for row in self.overdue(t)]
         while self.overdue(t) and time.monotonic() - began < LEASE_SECS_MAX:
             time.sleep(3)
             self.advance(t)
@@ -241,7 +247,8 @@ class Drive:
         if self.postman.deliver(self.recoup.webhook, SECRETS[0]):
             self.advance(t)
             self.postman.collect()
-        if t % DAY == 11 * HOUR:
+        # Whoever starts while the provider cannot be read does nothing yet, and says so.
+        if t % DAY == 11 * HOUR and not self.recoup.reconciles():
             self.drained += 1
             self.undone += [(row["invoice_id"], "after the advance to %s still due: %s" % (rfc3339(t), row["next_action"]))
                             for row in self.overdue(t)]
