@@ -5,7 +5,7 @@ use std::fmt;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, State as CaseState};
-use recoup::domain::command::Entry;
+use recoup::domain::command::{AttemptStatus, Entry};
 use recoup::domain::decline::Disposition;
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
 use recoup::domain::message::Message;
@@ -13,7 +13,7 @@ use recoup::domain::outcome::Status;
 use recoup::providers::{ChargeOutcome, ChargeRequest};
 use recoup::store::changes::Written;
 
-use super::books::{By, Fate};
+use super::books::{By, Charge, Fate};
 use super::network::{KEY_LIFE, STALE_MAX};
 use super::state::{HOUR, MINUTE, SECOND, State, written};
 use crate::decide::desk::disposition;
@@ -204,6 +204,11 @@ fn one_key(state: &mut State, request: &ChargeRequest, first_sending: bool) {
     };
     judge.keys.insert(request.key.clone(), seen);
     let of = judge.keys_of.entry(request.invoice_id.clone()).or_default();
+    let books = &state.books.invoices[state.books.by_name[&request.invoice_id]].charges;
+    let declined = |charges: &[Charge], key: &str| {
+        let mut of_key = charges.iter().filter(|charge| charge.by == By::Key(key.to_owned()));
+        of_key.any(|charge| matches!(charge.fate, Fate::Declined(_)))
+    };
     let unresolved = of.iter().find(|key| {
         let earlier = &judge.keys[*key];
         let asked = judge
@@ -213,7 +218,9 @@ fn one_key(state: &mut State, request: &ChargeRequest, first_sending: bool) {
         // The life of a key counts from the intent, which may be older than the first sending.
         let attempt = state.db.attempts.get(&AttemptId::from((*key).clone()));
         let born = attempt.map_or(earlier.first, |attempt| attempt.started);
-        earlier.definite.is_none() && now - earlier.first.min(born) < RESENT && !asked
+        // What was not answered by the key may have been read of the invoice.
+        let read = attempt.is_some_and(|attempt| attempt.status == AttemptStatus::Declined) && declined(books, key);
+        earlier.definite.is_none() && now - earlier.first.min(born) < RESENT && !asked && !read
     });
     let unresolved = unresolved.cloned();
     of.push(request.key.clone());

@@ -166,6 +166,10 @@ fn attempts(state: &mut State) {
                 guessed || fate == Some(&Fate::Succeeded)
             }
             (AttemptStatus::NotSent, fate) => fate.is_none(),
+            // A provider that charges although nothing is owed may do so after it has said that nothing is.
+            (AttemptStatus::NotNeeded, Some(Fate::Succeeded)) => {
+                !state.books.conditional && invoice.paid > invoice.minor
+            }
             (AttemptStatus::Declined | AttemptStatus::NotNeeded, fate) => fate != Some(&Fate::Succeeded),
             _ => true,
         };
