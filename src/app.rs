@@ -191,9 +191,7 @@ impl App {
     /// Starts a process: binds, then serves and works according to its role.
     pub async fn start(config: &Config, role: Role, setting: Setting) -> anyhow::Result<Self> {
         let store = open_store(config).await?;
-        let reports = store
-            .beside(config.database.url.expose_secret(), REPORT_CONNECTIONS_MAX)
-            .await?;
+        let reports = store.beside(REPORT_CONNECTIONS_MAX).await?;
         let engine = build_engine(config, &store, setting.clock).await?;
         let listener = TcpListener::bind(config.http.listen)
             .with_context(|| format!("http.listen: {} cannot be bound", config.http.listen))?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rand::RngExt;
 
 /// Where the service's time comes from.
 #[derive(Clone, Debug)]
@@ -122,18 +123,14 @@ fn whole_millis(instant: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(instant.as_millisecond()).expect("a timestamp cut to milliseconds stays in range")
 }
 
-/// 128 bits from the operating system's random source.
+/// 128 bits that nobody can guess: of a cipher that the operating system's random source seeds, again and again, for each
+/// thread. Asking the system itself each time would be a call into it for every id.
 ///
 /// # Panics
 /// Where the operating system has no random source: nothing safe can be done without one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that asks the operating system"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks for entropy")]
 pub fn entropy() -> u128 {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).expect("the operating system has a random source");
-    u128::from_le_bytes(bytes)
+    rand::rng().random()
 }
 
 #[cfg(test)]

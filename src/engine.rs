@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::clock::{Backwards, Clock};
 use crate::domain::campaign::Campaign;
@@ -16,8 +16,9 @@ use crate::domain::case::{CampaignRef, Case, Collector};
 use crate::domain::command::Reason;
 use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
+use crate::domain::snapshot::Snapshot;
 use crate::mailer::{Courier, Templates};
-use crate::providers::Provider;
+use crate::providers::{Provider, ReadError};
 use crate::store::{Lease, Storage, StoreError};
 
 mod count;
@@ -44,6 +45,9 @@ pub use tick::TickReport;
 pub const LEASE_SECS: u32 = 120;
 /// An effect is sent only while at least half of the lease is left.
 const SEND_BEFORE_SECS: u64 = LEASE_SECS as u64 / 2;
+/// How many calls to providers are under way at the same time, whatever they are for: a morning on which everything is due must
+/// not look like an attack.
+pub const CALLS_MAX: usize = 128;
 /// What a lease must last beyond two calls: for the reads behind an answer, and for the commit.
 const GRACE_SECS: u64 = 30;
 /// Where the test clock's instant is kept, so that it does not go back when the process starts again.
@@ -138,6 +142,8 @@ struct Inner {
     owner: String,
     bells: Bells,
     desk: desk::Desk,
+    /// The right to call a provider.
+    calls: Semaphore,
     /// One tick at a time in a process: replicas are kept apart by leases, the test clock by this.
     ticking: tokio::sync::Mutex<()>,
     /// Set once: from then on nothing more is claimed.
@@ -224,6 +230,7 @@ impl Engine {
                 brand: parts.brand,
                 bells: Bells::default(),
                 desk: desk::Desk::new(),
+                calls: Semaphore::new(CALLS_MAX),
                 pace: pace::Pace::new(parts.mails_per_domain_per_minute),
                 ticking: tokio::sync::Mutex::new(()),
                 stopping: AtomicBool::new(false),
@@ -402,6 +409,17 @@ impl Inner {
             owner: &self.owner,
             secs: LEASE_SECS,
         }
+    }
+
+    /// Waits until another call may be made; it ends with what is given.
+    async fn call(&self) -> SemaphorePermit<'_> {
+        self.calls.acquire().await.expect("nobody closes it")
+    }
+
+    /// Reads one invoice as the provider has it now.
+    async fn snapshot(&self, connection: &Connection, invoice_id: &str) -> Result<Snapshot, ReadError> {
+        let _call = self.call().await;
+        connection.provider.snapshot(invoice_id).await
     }
 
     /// A campaign version that was read before.

@@ -64,8 +64,6 @@ pub struct HttpState {
     pub store: Store,
     /// Connections that only reports use, so that however many of them are asked for, webhooks still find one.
     pub reports: Store,
-    /// The way into the inbox.
-    pub(crate) intake: Intake,
     /// Who sent bad signatures.
     pub(crate) limiter: limiter::Limiter,
     /// The metrics of this process.
@@ -94,7 +92,6 @@ impl HttpState {
         options: &Options,
     ) -> Self {
         Self {
-            intake: Intake::start(&store),
             limiter: limiter::Limiter::default(),
             engine,
             store,
@@ -115,9 +112,11 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, workers: Option<usize
     let data = web::Data::from(state);
     let server = HttpServer::new(move || {
         let data = data.clone();
+        // Each thread has its own way into the inbox, so that no event waits for another thread to wake up.
+        let intake = web::Data::new(Intake::start(&data.store));
         App::new()
             .wrap(from_fn(gate::gate))
-            .configure(move |config| configure(config, &data))
+            .configure(move |config| configure(config, &data, intake))
     })
     .client_request_timeout(HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
@@ -132,9 +131,10 @@ pub fn serve(listener: TcpListener, state: Arc<HttpState>, workers: Option<usize
 }
 
 /// Adds every route; the [`gate`] must be wrapped around them, as [`serve`] does.
-fn configure(config: &mut web::ServiceConfig, data: &web::Data<HttpState>) {
+fn configure(config: &mut web::ServiceConfig, data: &web::Data<HttpState>, intake: web::Data<Intake>) {
     config
         .app_data(data.clone())
+        .app_data(intake)
         .app_data(
             web::PathConfig::default().error_handler(|_, _| error::Problem::not_found("there is no such thing").into()),
         )

@@ -104,6 +104,15 @@ words! {
     }
 }
 
+/// What an event is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLabel {
+    /// The provider's id of it.
+    pub event_id: String,
+    /// The provider's word for its kind.
+    pub kind: String,
+}
+
 /// An event that cannot be understood although its signature is right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the event cannot be read: {0}")]
@@ -248,6 +257,14 @@ pub trait Provider: Send + Sync {
 
     /// Reads an event's raw bytes.
     fn normalize(&self, body: &[u8]) -> Result<NormalizedEvent, Malformed>;
+
+    /// Reads no more of an event than its id and its kind, for whoever only stores it; the rest may still be malformed.
+    fn label(&self, body: &[u8]) -> Result<EventLabel, Malformed> {
+        self.normalize(body).map(|event| EventLabel {
+            event_id: event.event_id,
+            kind: event.kind,
+        })
+    }
 
     /// Reads one invoice with its payment, subscription and customer, all within one call's timeout.
     async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError>;

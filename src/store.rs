@@ -102,6 +102,8 @@ impl Dialect {
 #[derive(Clone, Debug)]
 pub struct Store {
     connection: DatabaseConnection,
+    /// How further pools on the same database are opened.
+    options: ConnectOptions,
     dialect: Dialect,
     /// The turn to write to SQLite, first come, first served: the file's own lock is polled, which wastes time and can
     /// pass a waiting writer over until it gives up. PostgreSQL needs no turns.
@@ -123,9 +125,10 @@ impl Store {
     /// `?options[search_path]=NAME` puts a PostgreSQL schema first.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
         let (dialect, options) = options(url, max_connections)?;
-        let connection = Database::connect(options).await?;
+        let connection = Database::connect(options.clone()).await?;
         Ok(Self {
             connection,
+            options,
             dialect,
             turn: (dialect == Dialect::Sqlite).then(Arc::default),
             retention: Retention::default(),
@@ -138,12 +141,15 @@ impl Store {
         Self { retention, ..self }
     }
 
-    /// A second pool on the same database, at `url`, whose users cannot take the connections of this one away.
-    pub async fn beside(&self, url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let other = Self::connect(url, max_connections).await?;
+    /// A second pool on the same database, whose users cannot take the connections of this one away. Its connections belong to
+    /// the runtime on which it was opened: whoever waits for an answer there is woken by nobody else.
+    pub async fn beside(&self, max_connections: u32) -> Result<Self, StoreError> {
+        let mut options = self.options.clone();
+        options.max_connections(max_connections.max(1));
         Ok(Self {
-            turn: self.turn.clone(),
-            ..other
+            connection: Database::connect(options.clone()).await?,
+            options,
+            ..self.clone()
         })
     }
 

@@ -126,6 +126,7 @@ fn opening(number: u64, opened: Timestamp, shape: &Shape, history: [u64; 3]) -> 
     let owed = transfers(None, &case, &[]).into_iter().take(1);
     let owed = owed.map(|transfer| RowWrite::Book(TransferId::new(born, id(0)), transfer));
     CaseChange {
+        restated: true,
         lines: lines.collect(),
         rows: attempts.chain(notices).chain(owed).collect(),
         audit: Vec::new(),

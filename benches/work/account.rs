@@ -13,7 +13,8 @@ use recoup::domain::snapshot::{
 use recoup::providers::signature::BadSignature;
 use recoup::providers::stripe::{Stripe, StripeSettings};
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError, Refusal,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, EventLabel, Malformed, NormalizedEvent, Provider,
+    ReadError, Refusal,
 };
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -103,6 +104,10 @@ impl Provider for Account {
 
     fn normalize(&self, body: &[u8]) -> Result<NormalizedEvent, Malformed> {
         self.stripe.normalize(body)
+    }
+
+    fn label(&self, body: &[u8]) -> Result<EventLabel, Malformed> {
+        self.stripe.label(body)
     }
 
     async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError> {

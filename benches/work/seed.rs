@@ -139,6 +139,7 @@ impl Ground {
         let id = TransferId::new(opened_at.as_millisecond(), entropy());
         let owed = transfers(None, &case, &[]).into_iter();
         CaseChange {
+            restated: true,
             lines: Vec::new(),
             // Without it the books would not fit, and reconciliation would hand the case to a person.
             rows: owed.map(|owed| RowWrite::Book(id.clone(), owed)).collect(),

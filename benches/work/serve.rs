@@ -16,7 +16,7 @@ use super::seed::Ground;
 pub async fn serve(url: &str) -> anyhow::Result<()> {
     telemetry::start(Form::Json, None)?;
     let ground = Ground::prepare(url, Clock::System, Account::new(None)?).await?;
-    let stores = [ground.store.clone(), ground.store.beside(url, 1).await?];
+    let stores = [ground.store.clone(), ground.store.beside(1).await?];
     let state = HttpState::new(
         ground.engine.clone(),
         stores,

@@ -16,6 +16,7 @@ mod m20261122_000005_ledger;
 mod m20261122_000006_partitions;
 mod m20261122_000007_lists;
 mod m20261122_000008_plans;
+mod m20261128_000009_less_to_write;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_partitions::Migration),
             Box::new(m20261122_000007_lists::Migration),
             Box::new(m20261122_000008_plans::Migration),
+            Box::new(m20261128_000009_less_to_write::Migration),
         ]
     }
 }

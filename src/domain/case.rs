@@ -267,6 +267,43 @@ impl Case {
         (came > 0).then(|| Money::new(came, paid.currency))
     }
 
+    /// Whether more than its plan is another than `before`: whom it is about, what is owed, why it was declined, that it ended.
+    /// Most steps only move the plan on.
+    pub fn is_restated(&self, before: &Self) -> bool {
+        let Self {
+            // What it is born with.
+            id: _,
+            connection: _,
+            invoice_id: _,
+            campaign: _,
+            collector: _,
+            opened_at: _,
+            reversal_of: _,
+            // Its plan.
+            state: _,
+            timers: _,
+            warnings: _,
+            attempts: _,
+            notifications: _,
+            memory: _,
+            subscription_id,
+            customer_id,
+            amount_due,
+            decline,
+            closed_at,
+            zone,
+            contact,
+        } = self;
+        (subscription_id, customer_id, amount_due, decline)
+            != (
+                &before.subscription_id,
+                &before.customer_id,
+                &before.amount_due,
+                &before.decline,
+            )
+            || (closed_at, zone, contact) != (&before.closed_at, &before.zone, &before.contact)
+    }
+
     /// How the case ended, if it did.
     pub fn outcome(&self) -> Option<Outcome> {
         match &self.state {

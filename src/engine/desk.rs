@@ -17,7 +17,7 @@ use crate::store::StoreError;
 /// The most requests that share a transaction.
 const SHARED_MAX: usize = 128;
 /// How many transactions may be under way at the same time.
-const WRITERS: usize = 2;
+const WRITERS: usize = 3;
 /// How often a change is tried where the database let go of it before the commit: a deadlock, a lock not had in time.
 const TRIES_MAX: u32 = 3;
 

@@ -305,6 +305,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What an event before wrote of the same case.
+    fn earlier(&self, id: &CaseId) -> Option<&CaseChange> {
+        match self.pieces.get(*self.changed.get(id)?)? {
+            Written::Changed(change) => Some(change),
+            Written::Opened(_) | Written::Notice(_) | Written::Event(_) => None,
+        }
+    }
+
     fn row(&mut self, piece: Written) -> Drafted {
         self.pieces.push(piece);
         Drafted::Row(self.pieces.len() - 1)
@@ -312,10 +320,11 @@ impl<'a> Draft<'a> {
 
     fn event(&mut self, id: &CaseId, event: &Event, actor: &str, release: Release) -> Result<Done, StoreError> {
         let inner = self.inner;
-        let case = match self.found.get(id) {
-            Some(Ok(case)) => case,
-            Some(Err(error)) => return Err(error.clone()),
-            None => return Ok(Done::Handled(Handled::Gone)),
+        let case = match (self.earlier(id), self.found.get(id)) {
+            (Some(earlier), _) => &earlier.case,
+            (None, Some(Ok(case))) => case,
+            (None, Some(Err(error))) => return Err(error.clone()),
+            (None, None) => return Ok(Done::Handled(Handled::Gone)),
         };
         let Some(campaign) = inner.known_campaign(&case.campaign) else {
             return Ok(Done::NeedsCampaign(case.campaign.clone()));
@@ -332,8 +341,9 @@ impl<'a> Draft<'a> {
             Decision::Ignored(reason) => return Ok(Done::Handled(Handled::Ignored(reason))),
         };
         let moved = transfers(Some(case), &change.case, &change.commands);
-        self.found.insert(id.clone(), Ok(change.case.clone()));
-        self.change(&change, moved, event, actor, release);
+        let mut written = self.beside(&change, moved, actor);
+        written.restated = change.case.is_restated(case);
+        self.change(&change, written, event, actor, release);
         for command in &change.commands {
             if matches!(command, Command::OpenReversal) {
                 // Where the invoice is chased already, the booking beside it tells of the dispute.
@@ -348,8 +358,7 @@ impl<'a> Draft<'a> {
         Ok(Done::Handled(Handled::Changed(change)))
     }
 
-    fn change(&mut self, change: &Change, moved: Vec<Transfer>, event: &Event, actor: &str, release: Release) {
-        let mut written = self.beside(change, moved, actor);
+    fn change(&mut self, change: &Change, mut written: CaseChange, event: &Event, actor: &str, release: Release) {
         if let Event::Staff { action, comment, .. } = event {
             written.audit.push(AuditRow {
                 id: AuditId::new(self.inner.now_ms(), self.inner.clock.entropy()),
@@ -371,6 +380,7 @@ impl<'a> Draft<'a> {
             .and_then(|at| self.pieces.get_mut(*at));
         if let Some(Written::Changed(earlier)) = known {
             earlier.case = written.case;
+            earlier.restated |= written.restated;
             earlier.lines.append(&mut written.lines);
             earlier.rows.append(&mut written.rows);
             earlier.audit.append(&mut written.audit);
@@ -395,6 +405,7 @@ impl<'a> Draft<'a> {
         });
         CaseChange {
             case: change.case.clone(),
+            restated: true,
             lines: change
                 .entries
                 .iter()

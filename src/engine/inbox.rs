@@ -210,7 +210,7 @@ async fn look(
     if known.is_none() && !failure {
         return Ok(End::Ignored("no_case".to_owned()));
     }
-    let snapshot = connection.provider.snapshot(invoice_id).await?;
+    let snapshot = inner.snapshot(connection, invoice_id).await?;
     let known = match known {
         Some(id) => Some(id),
         None => match open_case(inner, connection, &snapshot).await? {
@@ -255,7 +255,7 @@ async fn look_at_each(inner: &Inner, connection: &Connection, ids: Vec<CaseId>) 
         let Some(case) = inner.storage.case(&id).await? else {
             continue;
         };
-        let snapshot = connection.provider.snapshot(&case.invoice_id).await?;
+        let snapshot = inner.snapshot(connection, &case.invoice_id).await?;
         let event = Event::Looked {
             snapshot: Box::new(snapshot),
             cause: LookCause::Hint,
@@ -282,7 +282,7 @@ async fn disputed(inner: &Inner, connection: &Connection, invoice: &str) -> Resu
         .await?
         .into_iter()
         .collect();
-    let subscription = connection.provider.snapshot(invoice).await?.subscription_id;
+    let subscription = inner.snapshot(connection, invoice).await?.subscription_id;
     if let Some(subscription) = subscription {
         let others = inner
             .storage
@@ -306,7 +306,7 @@ async fn refunded(inner: &Inner, connection: &Connection, invoice: &str) -> Resu
     let Some(id) = inner.storage.case_of_invoice(&connection.name, invoice).await? else {
         return Ok(End::Ignored("no_case".to_owned()));
     };
-    let snapshot = connection.provider.snapshot(invoice).await?;
+    let snapshot = inner.snapshot(connection, invoice).await?;
     let refunded = snapshot.payment.as_ref().map_or(0, |payment| payment.refunded_minor);
     if refunded <= 0 {
         return Ok(End::Ignored(Reason::NothingNew.to_string()));
@@ -323,7 +323,7 @@ async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> R
         let Some(case) = inner.storage.case(&id).await? else {
             continue;
         };
-        let customer = connection.provider.snapshot(&case.invoice_id).await?.customer;
+        let customer = inner.snapshot(connection, &case.invoice_id).await?.customer;
         let contact = Contact {
             email: customer.email,
             name: customer.name,

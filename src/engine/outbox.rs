@@ -7,7 +7,7 @@ use metrics::histogram;
 
 use super::handle::{ENGINE, end_notice, handle, lose_notice};
 use super::pace::{self, Turn};
-use super::pump::{PLACES, Work};
+use super::pump::{CLAIMED_MAX, Work};
 use super::{Connection, Inner, SEND_BEFORE_SECS};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
@@ -62,7 +62,7 @@ pub async fn bury_stranded(inner: &Inner) -> Result<(), StoreError> {
     if alive("stranded_mails_stay") {
         return Ok(());
     }
-    for row in inner.storage.stranded_mails(PLACES).await? {
+    for row in inner.storage.stranded_mails(CLAIMED_MAX).await? {
         tracing::warn!(notification_id = %row.id, "a message was being sent when its worker died; it is not sent again");
         crate::failpoint!("mail_before_lost");
         lose_notice(inner, &row).await?;
@@ -74,7 +74,10 @@ pub async fn bury_stranded(inner: &Inner) -> Result<(), StoreError> {
 /// Ends every message that is due now without sending it.
 pub async fn end_all(inner: &Inner, why: &str) -> Result<(), StoreError> {
     loop {
-        let rows = inner.storage.claim_mails(inner.now(), PLACES, inner.lease()).await?;
+        let rows = inner
+            .storage
+            .claim_mails(inner.now(), CLAIMED_MAX, inner.lease())
+            .await?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -143,7 +146,7 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     if alive("mail_without_gate") {
         return Ok(Gate::Send(Box::new(case)));
     }
-    let snapshot = match connection.provider.snapshot(&case.invoice_id).await {
+    let snapshot = match inner.snapshot(connection, &case.invoice_id).await {
         Ok(snapshot) => snapshot,
         Err(ReadError::NotFound) => return Ok(Gate::Supersede("invoice_missing")),
         Err(ReadError::Refused(_) | ReadError::Unavailable { .. }) => {

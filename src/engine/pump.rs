@@ -1,4 +1,4 @@
-//! Keeps a queue's rows under way: claims more as soon as half of the places are free, until nothing is due.
+//! Keeps a queue's rows under way: claims more as soon as a batch of places is free, until nothing is due.
 
 use std::pin::Pin;
 
@@ -12,7 +12,10 @@ use crate::store::StoreError;
 
 /// How many rows of a queue are worked on at the same time. A claimed row is worked on at once: one that waited for its
 /// turn would use up its lease meanwhile.
-pub const PLACES: u64 = 128;
+pub const PLACES: u64 = 512;
+/// How many rows are claimed together. While some are claimed others are read, decided and written, so that the database is
+/// never waited for with nothing else to do.
+pub const CLAIMED_MAX: u64 = 128;
 
 /// When a pump ends.
 #[derive(Clone, Copy)]
@@ -37,7 +40,7 @@ pub trait Work: Sync {
 
 /// What a future of the pump ends with.
 enum Landed<R> {
-    Claimed(Result<Vec<R>, StoreError>, Stopwatch, u64),
+    Claimed(Result<Vec<R>, StoreError>, Stopwatch),
     Worked,
     Rung,
 }
@@ -55,23 +58,22 @@ pub async fn pump<W: Work>(inner: &Inner, work: W, until: Until<'_>) -> Result<u
         flying.push(Box::pin(rung(bell)));
     }
     loop {
-        if !claiming && !dry && busy <= PLACES / 2 && !inner.is_stopping() {
+        if !claiming && !dry && busy <= PLACES - CLAIMED_MAX && !inner.is_stopping() {
             claiming = true;
-            let free = PLACES - busy;
             let watch = inner.clock.stopwatch();
-            flying.push(Box::pin(
-                async move { Landed::Claimed(work.claim(free).await, watch, free) },
-            ));
+            flying.push(Box::pin(async move {
+                Landed::Claimed(work.claim(CLAIMED_MAX).await, watch)
+            }));
         }
         if inner.is_stopping() && !claiming && busy == 0 {
             return Ok(count);
         }
         match flying.next().await {
             None => return failed.map(|()| count),
-            Some(Landed::Claimed(Ok(rows), watch, free)) => {
+            Some(Landed::Claimed(Ok(rows), watch)) => {
                 claiming = false;
                 let got = rows.len() as u64;
-                dry = got < free;
+                dry = got < CLAIMED_MAX;
                 busy += got;
                 count += got;
                 for row in rows {

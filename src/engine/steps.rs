@@ -82,7 +82,7 @@ async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left,
         return Ok(Left::Stuck);
     };
     let watch = inner.clock.stopwatch();
-    let read = connection.provider.snapshot(&claim.invoice_id).await;
+    let read = inner.snapshot(connection, &claim.invoice_id).await;
     count::call(&watch, "read", if read.is_ok() { "answered" } else { "unusable" });
     crate::failpoint!("case_looked");
     let event = Arc::new(match read {
@@ -101,11 +101,17 @@ async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left,
         Handled::Gone => return Ok(Left::Claim),
     };
     match &*event {
-        Event::Looked { snapshot, .. } if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => {
-            carry_out(inner, connection, claim, &change, snapshot).await
+        _ if !change.commands.iter().any(is_carried_out) => Ok(Left::Nothing),
+        Event::Looked { snapshot, .. } => {
+            let call = inner.call().await;
+            if claimed.elapsed().as_secs() >= SEND_BEFORE_SECS {
+                return Ok(Left::Claim);
+            }
+            let answered = carry_out(inner, connection, &change, snapshot).await;
+            drop(call);
+            record(inner, claim, answered).await
         }
-        _ if change.commands.iter().any(is_carried_out) => Ok(Left::Claim),
-        _ => Ok(Left::Nothing),
+        _ => Ok(Left::Claim),
     }
 }
 
@@ -135,22 +141,20 @@ fn out_of_reach(error: &ReadError) -> Event {
     }
 }
 
-/// The effect that waits for the commit: at most one charge or one final action. Its answer gives the claim back.
-async fn carry_out(
-    inner: &Inner,
-    connection: &Connection,
-    claim: &Claim,
-    change: &Change,
-    snapshot: &Snapshot,
-) -> Result<Left, StoreError> {
-    let event = match change.commands.iter().find(|command| is_carried_out(command)) {
-        Some(Command::OpenAttempt { attempt, .. } | Command::Resend { attempt }) => {
+/// The effect that waits for the commit: at most one charge or one final action. Gives its answer; nothing where it is too late.
+async fn carry_out(inner: &Inner, connection: &Connection, change: &Change, snapshot: &Snapshot) -> Option<Event> {
+    match change.commands.iter().find(|command| is_carried_out(command))? {
+        Command::OpenAttempt { attempt, .. } | Command::Resend { attempt } => {
             charge(inner, connection, &change.case, attempt).await
         }
-        Some(Command::Finish) => finish(inner, connection, &change.case, snapshot).await,
-        Some(_) | None => return Ok(Left::Nothing),
-    };
-    let Some(event) = event else {
+        Command::Finish => finish(inner, connection, &change.case, snapshot).await,
+        _ => None,
+    }
+}
+
+/// Brings the answer of an effect to the case, and gives the claim back with it.
+async fn record(inner: &Inner, claim: &Claim, answered: Option<Event>) -> Result<Left, StoreError> {
+    let Some(event) = answered else {
         return Ok(Left::Claim);
     };
     let handled = handle_claimed(inner, &claim.id, &Arc::new(event), ENGINE, Release::Now(claim.fence)).await?;

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::domain::ids::InboxId;
 use crate::engine::Connection;
 use crate::providers::signature::BadSignature;
+use crate::store::inbox::intake::Intake;
 use crate::store::inbox::{InboxStatus, NewInbox, Received};
 use crate::telemetry::metric;
 
@@ -51,10 +52,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 async fn receive(
     request: HttpRequest,
     state: web::Data<HttpState>,
+    intake: web::Data<Intake>,
     name: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    match take(&request, &state, &name, &mut payload.into_inner()).await {
+    match take(&request, (&state, &intake), &name, &mut payload.into_inner()).await {
         Ok((received, malformed)) => {
             let status = match received {
                 Received::Accepted => "accepted",
@@ -74,7 +76,7 @@ async fn receive(
 /// Takes the event of a request in. Says whether it is new, and whether it is one that nobody can read.
 async fn take(
     request: &HttpRequest,
-    state: &HttpState,
+    (state, intake): (&HttpState, &Intake),
     name: &str,
     payload: &mut Payload,
 ) -> Result<(Received, bool), Problem> {
@@ -104,7 +106,7 @@ async fn take(
     let event = read_event(connection, &body, now);
     let malformed = event.status == InboxStatus::Dead;
     crate::failpoint!("webhook_before_store");
-    let received = state.intake.take(event).await?;
+    let received = intake.take(event).await?;
     crate::failpoint!("webhook_stored");
     Ok((received, malformed))
 }
@@ -135,10 +137,11 @@ fn count(result: impl Into<SharedString>) {
 /// The row of the inbox for a body that is rightly signed. One that cannot be read is kept too, but dead: sending it
 /// again could not help, and a person should see it.
 fn read_event(connection: &Connection, body: &[u8], now: Timestamp) -> NewInbox {
-    let read = connection.provider.normalize(body);
+    // Whatever else is wrong with it is found by the engine, which reads all of it.
+    let read = connection.provider.label(body);
     let usable = read
         .as_ref()
-        .is_ok_and(|event| page::is_plain(&event.event_id) && page::is_plain(&event.kind));
+        .is_ok_and(|label| page::is_plain(&label.event_id) && page::is_plain(&label.kind));
     let id = InboxId::new(now.as_millisecond(), clock::entropy());
     let row = |event_id: String, kind: String, status, reason| NewInbox {
         id,
@@ -151,7 +154,7 @@ fn read_event(connection: &Connection, body: &[u8], now: Timestamp) -> NewInbox 
         reason,
     };
     match read {
-        Ok(event) if usable => row(event.event_id, event.kind, InboxStatus::Pending, None),
+        Ok(label) if usable => row(label.event_id, label.kind, InboxStatus::Pending, None),
         Ok(_) => dead(row, body, "the event's id or type is no plain text"),
         Err(malformed) => dead(row, body, &malformed.0),
     }

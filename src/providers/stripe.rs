@@ -11,8 +11,8 @@ use url::Url;
 use super::profile::IdempotencyProfile;
 use super::signature::{self, BadSignature};
 use super::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, Malformed, NormalizedEvent, Provider,
-    ReadError,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, EventLabel, Malformed, NormalizedEvent,
+    Provider, ReadError,
 };
 use crate::domain::campaign::FinalAction;
 use crate::domain::snapshot::Snapshot;
@@ -99,6 +99,10 @@ impl Provider for Stripe {
 
     fn normalize(&self, body: &[u8]) -> Result<NormalizedEvent, Malformed> {
         webhook::normalize(body)
+    }
+
+    fn label(&self, body: &[u8]) -> Result<EventLabel, Malformed> {
+        webhook::label(body)
     }
 
     async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError> {

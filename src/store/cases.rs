@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Value,
 };
+use serde::Serialize;
 
+use super::bulk::Column as Field;
 use super::changes::{CaseChange, Found};
 use super::entity::cases::{Column, Entity, Model};
 use super::row::{Row, to_json};
@@ -14,7 +16,7 @@ use crate::domain::case::Case;
 use crate::domain::decline::DeclineKind;
 use crate::domain::ids::CaseId;
 use crate::domain::outcome::Status;
-use codec::{FIXED, MOVING};
+use codec::{FIXED, PLAN, SELDOM};
 
 mod codec;
 mod due;
@@ -44,7 +46,7 @@ pub struct CaseFilter {
 /// Opens cases, except where an invoice has or had one; says which were opened. Only a reversal follows another case: whoever
 /// read the invoice long ago must not open a second one after the first has ended.
 pub async fn insert(tx: &Tx, changes: &[&CaseChange]) -> Result<HashSet<CaseId>, StoreError> {
-    let columns = [&FIXED[..], &MOVING].concat();
+    let columns = [&FIXED[..], &SELDOM, &PLAN].concat();
     let sql = format!(
         "INSERT INTO cases ({}) SELECT {} FROM {} WHERE new.reversal_of IS NOT NULL OR NOT EXISTS (\
            SELECT 1 FROM cases WHERE cases.connection = new.connection AND cases.invoice_id = new.invoice_id) \
@@ -62,15 +64,15 @@ pub async fn insert(tx: &Tx, changes: &[&CaseChange]) -> Result<HashSet<CaseId>,
     Ok(opened)
 }
 
-/// Writes whole cases as they are now, next actions included, and gives back the claims that were held for them.
+/// Writes cases as they are now, next actions included, and gives back the claims that were held for them.
 pub async fn save(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
-    let columns = [&FIXED[..1], &MOVING].concat();
-    let sql = format!(
-        "UPDATE cases SET {} FROM {} WHERE cases.id = new.id",
-        bulk::assignments(&MOVING),
-        tx.new_rows(&columns)
-    );
-    let saved = tx.write_rows(&sql, &columns, &encoded(changes)?).await?;
+    let (restated, planned): (Vec<&CaseChange>, Vec<&CaseChange>) = changes.iter().partition(|change| change.restated);
+    let plans: Result<Vec<_>, _> = planned
+        .iter()
+        .map(|change| codec::encode_plan(&change.case, change.at))
+        .collect();
+    let saved =
+        update(tx, &PLAN, &plans?).await? + update(tx, &[&SELDOM[..], &PLAN].concat(), &encoded(&restated)?).await?;
     if saved != changes.len() as u64 {
         return Err(StoreError::Other(format!(
             "{} cases were to be saved, and {saved} are there",
@@ -78,6 +80,17 @@ pub async fn save(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
         )));
     }
     due::follow(tx, changes).await
+}
+
+/// Writes these columns of cases; says how many were there.
+async fn update<R: Serialize>(tx: &Tx, columns: &[Field], rows: &[R]) -> Result<u64, StoreError> {
+    let read = [&FIXED[..1], columns].concat();
+    let sql = format!(
+        "UPDATE cases SET {} FROM {} WHERE cases.id = new.id",
+        bulk::assignments(columns),
+        tx.new_rows(&read)
+    );
+    tx.write_rows(&sql, &read, rows).await
 }
 
 fn encoded<'a>(changes: &[&'a CaseChange]) -> Result<Vec<codec::Record<'a>>, StoreError> {

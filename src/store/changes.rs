@@ -42,6 +42,8 @@ pub enum Written {
 pub struct CaseChange {
     /// The case as it is now.
     pub case: Case,
+    /// Whether more than its plan changed, as [`Case::is_restated`] says; else no more is written. A new case is written whole.
+    pub restated: bool,
     /// Lines for its timeline, in order.
     pub lines: Vec<Line>,
     /// Rows beside it, in order.

@@ -61,6 +61,12 @@ impl From<DbErr> for StoreError {
     }
 }
 
+impl From<SqlxError> for StoreError {
+    fn from(error: SqlxError) -> Self {
+        DbErr::Exec(RuntimeErr::SqlxError(error.into())).into()
+    }
+}
+
 fn is_transient(error: &SqlxError) -> bool {
     match error {
         SqlxError::Io(_)

@@ -21,8 +21,12 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-or
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Sets the headers of an answer by the path that was asked for.
+/// Sets the headers of an answer by the path that was asked for. What a provider is told of its webhooks is read by no browser.
 pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str) {
+    if path.starts_with("/webhooks/") {
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        return;
+    }
     let is_page = path == "/" || path == "/dashboard" || path.starts_with("/dashboard/");
     let is_mail = is_page && path.contains("/mails/");
     let policy = match path {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::pruned::Pruned;
-use crate::providers::{Hint, Malformed, NormalizedEvent, PaymentHint};
+use crate::providers::{EventLabel, Hint, Malformed, NormalizedEvent, PaymentHint};
 
 /// The longest identifier or type text that is taken, in bytes.
 const TEXT_BYTES_MAX: usize = 255;
@@ -25,6 +25,14 @@ struct Event {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+struct Label {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Data {
     object: Pruned,
     previous_attributes: Pruned,
@@ -32,17 +40,8 @@ struct Data {
 
 /// Reads an event's raw bytes. The error names the fault, and nothing of the body.
 pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
-    // Checked at once: else each text of it is checked on its own, which takes a sixth of the whole reading.
-    let body = std::str::from_utf8(body).map_err(|_| Malformed("no event in JSON (it is no UTF-8)".to_owned()))?;
-    let event: Event = serde_json::from_str(body).map_err(|error| {
-        Malformed(format!(
-            "no event in JSON (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
-    })?;
-    let event_id = event.id.as_deref().and_then(usable).ok_or_else(|| missing("id"))?;
-    let kind = event.kind.as_deref().and_then(usable).ok_or_else(|| missing("type"))?;
+    let event: Event = read(body)?;
+    let EventLabel { event_id, kind } = named(event.id.as_deref(), event.kind.as_deref())?;
     let hint = hint(&kind, &event.data.unwrap_or_default())?;
     let tells_of_money = matches!(kind.as_str(), "invoice.paid" | "invoice.payment_succeeded");
     let key = event.request.0.get("idempotency_key").and_then(Value::as_str);
@@ -54,6 +53,31 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
         livemode: event.livemode,
         paid_by_key,
         hint,
+    })
+}
+
+/// Reads an event's id and type. The rest is passed over, and its faults are found by whoever reads it.
+pub(super) fn label(body: &[u8]) -> Result<EventLabel, Malformed> {
+    let event: Label = read(body)?;
+    named(event.id.as_deref(), event.kind.as_deref())
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Malformed> {
+    // Checked at once: else each text of it is checked on its own, which takes a sixth of the whole reading.
+    let body = std::str::from_utf8(body).map_err(|_| Malformed("no event in JSON (it is no UTF-8)".to_owned()))?;
+    serde_json::from_str(body).map_err(|error| {
+        Malformed(format!(
+            "no event in JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
+    })
+}
+
+fn named(id: Option<&str>, kind: Option<&str>) -> Result<EventLabel, Malformed> {
+    Ok(EventLabel {
+        event_id: id.and_then(usable).ok_or_else(|| missing("id"))?,
+        kind: kind.and_then(usable).ok_or_else(|| missing("type"))?,
     })
 }
 

@@ -35,14 +35,13 @@ pub(super) const FIXED: [Column; 8] = [
     ("reversal_of", Kind::Text),
 ];
 
-/// The columns that change with it.
-pub(super) const MOVING: [Column; 27] = [
+/// The columns that change when more than its plan does.
+pub(super) const SELDOM: [Column; 18] = [
     ("subscription_id", Kind::Text),
     ("customer_id", Kind::Text),
     ("amount_minor", Kind::Int),
     ("currency", Kind::Text),
     ("status", Kind::Text),
-    ("state", Kind::Text),
     ("decline_kind", Kind::Text),
     ("decline_disposition", Kind::Text),
     ("provider_code", Kind::Text),
@@ -52,21 +51,26 @@ pub(super) const MOVING: [Column; 27] = [
     ("outcome_kind", Kind::Text),
     ("outcome_detail", Kind::Text),
     ("outcome_then", Kind::Text),
+    ("zone", Kind::Text),
+    ("contact_email", Kind::Text),
+    ("contact_name", Kind::Text),
+    ("contact_locale", Kind::Text),
+];
+
+/// The columns that move with its plan.
+pub(super) const PLAN: [Column; 9] = [
+    ("state", Kind::Text),
     ("next_action_at", Kind::Int),
     ("next_action_kind", Kind::Text),
     ("next_action_why", Kind::Text),
     ("attempts", Kind::Int),
     ("notifications", Kind::Int),
-    ("zone", Kind::Text),
-    ("contact_email", Kind::Text),
-    ("contact_name", Kind::Text),
-    ("contact_locale", Kind::Text),
     ("warnings", Kind::Text),
     ("memory", Kind::Text),
     ("updated_at", Kind::Int),
 ];
 
-/// A case as it is written: a field for each column.
+/// A case as it is written whole: a field for each column.
 #[derive(Serialize)]
 pub(super) struct Record<'a> {
     id: &'a CaseId,
@@ -82,7 +86,6 @@ pub(super) struct Record<'a> {
     amount_minor: i64,
     currency: Currency,
     status: Status,
-    state: &'static str,
     decline_kind: DeclineKind,
     decline_disposition: Disposition,
     provider_code: Option<&'a str>,
@@ -92,29 +95,61 @@ pub(super) struct Record<'a> {
     outcome_kind: Option<&'static str>,
     outcome_detail: Option<&'static str>,
     outcome_then: Option<&'static str>,
+    zone: &'a str,
+    contact_email: Option<&'a str>,
+    contact_name: Option<&'a str>,
+    contact_locale: Option<&'a str>,
+    state: &'static str,
     next_action_at: Option<i64>,
     next_action_kind: Option<&'static str>,
     next_action_why: Option<String>,
     attempts: u32,
     notifications: u32,
-    zone: &'a str,
-    contact_email: Option<&'a str>,
-    contact_name: Option<&'a str>,
-    contact_locale: Option<&'a str>,
     warnings: String,
     memory: String,
     updated_at: i64,
 }
 
-pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreError> {
-    let [outcome_kind, outcome_detail, outcome_then] = case.outcome().map_or([None; 3], words_of);
+/// The plan of a case as it is written.
+#[derive(Serialize)]
+pub(super) struct Plan<'a> {
+    id: &'a CaseId,
+    state: &'static str,
+    next_action_at: Option<i64>,
+    next_action_kind: Option<&'static str>,
+    next_action_why: Option<String>,
+    attempts: u32,
+    notifications: u32,
+    warnings: String,
+    memory: String,
+    updated_at: i64,
+}
+
+pub(super) fn encode_plan(case: &Case, now: Timestamp) -> Result<Plan<'_>, StoreError> {
     let next = case.next_action();
-    let Case { decline, contact, .. } = case;
     let document = Document {
         state: Cow::Borrowed(&case.state),
         timers: Cow::Borrowed(&case.timers),
         memory: Cow::Borrowed(&case.memory),
     };
+    Ok(Plan {
+        id: &case.id,
+        state: case.state_word(),
+        next_action_at: next.as_ref().map(|next| next.at.as_millisecond()),
+        next_action_kind: next.as_ref().map(|next| next.kind),
+        next_action_why: next.map(|next| next.why),
+        attempts: case.attempts,
+        notifications: case.notifications,
+        warnings: to_json(&case.warnings)?,
+        memory: to_json(&document)?,
+        updated_at: now.as_millisecond(),
+    })
+}
+
+pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreError> {
+    let [outcome_kind, outcome_detail, outcome_then] = case.outcome().map_or([None; 3], words_of);
+    let Case { decline, contact, .. } = case;
+    let plan = encode_plan(case, now)?;
     Ok(Record {
         id: &case.id,
         connection: &case.connection,
@@ -129,7 +164,6 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         amount_minor: case.amount_due.amount_minor,
         currency: case.amount_due.currency,
         status: case.status(),
-        state: case.state_word(),
         decline_kind: decline.kind,
         decline_disposition: decline.disposition,
         provider_code: decline.provider_code.as_deref(),
@@ -139,18 +173,19 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         outcome_kind,
         outcome_detail,
         outcome_then,
-        next_action_at: next.as_ref().map(|next| next.at.as_millisecond()),
-        next_action_kind: next.as_ref().map(|next| next.kind),
-        next_action_why: next.map(|next| next.why),
-        attempts: case.attempts,
-        notifications: case.notifications,
         zone: &case.zone,
         contact_email: contact.email.as_deref(),
         contact_name: contact.name.as_deref(),
         contact_locale: contact.locale.as_deref(),
-        warnings: to_json(&case.warnings)?,
-        memory: to_json(&document)?,
-        updated_at: now.as_millisecond(),
+        state: plan.state,
+        next_action_at: plan.next_action_at,
+        next_action_kind: plan.next_action_kind,
+        next_action_why: plan.next_action_why,
+        attempts: plan.attempts,
+        notifications: plan.notifications,
+        warnings: plan.warnings,
+        memory: plan.memory,
+        updated_at: plan.updated_at,
     })
 }
 

@@ -11,6 +11,7 @@ pub struct Model {
     pub event_id: String,
     pub kind: String,
     pub body: Option<Vec<u8>>,
+    pub unpacked_bytes: Option<i64>,
     pub received_at: i64,
     pub status: String,
     pub tries: i64,

@@ -4,17 +4,16 @@
 //! decided by how long this one takes.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::batch::insert_all;
+use super::batch::Link;
 use super::{NewInbox, Received};
-use crate::store::{Dialect, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// How many events may wait to be written. With more the database cannot keep up, and the sender had better come again.
 pub const WAITING_EVENTS_MAX: usize = 1_024;
@@ -41,20 +40,17 @@ pub enum NotTaken {
 }
 
 /// The way into the inbox for events that arrive one by one and many at a time. When the last handle is gone, what still
-/// waits is written, and the writers end.
+/// waits is written, and the writer ends.
 #[derive(Debug)]
 pub struct Intake {
     queue: mpsc::Sender<Waiting>,
 }
 
 impl Intake {
-    /// Starts the writers on the present runtime.
+    /// Starts a writer on the present runtime, with a connection of its own.
     pub fn start(store: &Store) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_EVENTS_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..writers(store.dialect()) {
-            tokio::spawn(write_all(store.clone(), Arc::clone(&waiting)));
-        }
+        tokio::spawn(write_all(store.clone(), waiting));
         Self { queue }
     }
 
@@ -74,18 +70,11 @@ impl Intake {
     }
 }
 
-/// How many transactions are under way at once. SQLite has one writer.
-const fn writers(dialect: Dialect) -> usize {
-    match dialect {
-        Dialect::Sqlite => 1,
-        Dialect::Postgres => 2,
-    }
-}
-
 /// Writes what waits until the queue is closed and empty.
-async fn write_all(store: Store, queue: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+async fn write_all(store: Store, mut queue: mpsc::Receiver<Waiting>) {
+    let mut writer = Writer { store, link: None };
     let mut batch = Vec::with_capacity(BATCH_EVENTS_MAX);
-    while queue.lock().await.recv_many(&mut batch, BATCH_EVENTS_MAX).await > 0 {
+    while queue.recv_many(&mut batch, BATCH_EVENTS_MAX).await > 0 {
         // Who has gone was told to send again, or will.
         batch.retain(|waiting| !waiting.answer.is_closed());
         if batch.is_empty() {
@@ -93,7 +82,7 @@ async fn write_all(store: Store, queue: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
         }
         let (events, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.event, one.answer)).unzip();
         // After a panic the answers are dropped, which tells those who wait; the writer goes on.
-        if let Ok(written) = AssertUnwindSafe(write(&store, &events)).catch_unwind().await {
+        if let Ok(written) = AssertUnwindSafe(writer.write(&events)).catch_unwind().await {
             for (answer, received) in answers.into_iter().zip(written) {
                 // Whoever left meanwhile is told that it is a duplicate when it comes again.
                 let _ = answer.send(received);
@@ -104,35 +93,65 @@ async fn write_all(store: Store, queue: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
     }
 }
 
-/// Writes a batch. One event that can never be written does not take the others with it: then each is tried alone.
-async fn write(store: &Store, events: &[NewInbox]) -> Vec<Result<Received, StoreError>> {
-    match in_time(store, events).await {
-        Ok(received) => received.into_iter().map(Ok).collect(),
-        Err(error) if error.is_transient() || events.len() == 1 => vec![Err(error); events.len()],
-        Err(error) => {
-            tracing::warn!(%error, events = events.len(), "a batch was refused; its events are written one by one");
-            let mut written: Vec<Result<Received, StoreError>> = Vec::with_capacity(events.len());
-            for event in events {
-                // A database that went away meanwhile is not asked for each of the others.
-                let away = written
-                    .last()
-                    .and_then(|last| last.clone().err())
-                    .filter(StoreError::is_transient);
-                let alone = match away {
-                    Some(error) => Err(error),
-                    None => in_time(store, std::slice::from_ref(event)).await,
-                };
-                written.push(alone.map(|received| received[0]));
-            }
-            written
-        }
-    }
+/// Who writes batches, one at a time.
+struct Writer {
+    store: Store,
+    /// The connection of this writer, while it is known to be good.
+    link: Option<Link>,
 }
 
-async fn in_time(store: &Store, events: &[NewInbox]) -> Result<Vec<Received>, StoreError> {
-    timeout(WRITE_TIMEOUT, insert_all(store, events))
-        .await
-        .unwrap_or_else(|_| Err(unavailable("the database did not answer in time")))
+impl Writer {
+    /// Writes a batch. One event that can never be written does not take the others with it: then each is tried alone.
+    async fn write(&mut self, events: &[NewInbox]) -> Vec<Result<Received, StoreError>> {
+        match self.in_time(events).await {
+            Ok(received) => received.into_iter().map(Ok).collect(),
+            Err(error) if error.is_transient() || events.len() == 1 => vec![Err(error); events.len()],
+            Err(error) => {
+                tracing::warn!(%error, events = events.len(), "a batch was refused; its events are written one by one");
+                let mut written: Vec<Result<Received, StoreError>> = Vec::with_capacity(events.len());
+                for event in events {
+                    // A database that went away meanwhile is not asked for each of the others.
+                    let away = written
+                        .last()
+                        .and_then(|last| last.clone().err())
+                        .filter(StoreError::is_transient);
+                    let alone = match away {
+                        Some(error) => Err(error),
+                        None => self.in_time(std::slice::from_ref(event)).await,
+                    };
+                    written.push(alone.map(|received| received[0]));
+                }
+                written
+            }
+        }
+    }
+
+    async fn in_time(&mut self, events: &[NewInbox]) -> Result<Vec<Received>, StoreError> {
+        timeout(WRITE_TIMEOUT, self.insert(events))
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the database did not answer in time")))
+    }
+
+    /// A connection that failed, or whose answer nobody waited for, is not used again. What was known to be good may have been
+    /// cut since; then a new one is tried: an event that was written by the old one is a duplicate now, and durable.
+    async fn insert(&mut self, events: &[NewInbox]) -> Result<Vec<Received>, StoreError> {
+        if let Some(link) = self.link.take() {
+            match self.over(link, events).await {
+                Err(error) if error.is_transient() => {}
+                done => return done,
+            }
+        }
+        let link = Link::open(&self.store).await?;
+        self.over(link, events).await
+    }
+
+    async fn over(&mut self, mut link: Link, events: &[NewInbox]) -> Result<Vec<Received>, StoreError> {
+        let done = link.insert_all(&self.store, events).await;
+        if !done.as_ref().is_err_and(StoreError::is_transient) {
+            self.link = Some(link);
+        }
+        done
+    }
 }
 
 fn unavailable(what: &str) -> StoreError {

@@ -1,7 +1,7 @@
 //! Who dies, sleeps or is overtaken during a charge: one key, one charge, one answer.
 
 use recoup::domain::case::State;
-use recoup::engine::PLACES;
+use recoup::engine::{CALLS_MAX, PLACES};
 use recoup::sandbox::Outcome;
 use recoup::store::Dialect;
 
@@ -229,11 +229,11 @@ fn no_more_is_claimed_than_is_worked_on_and_a_stop_ends_the_claims() {
             crew.puppet.next_charge(Charge::HoldBefore);
         }
         let tick = crew.start_tick();
-        crew.puppet.held(u32::try_from(PLACES).unwrap()).await;
+        crew.puppet.held(u32::try_from(CALLS_MAX).unwrap()).await;
         assert_eq!(
             u64::try_from(leased(story).await).unwrap(),
             PLACES,
-            "each claimed case is on the wire"
+            "the others wait until a call may be made"
         );
         crew.engine.stop();
         crew.puppet.go(usize::try_from(PLACES).unwrap());

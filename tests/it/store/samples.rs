@@ -186,6 +186,7 @@ pub fn event(number: u32) -> NewInbox {
 pub fn bare(case: &Case, at: Timestamp) -> CaseChange {
     CaseChange {
         case: case.clone(),
+        restated: true,
         lines: Vec::new(),
         rows: Vec::new(),
         audit: Vec::new(),

@@ -36,6 +36,7 @@ static CASE: LazyLock<String> = LazyLock::new(|| {
         let tx = SERVICE.store.begin().await.unwrap();
         let opened = CaseChange {
             case: case.clone(),
+            restated: true,
             lines: Vec::new(),
             rows: Vec::new(),
             audit: Vec::new(),

@@ -48,6 +48,7 @@ fuzz_target!(|input: &[u8]| {
         let tx = service.store.begin().await.unwrap();
         let opened = CaseChange {
             case: case.clone(),
+            restated: true,
             lines: Vec::new(),
             rows: Vec::new(),
             audit: Vec::new(),
