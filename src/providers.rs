@@ -171,7 +171,10 @@ pub enum ChargeOutcome {
     /// The issuer or the provider said no.
     Declined(Refusal),
     /// The charge is under way; the answer takes days. The invoice must be watched, not charged.
-    Processing,
+    Processing {
+        /// The charge, where the answer names it.
+        charge_id: Option<String>,
+    },
     /// The provider refused because nothing is owed any more (paid or void meanwhile). Read the invoice.
     NothingOwed,
     /// Certainly nothing was charged: the call never left, or was refused before it was carried out.

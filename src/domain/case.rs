@@ -103,6 +103,9 @@ pub enum State {
     Processing {
         /// The open attempt; none where somebody else made the charge.
         attempt: Option<OpenAttempt>,
+        /// The charge, where the provider named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge_id: Option<String>,
     },
     /// Staff paused it.
     Paused {
@@ -327,7 +330,7 @@ impl Case {
     pub fn open_attempt(&self) -> Option<&OpenAttempt> {
         match &self.state {
             State::Charging { attempt } | State::InDoubt { attempt, .. } => Some(attempt),
-            State::Processing { attempt } => attempt.as_ref(),
+            State::Processing { attempt, .. } => attempt.as_ref(),
             State::Active | State::Paused { .. } | State::NeedsPerson | State::Ending { .. } | State::Closed { .. } => {
                 None
             }

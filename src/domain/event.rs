@@ -43,7 +43,10 @@ pub enum Answer {
         card: Option<CardShown>,
     },
     /// It is under way for days.
-    Processing,
+    Processing {
+        /// The charge, where the answer names it.
+        charge_id: Option<String>,
+    },
     /// Nothing is owed any more; somebody else was faster.
     NothingOwed,
     /// Certainly nothing was charged.

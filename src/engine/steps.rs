@@ -199,7 +199,7 @@ fn word(answer: &Answer) -> &'static str {
     match answer {
         Answer::Succeeded { .. } => "succeeded",
         Answer::Declined { .. } => "declined",
-        Answer::Processing => "processing",
+        Answer::Processing { .. } => "processing",
         Answer::NothingOwed => "nothing_owed",
         Answer::NotSent { .. } => "not_sent",
         Answer::Unknown { .. } => "unknown",
@@ -219,7 +219,7 @@ fn answer(outcome: ChargeOutcome) -> Answer {
             fingerprint: refusal.fingerprint,
             card: refusal.card,
         },
-        ChargeOutcome::Processing => Answer::Processing,
+        ChargeOutcome::Processing { charge_id } => Answer::Processing { charge_id },
         ChargeOutcome::NothingOwed => Answer::NothingOwed,
         ChargeOutcome::NotSent {
             reason,

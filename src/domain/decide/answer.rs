@@ -32,7 +32,7 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
             late::recovered(&mut draft, recovered_by(&attempt), charge_id.clone());
         }
         Answer::Declined { .. } => take_refusal(&mut draft, &attempt, answer),
-        Answer::Processing => wait_for_processing(&mut draft, Some(attempt)),
+        Answer::Processing { charge_id } => wait_for_processing(&mut draft, Some(attempt), charge_id.as_ref()),
         Answer::NothingOwed => {
             // Had an earlier sending been carried out, the provider would have repeated its answer.
             nothing_owed(&mut draft, &attempt);
@@ -63,7 +63,7 @@ fn answered_late(draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decision 
     match answer {
         Answer::Succeeded { charge_id } => late::late_success(draft, id, charge_id.as_deref()),
         Answer::Declined { .. }
-        | Answer::Processing
+        | Answer::Processing { .. }
         | Answer::NothingOwed
         | Answer::NotSent { .. }
         | Answer::Unknown { .. }

@@ -40,8 +40,8 @@ pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttemp
         }
         return;
     }
-    if payment.is_some_and(|payment| payment.status == PaymentStatus::Processing) {
-        wait_for_processing(draft, Some(attempt.clone()));
+    if let Some(payment) = payment.filter(|payment| payment.status == PaymentStatus::Processing) {
+        wait_for_processing(draft, Some(attempt.clone()), payment.charge_id.as_ref());
         return;
     }
     let outcome = if draft.case.memory.disputed {

@@ -174,10 +174,10 @@ pub fn late_success(mut draft: Draft<'_>, id: &AttemptId, charge_id: Option<&str
             };
         }
         // Another charge is open: it is answered first, and the invoice is read again then.
-        State::Charging { .. } | State::Processing { attempt: Some(_) } => draft.case.memory.look_again = true,
+        State::Charging { .. } | State::Processing { attempt: Some(_), .. } => draft.case.memory.look_again = true,
         State::InDoubt { .. } => draft.case.timers.look_at = Some(draft.now()),
         State::Active
-        | State::Processing { attempt: None }
+        | State::Processing { attempt: None, .. }
         | State::Paused { .. }
         | State::NeedsPerson
         | State::Ending { .. } => {

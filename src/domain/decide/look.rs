@@ -42,9 +42,9 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
             reached(&mut draft);
             doubt::in_doubt(&mut draft, snapshot, attempt);
         }
-        (State::Processing { attempt }, LookCause::Hint | LookCause::Due) => {
+        (State::Processing { attempt, charge_id }, LookCause::Hint | LookCause::Due) => {
             reached(&mut draft);
-            processing(&mut draft, snapshot, attempt.as_ref());
+            processing(&mut draft, snapshot, attempt.as_ref(), charge_id.as_ref());
         }
         (State::Paused { until }, LookCause::Hint | LookCause::Due) => {
             reached(&mut draft);
@@ -108,15 +108,16 @@ fn active(draft: &mut Draft<'_>, snapshot: &Snapshot, cause: LookCause) {
         .as_ref()
         .is_some_and(|payment| payment.status == PaymentStatus::Processing)
     {
-        wait_for_processing(draft, None);
+        wait_for_processing(draft, None, None);
     } else if cause == LookCause::Due {
         timers::run(draft, snapshot);
     }
 }
 
 /// A slow payment is under way: it is watched, nothing is charged or written meanwhile.
-pub fn wait_for_processing(draft: &mut Draft<'_>, attempt: Option<OpenAttempt>) {
-    draft.case.state = State::Processing { attempt };
+pub fn wait_for_processing(draft: &mut Draft<'_>, attempt: Option<OpenAttempt>, charge_id: Option<&String>) {
+    let charge_id = charge_id.cloned();
+    draft.case.state = State::Processing { attempt, charge_id };
     draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
     draft.say(
         EntryKind::StoodBack,
@@ -297,33 +298,21 @@ pub fn recovered_by(attempt: &OpenAttempt) -> RecoveredBy {
     }
 }
 
-fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenAttempt>) {
+fn processing(
+    draft: &mut Draft<'_>,
+    snapshot: &Snapshot,
+    attempt: Option<&OpenAttempt>,
+    charge_under_way: Option<&String>,
+) {
     let payment = snapshot.payment.as_ref();
     let charge = payment.and_then(|payment| payment.charge_id.clone());
     let status = payment.map(|payment| payment.status);
     if snapshot.status == InvoiceStatus::Paid {
-        let ours = attempt.filter(|_| !snapshot.paid_out_of_band);
-        if ours.is_some() && status == Some(PaymentStatus::Processing) {
-            // Somebody else paid while our charge is under way; whether it brings money too shows once it has ended.
-            draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
-            return;
-        }
-        let brought_money = status.is_none_or(|status| status == PaymentStatus::Succeeded);
-        let ours = ours.filter(|_| brought_money);
-        let by = ours.map_or_else(|| paid_by(&draft.case, snapshot), recovered_by);
-        if let Some(attempt) = attempt {
-            let status = if ours.is_some() {
-                AttemptStatus::Succeeded
-            } else {
-                AttemptStatus::NotNeeded
-            };
-            answer::close_attempt(draft, attempt, status, charge.filter(|_| ours.is_some()), None);
-        }
-        late::seen_paid(draft, by, snapshot);
+        paid_while_processing(draft, snapshot, attempt, charge_under_way);
         return;
     }
     let outcome = forced(&draft.case, snapshot);
-    if outcome.is_none() && waits(draft, status, attempt) {
+    if outcome.is_none() && waits(draft, (status, charge.as_ref()), attempt) {
         return;
     }
     draft.case.timers.look_at = None;
@@ -351,12 +340,57 @@ fn processing(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: Option<&OpenA
     }
 }
 
+/// The invoice is paid while a slow charge is under way: by that charge, or by somebody else's.
+fn paid_while_processing(
+    draft: &mut Draft<'_>,
+    snapshot: &Snapshot,
+    attempt: Option<&OpenAttempt>,
+    charge_under_way: Option<&String>,
+) {
+    let payment = snapshot.payment.as_ref();
+    let charge = payment.and_then(|payment| payment.charge_id.clone());
+    let status = payment.map(|payment| payment.status);
+    let ours = attempt.filter(|_| !snapshot.paid_out_of_band);
+    if ours.is_some() && status == Some(PaymentStatus::Processing) {
+        // Somebody else paid while our charge is under way; whether it brings money too shows once it has ended.
+        draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+        return;
+    }
+    let brought_money = status.is_none_or(|status| status == PaymentStatus::Succeeded);
+    let named_otherwise = match (charge_under_way, &charge) {
+        (Some(under_way), Some(seen)) => under_way != seen,
+        (None, _) | (_, None) => false,
+    };
+    let ours = ours.filter(|_| brought_money && !named_otherwise);
+    let by = ours.map_or_else(|| paid_by(&draft.case, snapshot), recovered_by);
+    if let Some(attempt) = attempt {
+        let status = match ours {
+            Some(_) => AttemptStatus::Succeeded,
+            // It was made; should it bring money all the same, the reconciliation of charges finds it.
+            None if named_otherwise => AttemptStatus::NotCharged,
+            None => AttemptStatus::NotNeeded,
+        };
+        answer::close_attempt(draft, attempt, status, charge.filter(|_| ours.is_some()), None);
+    }
+    late::seen_paid(draft, by, snapshot);
+}
+
 /// Whether a slow charge is waited for. One that succeeded while the invoice is still owed may be about to settle it;
 /// one of ours that did not by the end of the campaign goes to a person.
-fn waits(draft: &mut Draft<'_>, status: Option<PaymentStatus>, attempt: Option<&OpenAttempt>) -> bool {
+fn waits(
+    draft: &mut Draft<'_>,
+    (status, seen): (Option<PaymentStatus>, Option<&String>),
+    attempt: Option<&OpenAttempt>,
+) -> bool {
     let ended = draft.case.timers.final_at.is_some_and(|at| at <= draft.now());
     match (status, attempt) {
-        (Some(PaymentStatus::Processing), _) => draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS)),
+        (Some(PaymentStatus::Processing), _) => {
+            draft.case.timers.look_at = Some(draft.in_secs(DAILY_SECS));
+            // The answer may not have named it.
+            if let State::Processing { charge_id, .. } = &mut draft.case.state {
+                *charge_id = charge_id.take().or(seen.cloned());
+            }
+        }
         (Some(PaymentStatus::Succeeded), Some(_)) if !ended => {
             draft.case.timers.look_at = Some(draft.in_secs(BACKOFF_LONGEST_SECS));
         }

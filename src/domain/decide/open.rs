@@ -68,7 +68,7 @@ pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
     look::absorb_facts(&mut draft, snapshot);
     timers::watch_provider_retries(&mut draft, snapshot);
     if payment.is_some_and(|payment| payment.status == PaymentStatus::Processing) {
-        look::wait_for_processing(&mut draft, None);
+        look::wait_for_processing(&mut draft, None, None);
     } else {
         draft.replan();
     }

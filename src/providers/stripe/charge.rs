@@ -170,7 +170,9 @@ async fn still_open(client: &Client, request: &ChargeRequest, invoice: &mut Invo
         return unknown("the invoice is still open without a payment", None);
     };
     match (seen.status, seen.decline) {
-        (PaymentStatus::Processing, _) => ChargeOutcome::Processing,
+        (PaymentStatus::Processing, _) => ChargeOutcome::Processing {
+            charge_id: seen.charge_id,
+        },
         (PaymentStatus::RequiresAction, _) => ChargeOutcome::Declined(Refusal {
             decline: payment::authentication_required(),
             charge_id: seen.charge_id,

@@ -172,7 +172,8 @@ fn a_slow_charge_of_somebody_else_that_fails_is_taken_in_at_once() {
 fn a_slow_charge_that_succeeded_is_not_taken_for_declined_while_the_invoice_lags() {
     let mut desk = desk();
     desk.due().unwrap();
-    desk.answer(recoup::domain::event::Answer::Processing).unwrap();
+    desk.answer(recoup::domain::event::Answer::Processing { charge_id: None })
+        .unwrap();
     let mut payment = failed("ch_2", KIND, desk.now);
     payment.status = PaymentStatus::Succeeded;
     payment.decline = None;
@@ -185,7 +186,8 @@ fn a_slow_charge_that_succeeded_is_not_taken_for_declined_while_the_invoice_lags
 
     desk = self::desk();
     desk.due().unwrap();
-    desk.answer(recoup::domain::event::Answer::Processing).unwrap();
+    desk.answer(recoup::domain::event::Answer::Processing { charge_id: None })
+        .unwrap();
     desk.truth.payment.as_mut().unwrap().status = PaymentStatus::Succeeded;
     while desk.case.open_attempt().is_some() {
         desk.due().unwrap();
@@ -198,7 +200,7 @@ fn a_slow_charge_that_succeeded_is_not_taken_for_declined_while_the_invoice_lags
 fn what_somebody_else_pays_while_a_slow_charge_of_ours_is_under_way_is_not_taken_for_ours() {
     let mut desk = desk();
     desk.due().unwrap();
-    desk.answer(Answer::Processing).unwrap();
+    desk.answer(Answer::Processing { charge_id: None }).unwrap();
     let mut payment = failed("ch_2", KIND, desk.now);
     payment.status = PaymentStatus::Processing;
     payment.decline = None;
@@ -210,6 +212,24 @@ fn what_somebody_else_pays_while_a_slow_charge_of_ours_is_under_way_is_not_taken
     desk.due().unwrap();
     let end = desk.calendar.pop().unwrap();
     assert!(end.contains(r#""by":"customer""#), "{end}");
+}
+
+#[test]
+fn a_payment_of_another_name_than_the_slow_charge_of_ours_is_somebody_elses() {
+    for (named, by) in [("ch_2", "retry"), ("ch_9", "customer")] {
+        let mut desk = desk();
+        desk.due().unwrap();
+        let charge_id = Some("ch_2".to_owned());
+        desk.answer(Answer::Processing { charge_id }).unwrap();
+        let mut payment = failed(named, KIND, desk.now);
+        payment.status = PaymentStatus::Succeeded;
+        payment.decline = None;
+        desk.truth.payment = Some(payment);
+        desk.paid();
+        desk.due().unwrap();
+        let end = desk.calendar.pop().unwrap();
+        assert!(end.contains(&format!(r#""by":"{by}""#)), "{named}: {end}");
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_card_that_comes_while_the_case_waits_is_charged_when_it_goes_on() {
 
     let mut desk = self::desk(KIND);
     desk.due().unwrap();
-    desk.answer(Answer::Processing).unwrap();
+    desk.answer(Answer::Processing { charge_id: None }).unwrap();
     desk.new_card("pm_2", "fp_2", false).unwrap();
     desk.truth.payment = Some(failed("ch_2", KIND, desk.now));
     desk.hint().unwrap();

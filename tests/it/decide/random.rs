@@ -211,7 +211,7 @@ fn staff(action: u8, until: Timestamp) -> StaffAction {
 fn answer(what: u8, kind: DeclineKind, method: Option<String>) -> Answer {
     match what {
         0 => Answer::Succeeded { charge_id: None },
-        1 => Answer::Processing,
+        1 => Answer::Processing { charge_id: None },
         2 => Answer::NothingOwed,
         3 | 4 => Answer::NotSent {
             reason: "no way".to_owned(),

@@ -261,7 +261,7 @@ pub fn charge_answered(state: &mut State, request: &ChargeRequest, answer: &Char
         ChargeOutcome::NotSent { .. } => seen.sendings == 1,
         ChargeOutcome::Succeeded(_)
         | ChargeOutcome::Declined(_)
-        | ChargeOutcome::Processing
+        | ChargeOutcome::Processing { .. }
         | ChargeOutcome::NothingOwed
         | ChargeOutcome::Mismatch { .. } => true,
     };

@@ -252,7 +252,7 @@ fn carry_out(state: &mut State, request: &ChargeRequest) -> ChargeOutcome {
                 HOUR
             };
             state.at(now + takes, Happening::Act(Act::SlowEnds(number, at)));
-            ChargeOutcome::Processing
+            ChargeOutcome::Processing { charge_id: named }
         }
         Fate::Declined(kind) => {
             let methods = &state.books.customers[invoice.customer].methods;

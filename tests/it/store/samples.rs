@@ -145,8 +145,12 @@ pub fn every_state() -> Vec<Case> {
         },
         State::Processing {
             attempt: Some(open_attempt(3)),
+            charge_id: Some("ch_3".to_owned()),
         },
-        State::Processing { attempt: None },
+        State::Processing {
+            attempt: None,
+            charge_id: None,
+        },
         State::Paused { until: in_secs(300) },
         State::NeedsPerson,
         State::Ending {

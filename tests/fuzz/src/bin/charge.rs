@@ -34,7 +34,7 @@ fuzz_target!(|input: &[u8]| {
         ChargeOutcome::Mismatch { reason } => reason,
         ChargeOutcome::Succeeded(_)
         | ChargeOutcome::Declined(_)
-        | ChargeOutcome::Processing
+        | ChargeOutcome::Processing { .. }
         | ChargeOutcome::NothingOwed => "",
     };
     assert!(told.len() < 200 && !told.contains(char::is_control), "{told:?}");
@@ -54,7 +54,7 @@ fuzz_target!(|input: &[u8]| {
         ChargeOutcome::Declined(_) => is_declined(&script, &body),
         ChargeOutcome::NotSent { .. } => matches!(script.status, 400..500) && !matches!(script.status, 402 | 409 | 429),
         ChargeOutcome::Succeeded(receipt) => is_paid(&script, &body, receipt),
-        ChargeOutcome::Processing => script.status < 300 && body["status"] == "open",
+        ChargeOutcome::Processing { .. } => script.status < 300 && body["status"] == "open",
         ChargeOutcome::NothingOwed => script.status < 300 || body["error"].is_object(),
         ChargeOutcome::Unknown { .. } | ChargeOutcome::Mismatch { .. } => true,
     };
