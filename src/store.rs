@@ -233,6 +233,18 @@ impl Store {
         Ok(self.connection.ping().await?)
     }
 
+    /// Whether it may still be used: what was closed opens no further connection.
+    fn check_open(&self) -> Result<(), StoreError> {
+        let closed = match self.dialect {
+            Dialect::Sqlite => self.connection.get_sqlite_connection_pool().is_closed(),
+            Dialect::Postgres => self.connection.get_postgres_connection_pool().is_closed(),
+        };
+        if closed {
+            return Err(StoreError::Unavailable("the connections are closed".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Closes every connection once its work is done.
     pub async fn close(self) -> Result<(), StoreError> {
         Ok(self.connection.close().await?)

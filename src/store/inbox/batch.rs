@@ -55,6 +55,7 @@ impl Link {
     /// Takes events in over it, like [`insert_all`].
     pub(super) async fn insert_all(&mut self, store: &Store, events: &[NewInbox]) -> Result<Vec<Received>, StoreError> {
         let _turn = store.turn().await?;
+        store.check_open()?;
         match self {
             Self::Postgres(conn) => to_postgres(conn, events).await,
             Self::Sqlite(conn) => to_sqlite(conn, events).await,

@@ -1,6 +1,6 @@
 //! Cases come back as they went in, are found by every name, and old documents still decode.
 
-use recoup::domain::case::Case;
+use recoup::domain::case::{Case, State};
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::outcome::{Outcome, RecoveredBy, Status};
 use recoup::store::cases::{self, CaseFilter};
@@ -80,7 +80,11 @@ fn documents_of_the_first_shape_still_decode() {
     let documents: Vec<serde_json::Value> = serde_json::from_str(DOCUMENTS).unwrap();
     assert_eq!(documents.len(), every_state().len());
     each_database(async |store| {
-        for (case, document) in every_state().into_iter().zip(&documents) {
+        for (mut case, document) in every_state().into_iter().zip(&documents) {
+            if let State::Processing { charge_id, .. } = &mut case.state {
+                // It kept no name of a slow charge yet.
+                *charge_id = None;
+            }
             open(&store, &case).await.unwrap();
             set_memory(&store, &case, &document.to_string()).await;
             assert_eq!(cases::find(store.conn(), &case.id).await.unwrap(), Some(case));

@@ -224,31 +224,50 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, marker: &'static [u8
     }
 }
 
+/// Takes in what comes by a connection whose answer to this event is lost.
+async fn losing_the_answer_to(marker: &'static [u8], url: &str, story: impl AsyncFnOnce(Intake)) {
+    let Some(rest) = url.strip_prefix("postgres://") else {
+        return;
+    };
+    let direct = Store::connect(url, 2).await.unwrap();
+    direct.migrate().await.unwrap();
+    let (user, rest) = rest.split_once('@').unwrap();
+    let (server, database) = rest.split_once('/').unwrap();
+    let port = proxy(server.to_owned(), marker).await;
+    // In the clear, or the proxy could not read along.
+    let url = format!("postgres://{user}@127.0.0.1:{port}/{database}&sslmode=disable");
+    let store = Store::connect(&url, 2).await.unwrap();
+    story(Intake::start(&store)).await;
+    assert_eq!(rows(&direct).await, 2);
+    store.close().await.unwrap();
+    direct.close().await.unwrap();
+}
+
 #[test]
 fn a_commit_whose_answer_was_lost_is_no_success_and_its_event_comes_again_as_a_duplicate() {
     each_url(&async |url: &str| {
-        let Some(rest) = url.strip_prefix("postgres://") else {
-            return;
-        };
-        let direct = Store::connect(url, 2).await.unwrap();
-        direct.migrate().await.unwrap();
-        let (user, rest) = rest.split_once('@').unwrap();
-        let (server, database) = rest.split_once('/').unwrap();
-        let port = proxy(server.to_owned(), b"evt_2").await;
-        // In the clear, or the proxy could not read along.
-        let url = format!("postgres://{user}@127.0.0.1:{port}/{database}&sslmode=disable");
-        let store = Store::connect(&url, 2).await.unwrap();
-        let intake = Intake::start(&store);
-        assert_eq!(intake.take(event(1)).await, Ok(Received::Accepted));
-        let lost = timeout(Duration::from_secs(3), intake.take(event(2))).await;
-        let lost = lost.expect("an answer in time");
-        assert!(
-            matches!(lost, Err(NotTaken::Store(StoreError::Unavailable(_)))),
-            "{lost:?}"
-        );
-        assert_eq!(intake.take(again(&event(2))).await, Ok(Received::Duplicate));
-        assert_eq!(rows(&direct).await, 2);
-        store.close().await.unwrap();
-        direct.close().await.unwrap();
+        losing_the_answer_to(b"evt_1", url, async |intake| {
+            let lost = timeout(Duration::from_secs(3), intake.take(event(1))).await;
+            let lost = lost.expect("an answer in time");
+            assert!(
+                matches!(lost, Err(NotTaken::Store(StoreError::Unavailable(_)))),
+                "{lost:?}"
+            );
+            assert_eq!(intake.take(again(&event(1))).await, Ok(Received::Duplicate));
+            assert_eq!(intake.take(event(2)).await, Ok(Received::Accepted));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn where_a_good_connection_broke_the_event_is_written_by_another_and_what_the_first_one_did_is_found() {
+    each_url(&async |url: &str| {
+        losing_the_answer_to(b"evt_2", url, async |intake| {
+            assert_eq!(intake.take(event(1)).await, Ok(Received::Accepted));
+            let found = timeout(Duration::from_secs(3), intake.take(event(2))).await;
+            assert_eq!(found.expect("an answer in time"), Ok(Received::Duplicate));
+        })
+        .await;
     });
 }
