@@ -269,10 +269,17 @@ impl Runner {
                     let mut state = self.world.lock();
                     state.note("freezes", worker as u64, &ms);
                     let now = state.now;
-                    let (begin, end) = state.hands[worker].frozen;
-                    let begin = if end + HOUR > now { begin } else { now };
-                    let end = end.max(now + ms);
-                    state.hands[worker].frozen = (begin, end);
+                    let frozen = &mut state.hands[worker].frozen;
+                    let end = match frozen.last_mut() {
+                        Some((_, end)) if *end + HOUR > now => {
+                            *end = (*end).max(now + ms);
+                            *end
+                        }
+                        _ => {
+                            frozen.push((now, now + ms));
+                            now + ms
+                        }
+                    };
                     state.at(end, Happening::Rise(worker));
                     self.frozen[worker] = true;
                 }
@@ -283,7 +290,8 @@ impl Runner {
     fn rise(&mut self, worker: usize) {
         let now = self.world.lock().now;
         if self.frozen[worker] {
-            if self.world.lock().hands[worker].frozen.1 > now {
+            let until = self.world.lock().hands[worker].frozen.last().map(|(_, end)| *end);
+            if until.is_some_and(|until| until > now) {
                 return;
             }
             self.frozen[worker] = false;
@@ -366,6 +374,6 @@ fn hand() -> Hand {
         skew: Arc::new(AtomicI64::new(0)),
         ring_at: i64::MAX,
         idle_rings: 0,
-        frozen: (0, 0),
+        frozen: Vec::new(),
     }
 }

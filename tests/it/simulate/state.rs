@@ -89,8 +89,8 @@ pub struct Hand {
     pub skew: Arc<AtomicI64>,
     pub ring_at: i64,
     pub idle_rings: u32,
-    /// From when to when it last stood still.
-    pub frozen: (i64, i64),
+    /// From when to when it stood still, oldest first.
+    pub frozen: Vec<(i64, i64)>,
 }
 
 #[derive(Debug)]
@@ -232,8 +232,16 @@ impl State {
 
     /// How long a worker stood still since `from`.
     pub fn frozen_since(&self, worker: usize, from: i64) -> i64 {
-        let (begin, end) = self.hands[worker].frozen;
-        (end.min(self.now) - begin.max(from)).max(0)
+        let frozen = self.hands[worker].frozen.iter();
+        frozen
+            .map(|(begin, end)| ((*end).min(self.now) - (*begin).max(from)).max(0))
+            .sum()
+    }
+
+    /// For how long since `from` there may have been nobody who could work: the least that any worker stood still.
+    pub fn all_frozen_since(&self, from: i64) -> i64 {
+        let workers = 0..self.hands.len();
+        workers.map(|worker| self.frozen_since(worker, from)).min().unwrap_or(0)
     }
 }
 

@@ -225,7 +225,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, marker: &'static [u8
 }
 
 /// Takes in what comes by a connection whose answer to this event is lost.
-async fn losing_the_answer_to(marker: &'static [u8], url: &str, story: impl AsyncFnOnce(Intake)) {
+async fn losing_the_answer_to(marker: &'static [u8], url: &str, play: impl AsyncFnOnce(Intake)) {
     let Some(rest) = url.strip_prefix("postgres://") else {
         return;
     };
@@ -237,7 +237,7 @@ async fn losing_the_answer_to(marker: &'static [u8], url: &str, story: impl Asyn
     // In the clear, or the proxy could not read along.
     let url = format!("postgres://{user}@127.0.0.1:{port}/{database}&sslmode=disable");
     let store = Store::connect(&url, 2).await.unwrap();
-    story(Intake::start(&store)).await;
+    play(Intake::start(&store)).await;
     assert_eq!(rows(&direct).await, 2);
     store.close().await.unwrap();
     direct.close().await.unwrap();

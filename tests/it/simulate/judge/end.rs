@@ -25,7 +25,7 @@ pub fn daily(state: &mut State) {
     let mut open = state.db.open_attempts.iter().map(|id| (id, &state.db.attempts[id]));
     let old = open.find(|(_, row)| {
         let waits = || matches!(state.db.cases[&row.case].case.state, CaseState::Processing { .. });
-        now - row.committed > OPEN_MAX && !waits()
+        now - row.committed > OPEN_MAX + state.all_frozen_since(row.committed) && !waits()
     });
     if let Some((id, row)) = old {
         let what = format!("{id} is open since {}", written(row.committed));
