@@ -58,6 +58,8 @@ struct Seen {
     /// The same, but for the answer that the first sending came to nothing: a worker that cannot know that it was the first
     /// cannot know that either.
     settled: Option<i64>,
+    /// Who was told so.
+    settled_to: usize,
 }
 
 #[derive(Debug, Default)]
@@ -82,9 +84,16 @@ impl Judge {
         self.flying.remove(invoice);
     }
 
-    /// The calls of a worker that died are nobody's any more.
-    pub fn dies(&mut self, worker: usize) {
+    /// The calls of a worker that died are nobody's any more, and what it was told of an attempt that is still open it took along.
+    pub fn dies(&mut self, worker: usize, open: &BTreeSet<AttemptId>) {
         self.flying.retain(|_, (by, _)| *by != worker);
+        for attempt in open {
+            if let Some(seen) = self.keys.get_mut(attempt.as_str())
+                && seen.settled_to == worker
+            {
+                seen.settled = None;
+            }
+        }
     }
 
     pub fn person_says(&mut self, invoice: &str, now: i64) {
@@ -250,7 +259,7 @@ pub fn money(state: &mut State, number: usize) {
 }
 
 /// A worker was answered.
-pub fn charge_answered(state: &mut State, request: &ChargeRequest, answer: &ChargeOutcome) {
+pub fn charge_answered(state: &mut State, worker: usize, request: &ChargeRequest, answer: &ChargeOutcome) {
     let now = state.now;
     state.note("answer", 0, &format_args!("{} {answer:?}", request.key));
     let Some(seen) = state.judge.keys.get_mut(&request.key) else {
@@ -269,7 +278,7 @@ pub fn charge_answered(state: &mut State, request: &ChargeRequest, answer: &Char
         seen.definite = Some(now);
     }
     if told && seen.settled.is_none() && !matches!(answer, ChargeOutcome::NotSent { .. }) {
-        seen.settled = Some(now);
+        (seen.settled, seen.settled_to) = (Some(now), worker);
     }
 }
 

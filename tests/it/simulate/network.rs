@@ -383,7 +383,7 @@ impl Provider for Port {
         if let Some(answer) = early {
             self.0.pass(50).await;
             self.0.world.lock().judge.call_ends(&request.invoice_id);
-            judge::charge_answered(&mut self.0.world.lock(), request, &answer);
+            judge::charge_answered(&mut self.0.world.lock(), self.0.worker, request, &answer);
             return answer;
         }
         let (number, instead) = self.send(Call::Charge(request.clone())).await;
@@ -399,7 +399,7 @@ impl Provider for Port {
         {
             key.answer = Some(unknown("the kept server error"));
         }
-        judge::charge_answered(&mut state, request, &answer);
+        judge::charge_answered(&mut state, self.0.worker, request, &answer);
         answer
     }
 

@@ -255,7 +255,8 @@ impl Runner {
                     self.engines[worker] = None;
                     let mut state = self.world.lock();
                     state.note("dies", worker as u64, &"");
-                    state.judge.dies(worker);
+                    let State { judge, db, .. } = &mut *state;
+                    judge.dies(worker, &db.open_attempts);
                     let longest = *self.dice.pick(&[SECOND, MINUTE, 10 * MINUTE]);
                     let at = state.now + self.dice.between(0, longest);
                     state.at(at, Happening::Rise(worker));
