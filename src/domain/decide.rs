@@ -51,7 +51,16 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
             payment_method,
             fingerprint,
             renewed,
-        } => method::changed(draft, payment_method.as_deref(), fingerprint.as_deref(), *renewed),
+            at,
+        } => {
+            let seen = method::Seen {
+                method: payment_method.as_deref(),
+                fingerprint: fingerprint.as_deref(),
+                renewed: *renewed,
+                at: *at,
+            };
+            method::changed(draft, &seen)
+        }
         Event::ContactChanged { contact, zone } => method::contact_changed(draft, contact, zone.as_deref()),
         Event::Disputed => late::disputed(draft),
         Event::Refunded { amount } => late::refunded(draft, *amount),

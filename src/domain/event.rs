@@ -152,6 +152,8 @@ pub enum Event {
         fingerprint: Option<String>,
         /// Whether it is a known one with new data.
         renewed: bool,
+        /// When that happened at the provider, where it is told.
+        at: Option<Timestamp>,
     },
     /// The customer's address, name or locale changed.
     ContactChanged {

@@ -185,6 +185,7 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
                 payment_method: payment_method.clone(),
                 fingerprint: fingerprint.clone(),
                 renewed: *renewed,
+                at: event.created_at,
             };
             let mut ends = Vec::new();
             for id in inner.storage.cases_of_customer(&connection.name, customer_id).await? {

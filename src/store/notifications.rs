@@ -214,7 +214,8 @@ pub async fn start<C: ConnectionTrait>(
     Ok(done.rows_affected() == 1)
 }
 
-/// Writes how messages ended and says for which of them that was news. A late true answer also settles an `unknown` one.
+/// Writes how messages ended and says for which of them that was news. A late true answer also settles an `unknown` one; only
+/// what has not left can be held back, whatever somebody thinks who claimed it long ago.
 pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>, StoreError> {
     let (stranded, ends): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.only_stranded);
     let row = |end: &&&NoticeEnd| {
@@ -223,7 +224,8 @@ pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>
     };
     let rows: Vec<_> = ends.iter().map(row).collect();
     let sql = format!(
-        "{} AND notifications.status IN ('pending', 'sending', 'unknown') RETURNING notifications.id",
+        "{} AND (notifications.status = 'pending' OR notifications.status IN ('sending', 'unknown') \
+         AND new.status NOT IN ('superseded', 'suppressed')) RETURNING notifications.id",
         end_sql(tx, "id")
     );
     let cases: Vec<&CaseId> = ends.iter().map(|end| &end.case_id).collect();

@@ -138,7 +138,13 @@ fn absorb(draft: &mut Draft<'_>, snapshot: &Snapshot) {
         let card = default.fingerprint.as_deref();
         let known = memory.declined_methods.contains(&default.id) || memory.new_method.as_ref() == Some(&default.id);
         if memory.bars(card) || (!known && !memory.declined_methods.is_empty()) {
-            method::take(draft, Some(&default.id), card, false);
+            let seen = method::Seen {
+                method: Some(&default.id),
+                fingerprint: card,
+                renewed: false,
+                at: None,
+            };
+            method::take(draft, &seen);
         }
     }
 }

@@ -1,15 +1,29 @@
 //! A new payment method or a new address.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Draft;
-use crate::domain::calendar;
+use super::doubt::SKEW_SECS;
+use crate::domain::calendar::{self, secs_from};
 use crate::domain::case::{Contact, State, Trigger, Warning};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 
+/// A payment method that was seen.
+pub struct Seen<'a> {
+    /// Its name, where the provider names it.
+    pub method: Option<&'a str>,
+    /// The stable name of the card.
+    pub fingerprint: Option<&'a str>,
+    /// Whether it is a known one with new data.
+    pub renewed: bool,
+    /// When it changed, where that is told.
+    pub at: Option<Timestamp>,
+}
+
 /// The customer has a new or renewed payment method.
-pub fn changed(mut draft: Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) -> Decision {
+pub fn changed(mut draft: Draft<'_>, seen: &Seen<'_>) -> Decision {
     match &draft.case.state {
         State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
         State::Ending { .. } => return Decision::Ignored(Reason::FinalActionRunning),
@@ -18,16 +32,29 @@ pub fn changed(mut draft: Draft<'_>, method: Option<&str>, fingerprint: Option<&
         | State::InDoubt { .. }
         | State::Processing { .. }
         | State::Paused { .. }
-        | State::NeedsPerson => take(&mut draft, method, fingerprint, renewed),
+        | State::NeedsPerson => take(&mut draft, seen),
     }
     draft.done()
 }
 
 /// Takes the method in, and plans one immediate charge of it where nothing forbids that.
-pub fn take(draft: &mut Draft<'_>, method: Option<&str>, fingerprint: Option<&str>, renewed: bool) {
+pub fn take(draft: &mut Draft<'_>, seen: &Seen<'_>) {
+    let Seen {
+        method,
+        fingerprint,
+        renewed,
+        at,
+    } = *seen;
     let memory = &draft.case.memory;
     if memory.bars(fingerprint) {
         barred(draft, method);
+        return;
+    }
+    // News that somebody brings again: the new data was charged since.
+    let charged = memory.charged_method.as_deref();
+    let same = charged.is_none() || method.is_none() || charged == method;
+    let since = at.is_some_and(|at| memory.last_charge_at > Some(secs_from(at, SKEW_SECS)));
+    if renewed && same && since {
         return;
     }
     let nothing_new = match method {

@@ -28,6 +28,8 @@ const ATTEMPTS_MAX: u64 = 200;
 /// The most invoices that one turn of five minutes reads: with more than 14,400 open cases a round takes longer than a
 /// day.
 const LOOKS_MAX: i64 = 50;
+/// How often those are asked for again that could not be read while all the others could.
+const ROUNDS_MAX: usize = 4;
 /// How many invoices are read at the same time.
 const SIDE_BY_SIDE: usize = 8;
 /// The open cases that are fetched with one statement.
@@ -127,31 +129,40 @@ pub(super) async fn some_open_cases(inner: &Inner, mark: &str) -> Result<Ran, St
         cases.extend(first);
     }
     let last = cases.last().map(|case| case.id.to_string());
-    let (found, complete) = look_at(inner, &cases).await?;
+    let (found, left) = look_at(inner, cases).await?;
     Ok(Ran {
         found,
         mark: format!("{now} {}", last.unwrap_or_default()),
-        complete,
+        complete: left.is_empty(),
     })
 }
 
 /// All of the open cases; says whether each invoice could be read.
 pub(super) async fn every_open_case(inner: &Inner) -> Result<bool, StoreError> {
-    let mut after = None;
-    let mut all = true;
+    let (mut after, mut count) = (None, 0);
+    let mut unread = Vec::new();
     loop {
         let cases = inner.storage.open_cases(after.as_ref(), inner.now(), PAGE).await?;
-        let Some(last) = cases.last() else {
-            return Ok(all);
-        };
+        let Some(last) = cases.last() else { break };
         after = Some(last.id.clone());
-        let (found, complete) = look_at(inner, &cases).await?;
+        count += cases.len();
+        let (found, left) = look_at(inner, cases).await?;
         super::count(super::Job::Invoices, found);
-        all &= complete;
+        unread.extend(left);
         if inner.is_stopping() {
             return Ok(false);
         }
     }
+    // Where a few of many could not be read, the provider is there: they are asked for again, and not all of them anew.
+    for _ in 0..ROUNDS_MAX {
+        if unread.is_empty() || unread.len() * 10 > count {
+            break;
+        }
+        let (found, left) = look_at(inner, unread).await?;
+        super::count(super::Job::Invoices, found);
+        unread = left;
+    }
+    Ok(unread.is_empty())
 }
 
 /// Brings an event to each open case.
@@ -169,21 +180,21 @@ pub(super) async fn tell_every_open_case(inner: &Inner, event: &Event) -> Result
     }
 }
 
-/// Reads the invoices of cases; says how many ended by news that no event had brought, and whether each could be read.
-async fn look_at(inner: &Inner, cases: &[OpenCase]) -> Result<(u64, bool), StoreError> {
+/// Reads the invoices of cases; says how many ended by news that no event had brought, and which could not be read.
+async fn look_at(inner: &Inner, cases: Vec<OpenCase>) -> Result<(u64, Vec<OpenCase>), StoreError> {
     type Look<'a> = Pin<Box<dyn Future<Output = Result<Option<bool>, StoreError>> + Send + 'a>>;
-    let (mut found, mut complete) = (0, true);
+    let mut found = 0;
+    let mut read = Vec::with_capacity(cases.len());
     for some in cases.chunks(SIDE_BY_SIDE) {
         let looks = some.iter().map(|case| Box::pin(look(inner, case)) as Look<'_>);
         for look in join_all(looks.collect::<Vec<_>>()).await {
-            match look? {
-                Some(true) => found += 1,
-                Some(false) => {}
-                None => complete = false,
-            }
+            let look = look?;
+            found += u64::from(look == Some(true));
+            read.push(look.is_some());
         }
     }
-    Ok((found, complete))
+    let left = cases.into_iter().zip(read).filter(|(_, read)| !read);
+    Ok((found, left.map(|(case, _)| case).collect()))
 }
 
 /// Whether the invoice of a case had news that should have come as an event; nothing where it could not be read.

@@ -315,6 +315,7 @@ impl Desk {
             payment_method: Some(method.to_owned()),
             fingerprint: Some(fingerprint.to_owned()),
             renewed,
+            at: None,
         })
     }
 

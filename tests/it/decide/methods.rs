@@ -133,6 +133,7 @@ fn a_renewed_card_is_charged_once_more() {
         payment_method: None,
         fingerprint: None,
         renewed: true,
+        at: None,
     };
     assert_eq!(
         desk.tell(&renewed),
@@ -191,6 +192,33 @@ fn a_stolen_card_under_a_new_name_that_only_a_look_shows_is_not_charged() {
 }
 
 #[test]
+fn news_of_a_renewed_card_that_come_again_after_it_was_charged_charge_nothing() {
+    let mut desk = desk(DeclineKind::Expired);
+    desk.later(HOUR);
+    let renewed = Event::MethodChanged {
+        payment_method: None,
+        fingerprint: None,
+        renewed: true,
+        at: Some(desk.now),
+    };
+    desk.later(HOUR);
+    desk.tell(&renewed).unwrap();
+    desk.due().unwrap();
+    desk.declines(DeclineKind::AuthenticationRequired, Some("pm_1"));
+    desk.later(HOUR);
+    assert_eq!(desk.tell(&renewed), Err(Reason::NothingNew));
+    assert_eq!(desk.case.timers.charge_at, None);
+    let again = Event::MethodChanged {
+        payment_method: None,
+        fingerprint: None,
+        renewed: true,
+        at: Some(desk.now),
+    };
+    desk.tell(&again).unwrap();
+    assert!(desk.case.timers.charge_at.is_some(), "renewed once more");
+}
+
+#[test]
 fn a_new_default_that_proves_to_be_the_stolen_card_is_not_charged() {
     let mut desk = desk(DeclineKind::LostStolen);
     desk.later(HOUR);
@@ -199,6 +227,7 @@ fn a_new_default_that_proves_to_be_the_stolen_card_is_not_charged() {
         payment_method: Some("pm_2".to_owned()),
         fingerprint: None,
         renewed: false,
+        at: None,
     };
     desk.tell(&nameless).unwrap();
     desk.truth.default_method = Some(method("pm_2", Some("fp_1")));

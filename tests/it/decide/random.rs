@@ -176,6 +176,7 @@ impl Act {
                 payment_method: name.map(method),
                 fingerprint: card.map(|card| format!("fp_{card}")),
                 renewed: *renewed,
+                at: None,
             },
             Self::Contact(number) => Event::ContactChanged {
                 contact: Contact {

@@ -75,6 +75,25 @@ fn who_slept_reconciles_before_it_acts() {
 }
 
 #[test]
+fn one_invoice_of_many_that_cannot_be_read_at_once_holds_up_nobody() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let failed: Vec<_> = (0..12).map(|_| story.failed_invoice("insufficient_funds")).collect();
+        story.advance("2026-03-02T20:00:00Z").await;
+        story.clock.advance_to("2026-03-04T08:00:00Z".parse().unwrap()).unwrap();
+        let path = format!("/v1/invoices/{}", failed[7].invoice);
+        story.sandbox.faults(|faults| faults.next(&path, Fault::Unavailable, 2));
+        let late = story.replica().await;
+        late.engine.advance(story.now()).await.unwrap();
+        assert!(!late.engine.is_reconciling(), "all were read in the end");
+        late.stop().await.unwrap();
+        story.settle().await;
+        for one in &failed {
+            assert_eq!(story.sandbox.books().successes(&one.invoice), 1);
+        }
+    });
+}
+
+#[test]
 fn a_restart_under_the_test_clock_reconciles_nothing() {
     tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
         let before = all_drift();

@@ -160,6 +160,8 @@ pub fn charge_begins(state: &mut State, worker: usize, request: &ChargeRequest) 
     one_key(state, request, first_sending);
     let seen = state.judge.keys.get_mut(key).unwrap();
     seen.sendings += 1;
+    // Who sends again an attempt that stands open was told nothing that could be written down.
+    seen.settled = None;
     let first = seen.first;
     if now - first >= KEY_LIFE {
         breaks(state, "I1 no key after its life", &format_args!("{invoice_id} {key}"));

@@ -67,8 +67,11 @@ impl Database {
             }
             Written::Opened(change) => {
                 let invoice = &change.case.invoice_id;
-                let chased = self.case_of_invoice(invoice).is_some_and(|row| row.closed.is_none());
-                if chased && change.case.closed_at.is_none() || self.cases.contains_key(&change.case.id) {
+                // Only a reversal follows another case, and none is open beside another.
+                let known = self.case_of_invoice(invoice);
+                let follows = change.case.reversal_of.is_some();
+                let chased = known.is_some_and(|row| row.closed.is_none()) && change.case.closed_at.is_none();
+                if chased || (known.is_some() && !follows) || self.cases.contains_key(&change.case.id) {
                     return false;
                 }
                 let row = CaseRow {
@@ -208,10 +211,13 @@ impl Database {
         let is_news = if end.only_stranded {
             status == NotificationStatus::Sending && mail.lease.is_some_and(|until| until <= now)
         } else {
-            matches!(
-                status,
-                NotificationStatus::Pending | NotificationStatus::Sending | NotificationStatus::Unknown
-            )
+            // Only what has not left can be held back.
+            let holds_back = matches!(
+                end.status,
+                NotificationStatus::Superseded | NotificationStatus::Suppressed
+            );
+            status == NotificationStatus::Pending
+                || (!holds_back && matches!(status, NotificationStatus::Sending | NotificationStatus::Unknown))
         };
         if is_news {
             mail.row.status = end.status;
