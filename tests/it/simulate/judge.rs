@@ -192,7 +192,8 @@ fn fresh(state: &mut State, worker: usize, request: &ChargeRequest, first_sendin
         && disposition(kind) != Disposition::Retry
         && last.method == method.id
         && last.at < news
-        && state.judge.cards.get(&invoice.customer).is_none_or(|at| *at < last.at)
+        // Within a minute nobody can tell by the clocks which of the two came first.
+        && state.judge.cards.get(&invoice.customer).is_none_or(|at| *at + MINUTE < last.at)
     {
         breaks(
             state,
