@@ -96,6 +96,13 @@ impl Judge {
         }
     }
 
+    /// What somebody was told of an attempt was not written down.
+    pub fn forget(&mut self, attempt: &AttemptId) {
+        if let Some(seen) = self.keys.get_mut(attempt.as_str()) {
+            seen.settled = None;
+        }
+    }
+
     pub fn person_says(&mut self, invoice: &str, now: i64) {
         self.people.insert(invoice.to_owned(), now);
     }

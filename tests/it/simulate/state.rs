@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use recoup::clock::{Clock, Simulated};
+use recoup::domain::ids::CaseId;
 use recoup::providers::{ActionOutcome, ChargeOutcome};
 
 use super::books::Books;
@@ -227,6 +228,15 @@ impl State {
     pub fn expect_dues(&mut self) {
         while let Some(at) = self.db.dues.pop() {
             self.expect(at);
+        }
+    }
+
+    /// What was to be written of these cases is lost, and with it what somebody was told of their attempts.
+    pub fn unwritten(&mut self, cases: &[CaseId]) {
+        for attempt in &self.db.open_attempts {
+            if cases.contains(&self.db.attempts[attempt].case) {
+                self.judge.forget(attempt);
+            }
         }
     }
 

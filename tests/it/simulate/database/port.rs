@@ -205,18 +205,24 @@ impl Storage for Port {
         self.0.pass(wait).await;
         let written = {
             let mut state = self.0.world.lock();
-            Self::fails(&mut state)?;
+            if let Err(error) = Self::fails(&mut state) {
+                state.unwritten(ids);
+                return Err(error);
+            }
             let found = early.unwrap_or_else(|| Self::find(&state, ids));
             let pieces = decide(found);
             if pieces.is_empty() {
                 return Ok(Vec::new());
             }
             if state.strikes(Class::DbError).is_some() {
+                state.unwritten(ids);
                 return Err(away(&state, "a deadlock"));
             }
             if let Some(mut dice) = state.strikes(Class::DbUncertain) {
                 if dice.happens(600_000) {
                     Self::commit(&mut state, ids, pieces)?;
+                } else {
+                    state.unwritten(ids);
                 }
                 return Err(StoreError::Uncertain("the answer to the commit was lost".to_owned()));
             }
