@@ -21,6 +21,7 @@ use crate::mailer::{Courier, Templates};
 use crate::providers::{Provider, ReadError};
 use crate::store::{Lease, Storage, StoreError};
 
+mod campaigns;
 mod count;
 mod desk;
 mod gate;
@@ -148,8 +149,7 @@ struct Inner {
     ticking: tokio::sync::Mutex<()>,
     /// Set once: from then on nothing more is claimed.
     stopping: AtomicBool,
-    /// Campaign versions are immutable, so they are kept once read.
-    campaigns: Mutex<HashMap<(String, u32), Arc<Campaign>>>,
+    campaigns: campaigns::Campaigns,
     /// The turns of the sweep as this process knows them, by connection.
     sweeps: Mutex<HashMap<String, sweep::Turn>>,
     /// The turns of reconciliation as this process knows them.
@@ -234,7 +234,7 @@ impl Engine {
                 pace: pace::Pace::new(parts.mails_per_domain_per_minute),
                 ticking: tokio::sync::Mutex::new(()),
                 stopping: AtomicBool::new(false),
-                campaigns: Mutex::new(HashMap::new()),
+                campaigns: campaigns::Campaigns::default(),
                 sweeps: Mutex::new(HashMap::new()),
             }),
         }
@@ -342,7 +342,7 @@ impl Engine {
 
     /// The campaign version that a case is pinned to.
     pub async fn campaign(&self, pinned: &CampaignRef) -> Result<Arc<Campaign>, StoreError> {
-        self.inner.campaign(pinned).await
+        self.inner.campaigns.pinned(&*self.inner.storage, pinned).await
     }
 
     /// Sets a test clock to where it stood when the process ended, and takes back what that process had claimed: leases
@@ -420,34 +420,5 @@ impl Inner {
     async fn snapshot(&self, connection: &Connection, invoice_id: &str) -> Result<Snapshot, ReadError> {
         let _call = self.call().await;
         connection.provider.snapshot(invoice_id).await
-    }
-
-    /// A campaign version that was read before.
-    fn known_campaign(&self, pinned: &CampaignRef) -> Option<Arc<Campaign>> {
-        let key = (pinned.name.clone(), pinned.version);
-        let campaigns = self.campaigns.lock().unwrap_or_else(PoisonError::into_inner);
-        campaigns.get(&key).cloned()
-    }
-
-    async fn campaign(&self, pinned: &CampaignRef) -> Result<Arc<Campaign>, StoreError> {
-        if let Some(campaign) = self.known_campaign(pinned) {
-            return Ok(campaign);
-        }
-        let found = self.storage.campaign(&pinned.name, pinned.version).await?;
-        let campaign = Arc::new(found.ok_or_else(|| StoreError::Corrupt {
-            table: "campaigns",
-            id: format!("{}@{}", pinned.name, pinned.version),
-            what: "a case is pinned to it, but it is missing".to_owned(),
-        })?);
-        let key = (pinned.name.clone(), pinned.version);
-        let mut campaigns = self.campaigns.lock().unwrap_or_else(PoisonError::into_inner);
-        campaigns.insert(key, Arc::clone(&campaign));
-        Ok(campaign)
-    }
-
-    /// The newest version of the campaign that new cases are opened with.
-    async fn campaign_for_new_cases(&self) -> Result<Arc<Campaign>, StoreError> {
-        let newest = self.storage.newest_campaign("default").await?;
-        Ok(newest.map_or_else(|| Arc::new(Campaign::embedded()), Arc::new))
     }
 }

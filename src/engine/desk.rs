@@ -55,19 +55,26 @@ impl Desk {
 
 /// Has a request written, and answers with what became of it.
 pub async fn submit(inner: &Inner, request: Request) -> Result<Done, StoreError> {
-    let (answer, answered) = oneshot::channel();
+    let (answer, mut answered) = oneshot::channel();
     inner.desk.waiting().push(Ticket { request, answer });
     // Whoever became ready in the same moment gets the chance to come along.
     tokio::task::yield_now().await;
-    let turn = inner.desk.writers.acquire().await;
-    let tickets = inner.desk.take();
-    if !tickets.is_empty() {
+    let ended = |_| Err(StoreError::Uncertain("whoever wrote it went away".to_owned()));
+    loop {
+        let _turn = tokio::select! {
+            biased;
+            // Who was answered meanwhile leaves the queue; else the right to write would go round among those who have
+            // nothing to write, and each who brings something new would write it alone.
+            done = &mut answered => return done.unwrap_or_else(ended),
+            turn = inner.desk.writers.acquire() => turn,
+        };
+        let tickets = inner.desk.take();
+        if tickets.is_empty() {
+            break;
+        }
         write(inner, tickets).await;
     }
-    drop(turn);
-    answered
-        .await
-        .unwrap_or_else(|_| Err(StoreError::Uncertain("whoever wrote it went away".to_owned())))
+    answered.await.unwrap_or_else(ended)
 }
 
 /// Writes requests together. Where that fails for a reason that lies in one of them, each is written alone.

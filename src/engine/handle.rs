@@ -124,7 +124,7 @@ pub async fn handle_claimed(
         match desk::submit(inner, request).await? {
             Done::Handled(handled) => return Ok(handled),
             Done::NeedsCampaign(pinned) => {
-                inner.campaign(&pinned).await?;
+                inner.campaigns.pinned(&*inner.storage, &pinned).await?;
             }
             Done::Written(_) => unreachable!("an event is answered by what became of it"),
         }
@@ -133,7 +133,7 @@ pub async fn handle_claimed(
 
 /// Opens a case for an invoice whose charge failed, unless it has one or needs none.
 pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
-    let campaign = inner.campaign_for_new_cases().await?;
+    let campaign = inner.campaigns.for_new_cases(&*inner.storage).await?;
     let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
     let moment = Moment {
         now: inner.now(),
@@ -326,7 +326,7 @@ impl<'a> Draft<'a> {
             (None, Some(Err(error))) => return Err(error.clone()),
             (None, None) => return Ok(Done::Handled(Handled::Gone)),
         };
-        let Some(campaign) = inner.known_campaign(&case.campaign) else {
+        let Some(campaign) = inner.campaigns.known(&case.campaign) else {
             return Ok(Done::NeedsCampaign(case.campaign.clone()));
         };
         let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());

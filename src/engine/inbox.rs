@@ -223,13 +223,17 @@ async fn look(
     let Some(id) = known else {
         return Ok(End::Later("its case is being opened".to_owned(), true));
     };
-    let case = inner.storage.case(&id).await?;
-    let event = case
-        .and_then(|case| answered_by_event(&case, &snapshot, key?))
-        .unwrap_or_else(|| Event::Looked {
-            snapshot: Box::new(snapshot),
-            cause: LookCause::Hint,
-        });
+    let answered = match key {
+        Some(key) => {
+            let case = inner.storage.case(&id).await?;
+            case.and_then(|case| answered_by_event(&case, &snapshot, key))
+        }
+        None => None,
+    };
+    let event = answered.unwrap_or_else(|| Event::Looked {
+        snapshot: Box::new(snapshot),
+        cause: LookCause::Hint,
+    });
     let handled = handle(inner, &id, event, ENGINE).await?;
     Ok(together(&[handled]))
 }

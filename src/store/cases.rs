@@ -133,7 +133,7 @@ pub async fn find<C: ConnectionTrait>(conn: &C, id: &CaseId) -> Result<Option<Ca
     row.map(codec::decode).transpose()
 }
 
-/// The case of an invoice: the open one, else the newest.
+/// The case of an invoice: the open one, else the newest. The linked case of a reversal is born closed and takes no news.
 pub async fn latest_by_invoice<C: ConnectionTrait>(
     conn: &C,
     connection: &str,
@@ -144,6 +144,7 @@ pub async fn latest_by_invoice<C: ConnectionTrait>(
         .column(Column::Id)
         .filter(Column::Connection.eq(connection))
         .filter(Column::InvoiceId.eq(invoice_id))
+        .filter(Column::ReversalOf.is_null())
         .order_by_desc(Column::ClosedAt.is_null())
         .order_by_desc(Column::Id)
         .into_tuple()

@@ -57,8 +57,9 @@ fn the_laws_hold_under_faults() {
     let found = round.play();
     println!("{found}");
     for (law, (seed, breach)) in found.firsts() {
-        let worlds = found.breaches.values().filter(|other| other.law == law).count();
-        println!("{worlds} worlds, seed {seed} the first: {breach}");
+        let worlds = found.breaches.iter().filter(|(_, other)| other.law == law);
+        let seeds: Vec<_> = worlds.map(|(seed, _)| seed).collect();
+        println!("{} worlds {seeds:?}, in {seed}: {breach}", seeds.len());
     }
     for (seed, breach) in found.firsts().values() {
         rounds::tell(*seed, round.cases, breach, None);

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::close::{close, forced, paid_by};
 use super::look::{declined, recovered_by, wait_for_processing};
 use super::open::decline_of;
-use super::{DAILY_SECS, Draft, UNRESOLVED_SECS, answer, late};
+use super::{DAILY_SECS, Draft, UNRESOLVED_SECS, answer, backoff_secs, late};
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{OpenAttempt, State, Warning};
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind};
 use crate::domain::ids::AttemptId;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, StoppedWhy};
-use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot};
+use crate::domain::snapshot::{InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot};
 
 /// The provider's clock may be this far behind ours when a charge is matched to an attempt by time.
 pub const SKEW_SECS: i64 = 60;
@@ -41,7 +41,12 @@ pub fn in_doubt(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttemp
         return;
     }
     if let Some(payment) = payment.filter(|payment| payment.status == PaymentStatus::Processing) {
-        wait_for_processing(draft, Some(attempt.clone()), payment.charge_id.as_ref());
+        if draft.now() < resend_until && is_older(payment, attempt) {
+            // Nothing was under way when we charged: this read lags behind, and the next one knows more.
+            look_later(draft, attempt);
+        } else {
+            wait_for_processing(draft, Some(attempt.clone()), payment.charge_id.as_ref());
+        }
         return;
     }
     let outcome = if draft.case.memory.disputed {
@@ -89,6 +94,22 @@ fn paid(draft: &mut Draft<'_>, snapshot: &Snapshot, attempt: &OpenAttempt) {
     let charge = payment.and_then(|payment| payment.charge_id.clone());
     answer::close_attempt(draft, attempt, status, charge.filter(|_| ours), None);
     late::seen_paid(draft, by, snapshot);
+}
+
+/// Whether a payment was made before the attempt, so that it cannot be its doing.
+fn is_older(payment: &PaymentSeen, attempt: &OpenAttempt) -> bool {
+    let since = secs_from(attempt.started_at, -SKEW_SECS);
+    payment.charged_at.is_some_and(|at| at < since)
+}
+
+/// Reads the invoice again after a while, without sending anything.
+fn look_later(draft: &mut Draft<'_>, attempt: &OpenAttempt) {
+    let asked = asked(&draft.case.state).saturating_add(1);
+    draft.case.state = State::InDoubt {
+        attempt: attempt.clone(),
+        asked,
+    };
+    draft.case.timers.look_at = Some(draft.in_secs(backoff_secs(asked, None)));
 }
 
 fn resend(draft: &mut Draft<'_>, attempt: &OpenAttempt) {

@@ -249,10 +249,11 @@ impl Database {
         ids.map(|id| &self.cases[id])
     }
 
-    /// The open case of an invoice, else the newest.
+    /// The open case of an invoice, else the newest; never the linked one of a reversal.
     pub fn case_of_invoice(&self, invoice: &str) -> Option<&CaseRow> {
-        let open = self.cases_of(invoice).rev().find(|row| row.closed.is_none());
-        open.or_else(|| self.cases_of(invoice).next_back())
+        let cases = || self.cases_of(invoice).filter(|row| row.case.reversal_of.is_none());
+        let open = cases().rev().find(|row| row.closed.is_none());
+        open.or_else(|| cases().next_back())
     }
 
     /// The open cases that the condition keeps.

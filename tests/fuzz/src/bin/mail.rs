@@ -51,14 +51,14 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// A body as templates write them: the target `templates` shows that no control characters are in it but the ends of lines;
-/// and nothing in it is like the mark that stands between two bodies.
+/// and nothing in it is like the mark that stands between two bodies, of which each has an underscore.
 fn body(part: &[u8]) -> String {
     let written = |c: &char| *c == '\n' || !c.is_control();
     text(part)
         .chars()
         .filter(written)
         .collect::<String>()
-        .replace("=_", "=")
+        .replace('_', "-")
 }
 
 /// An address as nearly all are, which must not be refused.
