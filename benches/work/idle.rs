@@ -54,10 +54,7 @@ async fn decided(store: &Store, stream: &mut TcpStream, number: u64) -> anyhow::
     let text = read(stream, &mut answer).await?;
     anyhow::ensure!(text.starts_with(b"HTTP/1.1 200 "), "the answer is no 200");
     let found = async {
-        while cases::latest_by_invoice(store.conn(), "stripe", &invoice)
-            .await?
-            .is_none()
-        {
+        while cases::by_invoice(store.conn(), "stripe", &invoice).await?.is_none() {
             tokio::task::yield_now().await;
         }
         anyhow::Ok(())

@@ -16,7 +16,7 @@ use crate::domain::event::{Answer, Event, LookCause};
 use crate::domain::ids::CaseId;
 use crate::domain::money::Money;
 use crate::domain::mutant::alive;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::snapshot::{InvoiceStatus, Snapshot};
 use crate::providers::{Hint, NormalizedEvent, PaymentHint, ReadError};
 use crate::store::StoreError;
 use crate::store::inbox::{EventEnd, InboxRow, InboxStatus};
@@ -287,7 +287,11 @@ async fn disputed(inner: &Inner, connection: &Connection, invoice: &str) -> Resu
         .await?
         .into_iter()
         .collect();
-    let subscription = inner.snapshot(connection, invoice).await?.subscription_id;
+    let snapshot = inner.snapshot(connection, invoice).await?;
+    let subscription = snapshot.subscription_id.clone();
+    if let Some(id) = concerned.first() {
+        money_first(inner, id, snapshot).await?;
+    }
     if let Some(subscription) = subscription {
         let others = inner
             .storage
@@ -319,7 +323,20 @@ async fn refunded(inner: &Inner, connection: &Connection, invoice: &str) -> Resu
     let event = Event::Refunded {
         amount: Money::new(refunded, snapshot.amount_paid.currency),
     };
+    money_first(inner, &id, snapshot).await?;
     Ok(together(&[handle(inner, &id, event, ENGINE).await?]))
+}
+
+/// Money that is taken back came before: where the event that told of it was lost, the invoice tells of it now.
+async fn money_first(inner: &Inner, id: &CaseId, snapshot: Snapshot) -> Result<(), Stop> {
+    if snapshot.status == InvoiceStatus::Paid {
+        let event = Event::Looked {
+            snapshot: Box::new(snapshot),
+            cause: LookCause::Hint,
+        };
+        handle(inner, id, event, ENGINE).await?;
+    }
+    Ok(())
 }
 
 async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> Result<End, Stop> {

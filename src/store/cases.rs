@@ -133,8 +133,8 @@ pub async fn find<C: ConnectionTrait>(conn: &C, id: &CaseId) -> Result<Option<Ca
     row.map(codec::decode).transpose()
 }
 
-/// The case of an invoice: the open one, else the newest. The linked case of a reversal is born closed and takes no news.
-pub async fn latest_by_invoice<C: ConnectionTrait>(
+/// The case of an invoice. The linked case of a reversal is born closed and takes no news.
+pub async fn by_invoice<C: ConnectionTrait>(
     conn: &C,
     connection: &str,
     invoice_id: &str,
@@ -145,8 +145,6 @@ pub async fn latest_by_invoice<C: ConnectionTrait>(
         .filter(Column::Connection.eq(connection))
         .filter(Column::InvoiceId.eq(invoice_id))
         .filter(Column::ReversalOf.is_null())
-        .order_by_desc(Column::ClosedAt.is_null())
-        .order_by_desc(Column::Id)
         .into_tuple()
         .one(conn)
         .await?;

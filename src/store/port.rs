@@ -131,7 +131,7 @@ impl Storage for Store {
     }
 
     async fn case_of_invoice(&self, connection: &str, invoice_id: &str) -> Result<Option<CaseId>, StoreError> {
-        cases::latest_by_invoice(self.conn(), connection, invoice_id).await
+        cases::by_invoice(self.conn(), connection, invoice_id).await
     }
 
     async fn cases_of_customer(&self, connection: &str, customer_id: &str) -> Result<Vec<CaseId>, StoreError> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::invoices::hint;
 use super::{DAILY_SECS, READS_MAX, Ran, YOUNG_SECS};
 use crate::domain::calendar::secs_from;
-use crate::domain::command::Command;
+use crate::domain::command::{Command, Reason};
 use crate::domain::event::Event;
 use crate::domain::money::Money;
 use crate::engine::handle::{ENGINE, Handled, handle};
@@ -28,32 +28,56 @@ pub(super) async fn unknown(inner: &Inner, mark: &str) -> Result<Ran, StoreError
     // After a long silence everything since the last turn is read.
     let back = secs_from(read_to.map_or(now, |at: Timestamp| at.min(now)), -BACK_SECS);
     let (from, to) = (back.max(since), secs_from(now, -YOUNG_SECS));
-    let (mut found, mut complete) = (0, true);
+    let mut all = Booked::default();
     if from < to {
         for connection in inner.connections.values() {
             match connection.provider.charges(from, to).await {
                 Ok(charges) => {
-                    let (drift, whole) = book(inner, connection, &charges).await?;
-                    found += drift;
-                    complete &= whole;
+                    let booked = book(inner, connection, &charges).await?;
+                    all.found += booked.found;
+                    all.unread |= booked.unread;
+                    all.waits |= booked.waits;
                 }
                 Err(ReadError::NotFound) => {}
                 Err(error) => {
                     tracing::warn!(connection = connection.name, %error, "the list of charges could not be read");
-                    complete = false;
+                    all.unread = true;
                 }
             }
         }
     }
-    let read_to = if complete { Some(now) } else { read_to };
+    let read_to = if all.unread || all.waits { read_to } else { Some(now) };
     let mark = match read_to {
         Some(read_to) => format!("{since} {read_to}"),
         None => since.to_string(),
     };
-    Ok(Ran { found, mark, complete })
+    Ok(Ran {
+        found: all.found,
+        mark,
+        complete: !all.unread,
+    })
 }
 
-async fn book(inner: &Inner, connection: &Connection, charges: &[ChargeSeen]) -> Result<(u64, bool), StoreError> {
+/// What became of a list of charges.
+#[derive(Default)]
+struct Booked {
+    /// How many were not on the books and should have been.
+    found: u64,
+    /// Some could not be asked after: soon again.
+    unread: bool,
+    /// Some belong to cases with an attempt that must end first: in the next turn, however long that takes.
+    waits: bool,
+}
+
+/// What a charge that is not on the books turned out to be.
+enum Looked {
+    News,
+    NoNews,
+    Unread,
+    Waits,
+}
+
+async fn book(inner: &Inner, connection: &Connection, charges: &[ChargeSeen]) -> Result<Booked, StoreError> {
     let pairs: Vec<(String, String)> = charges
         .iter()
         .map(|charge| (charge.charge_id.clone(), charge.customer_id.clone()))
@@ -67,23 +91,24 @@ async fn book(inner: &Inner, connection: &Connection, charges: &[ChargeSeen]) ->
             "more charges are not on the books than one turn looks into"
         );
     }
-    let (mut found, mut complete) = (0, true);
+    let mut booked = Booked::default();
     let unknown = charges.iter().filter(|charge| unknown.contains(&charge.charge_id));
     for charge in unknown.take(READS_MAX) {
         match look_into(inner, connection, charge).await? {
-            Some(true) => {
+            Looked::News => {
                 tracing::error!(
                     connection = connection.name,
                     charge = charge.charge_id,
                     "a charge took money and was not on the books"
                 );
-                found += 1;
+                booked.found += 1;
             }
-            Some(false) => {}
-            None => complete = false,
+            Looked::NoNews => {}
+            Looked::Unread => booked.unread = true,
+            Looked::Waits => booked.waits = true,
         }
     }
-    Ok((found, complete))
+    Ok(booked)
 }
 
 /// Those of the charges that are not on the books although their customer is or was chased not long ago.
@@ -96,8 +121,8 @@ async fn unbooked(
     inner.storage.unknown_charges(&connection.name, charges, since).await
 }
 
-/// Whether a charge that is not on the books should have been; nothing where that could not be asked.
-async fn look_into(inner: &Inner, connection: &Connection, charge: &ChargeSeen) -> Result<Option<bool>, StoreError> {
+/// What a charge that is not on the books is.
+async fn look_into(inner: &Inner, connection: &Connection, charge: &ChargeSeen) -> Result<Looked, StoreError> {
     let provider = &connection.provider;
     let mut invoice = charge.invoice_id.clone();
     if invoice.is_none() {
@@ -105,19 +130,19 @@ async fn look_into(inner: &Inner, connection: &Connection, charge: &ChargeSeen) 
         invoice = match provider.invoice_of(payment, Some(&charge.charge_id)).await {
             Ok(invoice) => invoice,
             Err(ReadError::NotFound) => None,
-            Err(_) => return Ok(None),
+            Err(_) => return Ok(Looked::Unread),
         };
     }
     let Some(invoice) = invoice else {
-        return Ok(Some(false));
+        return Ok(Looked::NoNews);
     };
     let Some(id) = inner.storage.case_of_invoice(&connection.name, &invoice).await? else {
-        return Ok(Some(false));
+        return Ok(Looked::NoNews);
     };
     let snapshot = match provider.snapshot(&invoice).await {
         Ok(snapshot) => snapshot,
-        Err(ReadError::NotFound) => return Ok(Some(false)),
-        Err(_) => return Ok(None),
+        Err(ReadError::NotFound) => return Ok(Looked::NoNews),
+        Err(_) => return Ok(Looked::Unread),
     };
     let invoice_total = Money::new(
         snapshot
@@ -129,18 +154,22 @@ async fn look_into(inner: &Inner, connection: &Connection, charge: &ChargeSeen) 
     let looked = handle(inner, &id, hint(snapshot), ENGINE).await?;
     let pair = [(charge.charge_id.clone(), charge.customer_id.clone())];
     if unbooked(inner, connection, &pair).await?.is_empty() {
-        return Ok(Some(is_news(&looked)));
+        return Ok(looked_by(&looked));
     }
     let event = Event::ChargeFound {
         charge_id: charge.charge_id.clone(),
         amount: charge.amount,
         invoice_total,
     };
-    Ok(Some(is_news(&handle(inner, &id, event, ENGINE).await?)))
+    Ok(looked_by(&handle(inner, &id, event, ENGINE).await?))
 }
 
-/// Whether something changed beyond the name of money that was booked.
-fn is_news(handled: &Handled) -> bool {
+/// News is what changed something beyond the name of money that was booked.
+fn looked_by(handled: &Handled) -> Looked {
     let names = |command: &Command| matches!(command, Command::NamePayment { .. });
-    matches!(handled, Handled::Changed(change) if !change.commands.iter().any(names))
+    match handled {
+        Handled::Changed(change) if !change.commands.iter().any(names) => Looked::News,
+        Handled::Ignored(Reason::AttemptOpen | Reason::FinalActionRunning) => Looked::Waits,
+        Handled::Changed(_) | Handled::Ignored(_) | Handled::Gone => Looked::NoNews,
+    }
 }

@@ -89,7 +89,7 @@ fn letters(story: &Story) -> BTreeMap<(String, String), usize> {
 
 async fn status(app: &App, invoice: &str) -> Status {
     let conn = app.store.conn();
-    let id = cases::latest_by_invoice(conn, "stripe", invoice).await.unwrap();
+    let id = cases::by_invoice(conn, "stripe", invoice).await.unwrap();
     let case = cases::find(conn, &id.expect("it has a case")).await.unwrap();
     case.unwrap().status()
 }

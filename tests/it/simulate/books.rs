@@ -54,6 +54,8 @@ pub struct Charge {
     pub method: String,
     pub by: By,
     pub fate: Fate,
+    /// Its fate was not known for days.
+    pub was_slow: bool,
     pub refunded: i64,
     pub disputed: bool,
 }
@@ -328,6 +330,7 @@ impl Books {
             minor: if owed > 0 { owed } else { invoice.minor },
             method: method.id,
             by,
+            was_slow: fate == Fate::Processing,
             fate,
             refunded: 0,
             disputed: false,

@@ -249,11 +249,9 @@ impl Database {
         ids.map(|id| &self.cases[id])
     }
 
-    /// The open case of an invoice, else the newest; never the linked one of a reversal.
+    /// The case of an invoice; never the linked one of a reversal.
     pub fn case_of_invoice(&self, invoice: &str) -> Option<&CaseRow> {
-        let cases = || self.cases_of(invoice).filter(|row| row.case.reversal_of.is_none());
-        let open = cases().rev().find(|row| row.closed.is_none());
-        open.or_else(|| cases().next_back())
+        self.cases_of(invoice).find(|row| row.case.reversal_of.is_none())
     }
 
     /// The open cases that the condition keeps.

@@ -62,6 +62,9 @@ struct Seen {
     settled_to: usize,
 }
 
+/// For how long a worker stood still since an instant.
+type Slept<'a> = &'a dyn Fn(usize, i64) -> i64;
+
 #[derive(Debug, Default)]
 pub struct Judge {
     pub breach: Option<Breach>,
@@ -109,16 +112,17 @@ impl Judge {
 
     /// Whether a key of ours whose end nobody was told of by `closed` may have brought the money of `paid`: as far as anybody
     /// could tell then, because the key was too old to ask.
-    pub fn may_be_ours(&self, invoice: &str, paid: Option<i64>, closed: Option<i64>) -> bool {
+    pub fn may_be_ours(&self, invoice: &str, paid: Option<i64>, closed: Option<i64>, slept: Slept<'_>) -> bool {
         let keys = self
             .keys_of
             .get(invoice)
             .into_iter()
             .flatten()
             .map(|key| &self.keys[key]);
-        // What a worker is told takes it a moment to write down, and another may be quicker.
-        let told_late = |at: i64| closed.is_some_and(|closed| at >= closed - MINUTE);
-        let mut open = keys.filter(|seen| seen.settled.is_none_or(told_late));
+        // What a worker is told takes it a moment to write down, and longer where it falls asleep; another may be quicker.
+        let told_late =
+            |seen: &Seen, at: i64| closed.is_some_and(|closed| at >= closed - MINUTE - slept(seen.settled_to, at));
+        let mut open = keys.filter(|seen| seen.settled.is_none_or(|at| told_late(seen, at)));
         paid.is_some_and(|paid| open.any(|seen| (seen.first - CLOCKS..seen.first + KEY_LIFE).contains(&paid)))
     }
 
@@ -182,8 +186,9 @@ fn fresh(state: &mut State, worker: usize, request: &ChargeRequest, first_sendin
     let now = state.now;
     let invoice = &state.books.invoices[state.books.by_name[&request.invoice_id]];
     let news = now - STALE_MAX - READ_TO_SEND - state.frozen_since(worker, now - HOUR);
-    // Who cannot know that nothing was sent yet asks what the key brought, of a provider that refuses to be paid twice.
-    let asks = state.books.conditional && is_in_doubt(state, &request.key);
+    // Who cannot know that nothing was sent yet asks what the key brought; only a provider that charges whatever is asked of
+    // it takes that for a charge.
+    let asks = is_in_doubt(state, &request.key);
     if first_sending && !asks && invoice.paid_at.is_some_and(|at| at < news) {
         return breaks(state, "I2 no charge of what is paid", &request.invoice_id);
     }
@@ -198,13 +203,18 @@ fn fresh(state: &mut State, worker: usize, request: &ChargeRequest, first_sendin
     let method = request.payment_method.as_ref();
     let method = method.and_then(|name| customer.methods.iter().find(|one| one.id == *name));
     let method = method.unwrap_or(&customer.methods[customer.default]);
+    // Nobody can tell whether an attempt was declined when it was first meant to be sent, or later.
+    let since = invoice.charges.last().map_or(now, |last| match &last.by {
+        By::Key(key) => state.db.attempts[&AttemptId::from(key.clone())].started.min(last.at),
+        By::Renewal | By::Customer | By::Provider => last.at,
+    });
     if let Some(last) = invoice.charges.last()
         && let Fate::Declined(kind) = last.fate
         && disposition(kind) != Disposition::Retry
         && last.method == method.id
         && last.at < news
         // Within a minute nobody can tell by the clocks which of the two came first.
-        && state.judge.cards.get(&invoice.customer).is_none_or(|at| *at + MINUTE < last.at)
+        && state.judge.cards.get(&invoice.customer).is_none_or(|at| *at + MINUTE < since)
     {
         breaks(
             state,

@@ -209,10 +209,10 @@ impl Story {
         }
     }
 
-    /// The newest case of an invoice.
+    /// The case of an invoice.
     pub async fn case(&self, invoice: &str) -> Case {
         let conn = self.app.store.conn();
-        let id = cases::latest_by_invoice(conn, "stripe", invoice).await.unwrap();
+        let id = cases::by_invoice(conn, "stripe", invoice).await.unwrap();
         cases::find(conn, &id.expect("the invoice has a case"))
             .await
             .unwrap()
@@ -222,10 +222,7 @@ impl Story {
     /// Whether the invoice has a case.
     pub async fn has_case(&self, invoice: &str) -> bool {
         let conn = self.app.store.conn();
-        cases::latest_by_invoice(conn, "stripe", invoice)
-            .await
-            .unwrap()
-            .is_some()
+        cases::by_invoice(conn, "stripe", invoice).await.unwrap().is_some()
     }
 
     /// The whole story of an invoice's case, one line an event, in order; then the charges that the provider made.

@@ -115,9 +115,12 @@ fn at_rest(state: &mut State) {
                 let invoice = &state.books.invoices[state.books.by_name[&row.case.invoice_id]];
                 invoice.charges.last().is_some_and(|last| last.fate == Fate::Processing)
             }
-            CaseState::Active | CaseState::Charging { .. } | CaseState::InDoubt { .. } | CaseState::Ending { .. } => {
-                false
+            // A failure that was found late is chased for as long as any other.
+            CaseState::Active => {
+                let last = row.case.timers.final_at.map(jiff::Timestamp::as_millisecond);
+                last.is_some_and(|last| last > now)
             }
+            CaseState::Charging { .. } | CaseState::InDoubt { .. } | CaseState::Ending { .. } => false,
         };
         if !rests {
             restless.push(format!(
@@ -151,6 +154,7 @@ fn at_rest(state: &mut State) {
 
 /// What the attempts say, the provider's books say too.
 fn attempts(state: &mut State) {
+    let slept = |worker, since| state.frozen_since(worker, since);
     let mut wrong = None;
     for (id, row) in &state.db.attempts {
         let case = &state.db.cases[&row.case].case;
@@ -160,9 +164,10 @@ fn attempts(state: &mut State) {
         let fate = charge.map(|charge| &charge.fate);
         let right = match (row.status, fate) {
             (AttemptStatus::Succeeded, fate) => {
-                let guessed = state
-                    .judge
-                    .may_be_ours(&invoice.id, invoice.paid_at, state.db.cases[&row.case].closed);
+                let guessed =
+                    state
+                        .judge
+                        .may_be_ours(&invoice.id, invoice.paid_at, state.db.cases[&row.case].closed, &slept);
                 guessed || fate == Some(&Fate::Succeeded)
             }
             (AttemptStatus::NotSent, fate) => fate.is_none(),
@@ -185,6 +190,7 @@ fn attempts(state: &mut State) {
 
 /// What a case says of the money, the provider's books say too.
 fn books_agree(state: &mut State, number: usize) {
+    let slept = |worker, since| state.frozen_since(worker, since);
     let invoice = &state.books.invoices[number];
     let paid = invoice.paid_at.is_some();
     let by = |by: &dyn Fn(&By) -> bool| {
@@ -212,7 +218,9 @@ fn books_agree(state: &mut State, number: usize) {
         accounted = true;
         let right = match how {
             RecoveredBy::Retry | RecoveredBy::CardUpdate => {
-                let guessed = state.judge.may_be_ours(&invoice.id, invoice.paid_at, row.closed);
+                let guessed = state
+                    .judge
+                    .may_be_ours(&invoice.id, invoice.paid_at, row.closed, &slept);
                 guessed || by(&|by| matches!(by, By::Key(_)))
             }
             // Who paid after the provider meant to charge again cannot be told from it.

@@ -4,7 +4,7 @@ use recoup::domain::ledger::{Account, TransferKind};
 use recoup::domain::outcome::{Outcome, RecoveredBy};
 
 use super::breaks;
-use crate::simulate::books::{Charge, Fate, Invoice, Issuer};
+use crate::simulate::books::{Charge, Fate, Invoice};
 use crate::simulate::database::Moved;
 use crate::simulate::state::{DAY, State};
 
@@ -39,7 +39,11 @@ fn invented(state: &State) -> Option<String> {
             .filter(|charge| took(charge))
             .find(|one| one.id == moved.reference);
         // What a credit left of the invoice while a slow charge of all of it was under way: the rest is not the invoice's.
-        let fits = |charge: &&Charge| charge.minor == moved.minor || invoice.minor.min(charge.minor) == moved.minor;
+        // And what was paid back of a charge before we heard of it.
+        let fits = |charge: &&Charge| {
+            let kept = charge.minor - charge.refunded;
+            [charge.minor, invoice.minor.min(charge.minor), kept].contains(&moved.minor)
+        };
         if !charge.as_ref().is_some_and(fits) {
             return Some(format!("{moved:?}, but {charge:?}"));
         }
@@ -66,10 +70,7 @@ fn paid_twice(state: &State) -> Option<String> {
 /// money without a name. The list of charges goes by when they were made and is read for three days, so one that takes
 /// longer to succeed may be missing.
 fn missing(state: &State) -> Option<String> {
-    let slow = |invoice: &Invoice| {
-        let methods = &state.books.customers[invoice.customer].methods;
-        methods.iter().any(|method| matches!(method.issuer, Issuer::Slow(..)))
-    };
+    let slow = |invoice: &Invoice| invoice.charges.iter().any(|charge| charge.was_slow);
     let chased = |invoice: &Invoice, charge: &Charge| {
         let mut cases = state.db.cases_of(&invoice.id);
         cases.any(|row| row.case.opened_at.as_millisecond() <= charge.at && row.case.reversal_of.is_none())
