@@ -237,6 +237,10 @@ async fn beat(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
     // Whoever slept on the way here must not write over what others wrote meanwhile: it would look like an older copy.
     let read = storage.setting(HEARTBEAT).await?;
     let ours = inner.now();
+    // Nor may whoever woke up with another clock than it fell asleep with.
+    if !inner.gate.trusts(ours) {
+        return Ok(());
+    }
     let theirs: Option<Timestamp> = read.as_deref().and_then(|text| text.parse().ok());
     // One that is further ahead than clocks may differ was written before the time went back.
     let newer = theirs.is_none_or(|beat| beat <= ours || secs_from(ours, SKEW_SECS) < beat);
