@@ -155,14 +155,25 @@ pub fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
     }])
 }
 
-/// The campaigns of a folder, or the embedded one. Every fault of every file is told at once.
+/// The campaigns that the service works by: those of a folder, or the embedded one.
 pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
     let Some(dir) = dir else {
         return Ok(vec![Campaign::embedded()]);
     };
+    let found = campaigns_of(dir).context("campaigns.dir")?;
+    anyhow::ensure!(
+        found.iter().any(|campaign| campaign.name == "default"),
+        "campaigns.dir: {}: no campaign is named `default`, which new cases take",
+        dir.display()
+    );
+    Ok(found)
+}
+
+/// The campaigns of a folder. Every fault of every file is told at once.
+pub fn campaigns_of(dir: &Path) -> anyhow::Result<Vec<Campaign>> {
     let mut found = Vec::new();
     let mut faults = Vec::new();
-    let entries = std::fs::read_dir(dir).with_context(|| format!("campaigns.dir: {} cannot be read", dir.display()))?;
+    let entries = std::fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
     let mut paths: Vec<_> = entries
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()
@@ -177,13 +188,7 @@ pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
             Err(error) => faults.push(format!("{}: {error}", path.display())),
         }
     }
-    if faults.is_empty() && !found.iter().any(|campaign| campaign.name == "default") {
-        faults.push(format!(
-            "{}: no campaign is named `default`, which new cases take",
-            dir.display()
-        ));
-    }
-    anyhow::ensure!(faults.is_empty(), "campaigns.dir: {}", faults.join("\n"));
+    anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(found)
 }
 

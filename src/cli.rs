@@ -20,6 +20,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod serve;
+mod simulate;
 
 /// Self-hosted dunning and payment recovery.
 #[derive(Debug, Parser)]
@@ -46,6 +47,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Copy a SQLite database while it is in use.
     Backup(backup::Arguments),
+    /// Compare ways of retrying in generated worlds; needs no configuration, network or database.
+    Simulate(simulate::Arguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Manage API keys.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
             openapi::run();
             Ok(())
         }
+        Command::Simulate(given) => simulate::run(given),
         Command::Healthcheck(given) => in_runtime(healthcheck::run(given)),
         Command::Demo(given) => start_quiet_logging().and_then(|()| in_runtime(demo::run(given))),
         Command::Check => match configured(&arguments) {
@@ -92,7 +96,9 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Keys(command) => keys::run(&config, command).await,
             Command::Doctor(given) => doctor::run(&config, given).await,
             Command::Backup(given) => backup::run(&config, given).await,
-            Command::Check | Command::Openapi | Command::Healthcheck(_) | Command::Demo(_) => Ok(()),
+            Command::Check | Command::Openapi | Command::Simulate(_) | Command::Healthcheck(_) | Command::Demo(_) => {
+                Ok(())
+            }
         }
     })
 }

@@ -57,5 +57,6 @@ pub mod mailer;
 pub mod providers;
 pub mod sandbox;
 pub mod scheduler;
+pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -130,3 +130,51 @@ fn a_service_that_cannot_start_says_which_key_is_at_fault() {
     assert_eq!(told.status.code(), Some(1));
     assert!(written(&told).contains("database.url"), "{}", written(&told));
 }
+
+#[test]
+fn campaigns_are_simulated_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let campaigns = folder.path().join("campaigns");
+    std::fs::create_dir(&campaigns).unwrap();
+    let patient = "name = \"patient\"\nversion = 3\n[[ladder]]\nkinds = [\"insufficient_funds\"]\ndays = [4, 7, 11, 13]\n\
+                   [final]\nafter_days = 21\nat = \"09:00\"\naction = \"leave_open\"\n";
+    std::fs::write(campaigns.join("patient.toml"), patient).unwrap();
+    let simulate = |more: &[&str]| {
+        let small = [
+            "simulate",
+            "--failures",
+            "200",
+            "--seeds",
+            "2",
+            "--campaigns",
+            campaigns.to_str().unwrap(),
+        ];
+        let output = run(folder.path(), &[&small, more].concat(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", written(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (once, again) = (simulate(&["--json"]), simulate(&["--json"]));
+    assert_eq!(
+        once, again,
+        "the same seeds give the same bytes, however many cores share the work"
+    );
+    let comparison = json(&once);
+    assert_eq!(comparison["budgets"][0]["attempts"], 4);
+    let lines = comparison["budgets"][0]["policies"].as_array().unwrap();
+    let names: Vec<_> = lines.iter().map(|line| line["policy"].as_str().unwrap()).collect();
+    assert!(
+        names.contains(&"patient@3") && names.contains(&"even 09:00"),
+        "{names:?}"
+    );
+    let table = simulate(&[]);
+    assert!(table.contains("patient@3") && table.contains("us_paydays"), "{table}");
+
+    std::fs::write(campaigns.join("patient.toml"), "name = 1").unwrap();
+    let bad = run(
+        folder.path(),
+        &["simulate", "--campaigns", campaigns.to_str().unwrap()],
+        &[],
+    );
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(written(&bad).contains("patient.toml"), "{}", written(&bad));
+}

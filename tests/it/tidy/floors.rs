@@ -7,7 +7,7 @@ use super::source::Source;
 /// The rooms of the house by floor, from the ground up.
 const FLOORS: [&[&str]; 6] = [
     &["domain", "learning"],
-    &["config", "clock", "telemetry", "failpoint"],
+    &["config", "clock", "telemetry", "failpoint", "simulator"],
     &["store", "providers", "mailer"],
     &["engine"],
     &["http", "scheduler", "sandbox"],
@@ -16,6 +16,9 @@ const FLOORS: [&[&str]; 6] = [
 
 /// The doors of the house, which are no rooms.
 const DOORS: [&str; 2] = ["lib", "main"];
+
+/// What is as pure as the ground floor, on which it stands.
+const PURE: &str = "simulator";
 
 /// What would make the ground floor impure.
 const IMPURE: [&str; 13] = [
@@ -46,7 +49,7 @@ pub fn check(source: &Source) -> Vec<Breach> {
         return vec![source.breach(1, &format!("the room `{room}` has no floor"))];
     };
     let mut breaches = imports(source, room, floor);
-    if floor == 0 {
+    if floor == 0 || room == PURE {
         breaches.extend(impurities(source));
     }
     breaches
