@@ -16,6 +16,10 @@ use crate::store::StoreError;
 /// How far back the charges are read each day, so that one that shows late is not missed.
 const BACK_SECS: i64 = 3 * DAILY_SECS;
 
+/// For how long the list is read again from where it was, for charges that wait for an attempt of ours: longer than any
+/// attempt is in doubt.
+const WAITED_FOR_SECS: i64 = 7 * DAILY_SECS;
+
 /// The customers of cases that ended longer ago are not asked after.
 const CHASED_SECS: i64 = 30 * DAILY_SECS;
 
@@ -46,7 +50,12 @@ pub(super) async fn unknown(inner: &Inner, mark: &str) -> Result<Ran, StoreError
             }
         }
     }
-    let read_to = if all.unread || all.waits { read_to } else { Some(now) };
+    let read_to = match (all.unread, all.waits) {
+        (true, _) => read_to,
+        // What waits must not make the list longer day by day.
+        (false, true) => Some(read_to.map_or(since, |at| at.max(secs_from(now, -WAITED_FOR_SECS)))),
+        (false, false) => Some(now),
+    };
     let mark = match read_to {
         Some(read_to) => format!("{since} {read_to}"),
         None => since.to_string(),
