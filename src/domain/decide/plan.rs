@@ -93,7 +93,10 @@ fn planned(case: &Case, campaign: &Campaign, now: Timestamp, charges: &[Timestam
 
 /// Plans one charge right now, for a new payment method or because staff asked; the planned one becomes one with it.
 pub fn charge_now(case: &mut Case, trigger: Trigger, now: Timestamp) {
+    // Who hurries the charge for a new payment method does not make it another: it is the method that brings the money.
+    let planned = case.timers.charge_at.and(case.timers.charge_trigger);
+    let hurried = planned.filter(|planned| *planned == Trigger::CardUpdate);
     case.timers.charge_at = Some(now);
-    case.timers.charge_trigger = Some(trigger);
+    case.timers.charge_trigger = Some(hurried.unwrap_or(trigger));
     case.timers.hold_until = None;
 }

@@ -72,6 +72,16 @@ fn a_retry_by_staff_does_not_eat_the_ladder() {
 }
 
 #[test]
+fn the_charge_of_a_new_card_is_not_staff_s_because_they_hurry_it() {
+    let mut desk = desk();
+    desk.later(HOUR);
+    desk.new_card("pm_2", "fp_2", false).unwrap();
+    desk.staff(StaffAction::Retry).unwrap();
+    desk.due().unwrap();
+    desk.expect("03-20 14:00 charge card_update pm_2");
+}
+
+#[test]
 fn a_retry_by_staff_survives_news_of_another_failure() {
     let mut desk = desk();
     desk.later(HOUR);
