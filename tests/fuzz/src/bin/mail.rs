@@ -54,11 +54,7 @@ fuzz_target!(|input: &[u8]| {
 /// and nothing in it is like the mark that stands between two bodies, of which each has an underscore.
 fn body(part: &[u8]) -> String {
     let written = |c: &char| *c == '\n' || !c.is_control();
-    text(part)
-        .chars()
-        .filter(written)
-        .collect::<String>()
-        .replace('_', "-")
+    text(part).chars().filter(written).collect::<String>().replace('_', "-")
 }
 
 /// An address as nearly all are, which must not be refused.
