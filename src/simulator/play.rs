@@ -10,7 +10,7 @@ use crate::domain::decline::DeclineKind;
 pub const FEE_MINOR: i64 = 14;
 /// What is left of an amount once the service behind it is paid for, in percent.
 pub const MARGIN_PERCENT: i64 = 80;
-/// Of how many thousand customers one leaves for each failed charge, and how many payments would still have come of each.
+/// Of a thousand customers, how many leave because of one failed charge.
 pub const LEAVING_PER_MILLE: i64 = 3;
 /// The payments that a customer who leaves would still have made.
 pub const PAYMENTS_LOST: i64 = 12;

@@ -74,7 +74,7 @@ struct Booked {
     found: u64,
     /// Some could not be asked after: soon again.
     unread: bool,
-    /// Some belong to cases with an attempt that must end first: in the next turn, however long that takes.
+    /// Some belong to cases with an attempt that must end first: the next turns list them again, for a week at most.
     waits: bool,
 }
 
