@@ -1,10 +1,10 @@
 //! HTTP as Stripe wants it: one client, no redirects, no hidden retries, bounded answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -202,7 +202,7 @@ impl Client {
         let mut answer = Answer {
             status: response.status().as_u16(),
             replayed: text(headers, "idempotent-replayed") == Some("true"),
-            date: text(headers, DATE.as_str()).and_then(http_date),
+            date: http_date(headers, DATE).and_then(|date| Timestamp::try_from(date).ok()),
             retry_after: retry_after(headers),
             should_retry: match text(headers, "stripe-should-retry") {
                 Some("true") => Some(true),
@@ -348,15 +348,12 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         // More digits than fit are more than an hour as well.
         return Some(asked.parse().map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX));
     }
-    let until = http_date(asked)?;
-    let wait_secs = until
-        .as_second()
-        .saturating_sub(http_date(text(headers, DATE.as_str())?)?.as_second());
-    Some(Duration::from_secs(u64::try_from(wait_secs).unwrap_or(0)).min(WAIT_MAX))
+    let (until, from) = (http_date(headers, RETRY_AFTER)?, http_date(headers, DATE)?);
+    Some(until.duration_since(from).unwrap_or_default().min(WAIT_MAX))
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+fn http_date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(text(headers, name.as_str())?.trim()).ok()
 }
 
 #[cfg(test)]
@@ -381,6 +378,9 @@ mod tests {
             ("Sun, 01 Mar 2026 00:00:30 GMT", Some(30)),
             ("Sun, 01 Mar 2026 09:00:00 GMT", Some(3600)),
             ("Sat, 28 Feb 2026 00:00:00 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(3600)),
+            ("Sunday, 01-Mar-26 00:00:30 GMT", Some(30)),
+            ("Sun Mar  1 00:00:30 2026", Some(30)),
             ("-5", None),
             ("1.5", None),
             ("soon", None),

@@ -7,6 +7,8 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use libfuzzer_sys::fuzz_target;
 use recoup::providers::ChargeOutcome;
 use recoup_fuzz::parts::parts;
@@ -75,8 +77,10 @@ fn asked(wait: &[u8], date: &[u8]) -> Option<Duration> {
     Some(until.duration_since(from).unwrap_or_default())
 }
 
-/// A date as the standard wants it written, the right day of the week included.
+/// A date as the standard wants it written, the right day of the week included. The library is another than the
+/// service's; it knows no instant of the last day of the year 9999.
 fn instant(text: &str) -> Option<SystemTime> {
-    let at = httpdate::parse_http_date(text).ok()?;
-    (httpdate::fmt_http_date(at) == text).then_some(at)
+    let at = DateTimeParser::new().parse_timestamp(text).ok()?;
+    let written = DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+    (written == text && at >= Timestamp::UNIX_EPOCH).then(|| at.into())
 }
