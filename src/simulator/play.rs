@@ -116,7 +116,7 @@ fn play_one(place: &Place, invoice: &Invoice, policy: &Policy, budget: usize) ->
             break;
         }
         tally.net -= invoice.amount_minor * PAYMENTS_LOST * LEAVING_PER_MILLE * MARGIN_PERCENT / 10;
-        now = hour + place.world.answer_days * DAY;
+        now = hour + place.world.answer_hours;
     }
     let end = invoice.failed_at + WINDOW_DAYS * DAY;
     let paid = if charged {

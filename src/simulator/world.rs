@@ -66,9 +66,9 @@ pub struct World {
     pub outages_a_month: f64,
     /// The kinds of failures, where they are not those of all worlds.
     pub kinds: Option<BTreeMap<DeclineKind, f64>>,
-    /// How many days an answer takes.
+    /// How many hours an answer takes.
     #[serde(default)]
-    pub answer_days: i32,
+    pub answer_hours: i32,
     /// The share of successes that are taken back later.
     #[serde(default)]
     pub returned_late: f64,
