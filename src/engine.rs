@@ -63,7 +63,7 @@ pub struct Connection {
     pub provider: Arc<dyn Provider>,
     /// Who may charge.
     pub collector: Collector,
-    /// The IANA zone of customers whose own is unknown.
+    /// The IANA zone of customers whose own and whose country are unknown.
     pub default_zone: String,
     /// The locale of customers whose own is unknown.
     pub default_locale: String,

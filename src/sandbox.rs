@@ -197,7 +197,7 @@ impl Sandbox {
             email: email.to_owned(),
             locale: "de".to_owned(),
             country: "DE".to_owned(),
-            zone: "Europe/Berlin".to_owned(),
+            zone: Some("Europe/Berlin".to_owned()),
             habits: Habits::DEAF,
         };
         self.world(|world| {

@@ -151,6 +151,7 @@ impl Provider for Account {
                 name: Some("Ada Albers".to_owned()),
                 locale: Some("en".to_owned()),
                 zone: None,
+                country: None,
             },
             default_method: Some(MethodSeen {
                 id: format!("pm_{number}"),

@@ -22,7 +22,7 @@ pub struct Stripe {
     pub webhook_secrets: Vec<SecretString>,
     /// Who may charge again after a failure.
     pub collector: Collector,
-    /// Time zone of customers whose own is unknown.
+    /// Time zone of customers whose own and whose country are unknown.
     pub timezone: TimeZone,
     /// Language of customers whose own is unknown, as a BCP 47 tag.
     pub locale: String,

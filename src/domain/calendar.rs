@@ -1,8 +1,18 @@
-//! Local time: days and hours of the customer's zone turned into instants.
+//! Local time: days and hours of the customer's zone turned into instants, and what is special about a day.
 
-use jiff::civil::Time;
+use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+
+pub use countries::main_zone;
+pub use holidays::{RailCalendar, is_business_day, next_business_day};
+pub use paydays::{next_paydays, payday_weight};
+pub use wall::{Local, WallClock};
+
+pub mod countries;
+pub mod holidays;
+pub mod paydays;
+mod wall;
 
 /// The zone of an IANA name; UTC where the name is unknown (it was checked when it was taken in, but zone data may age).
 pub fn zone(name: &str) -> TimeZone {
@@ -51,6 +61,11 @@ pub fn secs_from(from: Timestamp, secs: i64) -> Timestamp {
 /// The instant as texts write it, to the minute that has begun: `2026-03-03 08:00 UTC`.
 pub fn written(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// Whether it is a Saturday or a Sunday.
+fn is_weekend(date: Date) -> bool {
+    matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday)
 }
 
 #[cfg(test)]

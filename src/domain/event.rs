@@ -159,7 +159,7 @@ pub enum Event {
     ContactChanged {
         /// The present contact.
         contact: Contact,
-        /// The present IANA zone, where known.
+        /// The present IANA zone, where the customer or the country tells it.
         zone: Option<String>,
     },
     /// The customer disputes a charge of the invoice.
@@ -211,7 +211,7 @@ pub struct Opening {
     pub connection: String,
     /// Who may charge.
     pub collector: Collector,
-    /// The zone where the customer's is unknown.
+    /// The zone where neither the customer nor the country tells it.
     pub default_zone: String,
 }
 

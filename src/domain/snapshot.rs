@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::calendar::main_zone;
 use super::decline::Decline;
 use super::money::Money;
 use super::words::words;
@@ -141,6 +142,16 @@ pub struct CustomerSeen {
     pub locale: Option<String>,
     /// The IANA time zone, where the provider's metadata names one.
     pub zone: Option<String>,
+    /// The country, ISO 3166-1 alpha-2 in capitals: that of the address, else that of the card's issuer.
+    pub country: Option<String>,
+}
+
+impl CustomerSeen {
+    /// The IANA zone that the customer lives by, as far as it can be told: what the metadata names, else the country's main one.
+    pub fn local_zone(&self) -> Option<&str> {
+        let by_country = || main_zone(self.country.as_deref()?);
+        self.zone.as_deref().or_else(by_country)
+    }
 }
 
 /// One invoice with all that a decision needs, read at one instant.

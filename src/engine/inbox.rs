@@ -346,23 +346,13 @@ async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> R
             continue;
         };
         let customer = inner.snapshot(connection, &case.invoice_id).await?.customer;
+        let zone = customer.local_zone().map(str::to_owned);
         let contact = Contact {
             email: customer.email,
             name: customer.name,
             locale: customer.locale,
         };
-        ends.push(
-            handle(
-                inner,
-                &id,
-                Event::ContactChanged {
-                    contact,
-                    zone: customer.zone,
-                },
-                ENGINE,
-            )
-            .await?,
-        );
+        ends.push(handle(inner, &id, Event::ContactChanged { contact, zone }, ENGINE).await?);
     }
     Ok(together(&ends))
 }

@@ -18,8 +18,8 @@ pub struct Customer {
     pub locale: String,
     /// The country, ISO 3166, such as `DE`.
     pub country: String,
-    /// The IANA name of the time zone, given as the metadata key `timezone`.
-    pub zone_name: String,
+    /// The IANA name of the time zone, given as the metadata key `timezone` where there is one.
+    pub zone_name: Option<String>,
     /// The same zone, resolved.
     pub zone: TimeZone,
     /// When the customer was created.

@@ -2,9 +2,11 @@
 
 use jiff::SignedDuration;
 use rand::RngExt;
+use serde_json::json;
 
 use super::account::Means;
 use super::books::ChargedBy;
+use super::events::Snapshot;
 use super::issuer::{Session, has_expired};
 use super::objects::{Card, Invoice, InvoiceStatus, Standing};
 use super::world::{Due, NewCard, World};
@@ -83,6 +85,18 @@ impl World {
             issuer: card.issuer,
             ..NewCard::default()
         }
+    }
+
+    /// The customer gives an address in another country; says whether there is such a customer.
+    pub fn move_customer(&mut self, customer_id: &str, country: &str) -> bool {
+        let Some(customer) = self.customers.get_mut(customer_id) else {
+            return false;
+        };
+        let former = std::mem::replace(&mut customer.country, country.to_owned());
+        let snapshot = Snapshot::Customer(Box::new(customer.clone()));
+        let previous = json!({ "address": { "country": former } });
+        self.emit("customer.updated", snapshot, Some(previous));
+        true
     }
 
     /// The customer pays an open invoice on the hosted page with another, working card; says whether the money was taken.

@@ -65,7 +65,7 @@ impl World {
             ),
             locale: locale.to_owned(),
             country: country.to_owned(),
-            zone: zone.to_owned(),
+            zone: Some(zone.to_owned()),
             habits,
         });
         let card = self.life(unit);

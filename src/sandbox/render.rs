@@ -255,13 +255,17 @@ pub fn payment_method(card: &Card) -> Value {
 
 /// A customer.
 pub fn customer(customer: &Customer) -> Value {
+    let metadata = match &customer.zone_name {
+        Some(zone) => json!({ "timezone": zone }),
+        None => json!({}),
+    };
     let mut value = filled(
         "customer",
         [json!({
             "id": customer.id, "created": customer.created.as_second(), "name": customer.name, "email": customer.email,
             "delinquent": customer.delinquent, "preferred_locales": [customer.locale],
             "invoice_prefix": customer.id[customer.id.len() - 8..].to_ascii_uppercase(),
-            "metadata": { "timezone": customer.zone_name },
+            "metadata": metadata,
         })],
     );
     value["address"]["country"] = json!(customer.country);

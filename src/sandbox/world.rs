@@ -46,8 +46,9 @@ pub struct NewCustomer {
     pub locale: String,
     /// The country, such as `DE`.
     pub country: String,
-    /// The IANA time zone; an unknown one counts as UTC and is still reported as given.
-    pub zone: String,
+    /// The IANA time zone; an unknown one counts as UTC and is still reported as given. Nothing counts as UTC too, and the
+    /// metadata do not name any.
+    pub zone: Option<String>,
     /// How the customer treats mail.
     pub habits: Habits,
 }
@@ -227,7 +228,11 @@ impl World {
             email: new.email,
             locale: new.locale,
             country: new.country,
-            zone: TimeZone::get(&new.zone).unwrap_or(TimeZone::UTC),
+            zone: new
+                .zone
+                .as_deref()
+                .and_then(|zone| TimeZone::get(zone).ok())
+                .unwrap_or(TimeZone::UTC),
             zone_name: new.zone,
             created: self.now,
             default_payment_method: None,

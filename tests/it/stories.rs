@@ -3,5 +3,6 @@
 mod awkward;
 mod crowd;
 mod late;
+mod local_time;
 mod ordinary;
 mod staff;

@@ -142,7 +142,7 @@ fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         .and_then(|payment| payment.charged_at)
         .filter(|at| *at <= moment.now && *at >= secs_from(moment.now, -LATE_NEWS_SECS))
         .unwrap_or(moment.now);
-    let zone_name = snapshot.customer.zone.as_ref().unwrap_or(&opening.default_zone);
+    let zone_name = snapshot.customer.local_zone().unwrap_or(&opening.default_zone);
     // A name that this binary's zone data does not know reads as UTC from here on, visibly.
     let zone_name = zone(zone_name).iana_name().unwrap_or("UTC").to_owned();
     let decline = decline_of(snapshot);

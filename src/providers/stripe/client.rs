@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -202,7 +202,7 @@ impl Client {
         let mut answer = Answer {
             status: response.status().as_u16(),
             replayed: text(headers, "idempotent-replayed") == Some("true"),
-            date: http_date(headers, DATE).and_then(|date| Timestamp::try_from(date).ok()),
+            date: http_date(headers, DATE.as_str()).and_then(|date| Timestamp::try_from(date).ok()),
             retry_after: retry_after(headers),
             should_retry: match text(headers, "stripe-should-retry") {
                 Some("true") => Some(true),
@@ -348,12 +348,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         // More digits than fit are more than an hour as well.
         return Some(asked.parse().map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX));
     }
-    let (until, from) = (http_date(headers, RETRY_AFTER)?, http_date(headers, DATE)?);
+    let (until, from) = (
+        http_date(headers, RETRY_AFTER.as_str())?,
+        http_date(headers, DATE.as_str())?,
+    );
     Some(until.duration_since(from).unwrap_or_default().min(WAIT_MAX))
 }
 
-fn http_date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(text(headers, name.as_str())?.trim()).ok()
+fn http_date(headers: &HeaderMap, name: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(text(headers, name)?.trim()).ok()
 }
 
 #[cfg(test)]

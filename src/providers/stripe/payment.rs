@@ -15,6 +15,8 @@ use crate::providers::ReadError;
 pub(super) struct Payments {
     /// The newest payment.
     pub newest: Option<PaymentSeen>,
+    /// The country of the card that it charged, as the provider writes it.
+    pub card_country: Option<String>,
     /// Whether the payments themselves say that the invoice was settled by money that did not come through the provider.
     pub settled_elsewhere: bool,
 }
@@ -47,9 +49,10 @@ pub(super) async fn of_invoice(
         Some(Ref::Id(id)) => client.read_optional(&["payment_intents", &id], &[]).await?,
         None => None,
     };
-    let newest = seen(client, intent_id, intent, charge).await?;
+    let (newest, card_country) = seen(client, intent_id, intent, charge).await?;
     Ok(Payments {
         newest,
+        card_country,
         settled_elsewhere,
     })
 }
@@ -103,12 +106,13 @@ fn paid_elsewhere(entries: &[InvoicePayment]) -> bool {
     !entries.is_empty() && entries.iter().filter(own).all(known_unpaid)
 }
 
+/// The payment and the country of the card that it charged.
 async fn seen(
     client: &Client,
     intent_id: Option<String>,
     intent: Option<PaymentIntent>,
     charge: Option<Ref<Charge>>,
-) -> Result<Option<PaymentSeen>, ReadError> {
+) -> Result<(Option<PaymentSeen>, Option<String>), ReadError> {
     let mut intent = intent;
     let error = intent.as_mut().and_then(|intent| intent.last_payment_error.take());
     let charge_ref = intent
@@ -122,11 +126,11 @@ async fn seen(
         (_, None) => None,
     };
     if intent.is_none() && charge.is_none() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let status = status(intent.as_ref(), charge.as_ref())?;
     let instrument = Instrument::of(intent.as_ref(), error.as_ref(), charge.as_ref());
-    Ok(Some(PaymentSeen {
+    let payment = PaymentSeen {
         charge_id,
         payment_id: intent_id,
         status,
@@ -139,7 +143,8 @@ async fn seen(
         card: instrument.card,
         disputed: charge.as_ref().and_then(|charge| charge.disputed).unwrap_or(false),
         refunded_minor: charge.as_ref().map_or(0, refunded_minor),
-    }))
+    };
+    Ok((Some(payment), instrument.country))
 }
 
 /// Where the payment stands; an unknown word is no answer, for a guess could lead to a second charge.
@@ -230,6 +235,8 @@ pub(super) struct Instrument {
     pub fingerprint: Option<String>,
     /// The card as mails may show it.
     pub card: Option<CardShown>,
+    /// The country of the card's issuer.
+    pub country: Option<String>,
 }
 
 impl Instrument {
@@ -244,6 +251,7 @@ impl Instrument {
                 .or_else(|| method?.id.clone())
                 .or_else(|| id_of(intent?.payment_method.as_ref())),
             fingerprint: card.and_then(|card| card.fingerprint.clone()),
+            country: card.and_then(|card| card.country.clone()),
             card: card.and_then(|card| {
                 Some(CardShown {
                     brand: card.brand.clone()?,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::payment;
 use super::wire::{Customer, Invoice, MethodDetails, Subscription, id_of};
+use crate::domain::calendar::main_zone;
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::{
     CancelReason, CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, Snapshot, SubscriptionSeen, SubscriptionStatus,
@@ -34,7 +35,8 @@ pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapsh
         subscription(client, subscription_id.as_deref()),
     )?;
     let default_id = of_invoice.or(of_subscription).or(of_customer);
-    let default_method = default_method(client, default_id, status, payments.newest.as_ref()).await?;
+    let (default_method, of_default) = default_method(client, default_id, status, payments.newest.as_ref()).await?;
+    let of_card = || known_country(payments.card_country).or_else(|| known_country(of_default));
     let paid = invoice.amount_paid.unwrap_or(0);
     let remaining = invoice
         .amount_remaining
@@ -63,32 +65,36 @@ pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapsh
         customer: CustomerSeen {
             email: customer.email.or(filled(invoice.customer_email)),
             name: customer.name.or(filled(invoice.customer_name)),
+            country: customer.country.or_else(of_card),
             ..customer
         },
         default_method,
     })
 }
 
-/// The payment method of that id with the card behind it. It is read only where the invoice is still owed and the
-/// newest payment does not tell; a provider that does not have it leaves the card unknown.
+/// The payment method of that id with the card behind it, and the country of that card. It is read only where the invoice is
+/// still owed and the newest payment does not tell; a provider that does not have it leaves the card unknown.
 async fn default_method(
     client: &Client,
     id: Option<String>,
     status: InvoiceStatus,
     newest: Option<&PaymentSeen>,
-) -> Result<Option<MethodSeen>, ReadError> {
-    let Some(id) = id else { return Ok(None) };
+) -> Result<(Option<MethodSeen>, Option<String>), ReadError> {
+    let Some(id) = id else { return Ok((None, None)) };
     let charged = newest.filter(|payment| payment.payment_method.as_deref() == Some(id.as_str()));
-    let fingerprint = match (charged, status) {
-        (Some(payment), _) => payment.fingerprint.clone(),
+    let (fingerprint, country) = match (charged, status) {
+        (Some(payment), _) => (payment.fingerprint.clone(), None),
         (None, InvoiceStatus::Open) => {
             // A key may lack the right to read it; then only the id tells the cards apart.
             let found: Option<MethodDetails> = client.read_extra(&["payment_methods", &id]).await?;
-            found.and_then(|method| method.card?.fingerprint)
+            let card = found.and_then(|method| method.card).unwrap_or_default();
+            (card.fingerprint, card.country)
         }
-        (None, InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible) => None,
+        (None, InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible) => {
+            (None, None)
+        }
     };
-    Ok(Some(MethodSeen { id, fingerprint }))
+    Ok((Some(MethodSeen { id, fingerprint }), country))
 }
 
 fn invoice_status(invoice: &Invoice) -> Result<InvoiceStatus, ReadError> {
@@ -163,8 +169,15 @@ async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<Str
         name: filled(found.name),
         locale: filled(found.preferred_locales.and_then(|locales| locales.into_iter().next())),
         zone,
+        country: known_country(found.address.and_then(|address| address.country)),
     };
     Ok((seen, method))
+}
+
+/// The code of a country that we know; an address holds whatever somebody wrote into it.
+fn known_country(text: Option<String>) -> Option<String> {
+    let code = text?.trim().to_ascii_uppercase();
+    main_zone(&code).is_some().then_some(code)
 }
 
 fn description(invoice: &mut Invoice) -> Option<String> {

@@ -198,6 +198,7 @@ pub(super) struct Card {
     pub brand: Option<String>,
     pub last4: Option<String>,
     pub fingerprint: Option<String>,
+    pub country: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -241,9 +242,16 @@ pub(super) struct Customer {
     pub email: Option<String>,
     pub name: Option<String>,
     pub preferred_locales: Option<Vec<String>>,
+    pub address: Option<Address>,
     pub metadata: Option<HashMap<String, serde_json::Value>>,
     pub invoice_settings: Option<InvoiceSettings>,
     pub default_source: Option<Ref<Bare>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Address {
+    pub country: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

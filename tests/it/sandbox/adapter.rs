@@ -49,6 +49,7 @@ async fn the_adapter_reads_a_failed_invoice_whole() {
         assert!(payment.fingerprint.is_some() && payment.card.is_some());
         assert_eq!(seen.subscription.unwrap().status, SubscriptionStatus::PastDue);
         assert_eq!(seen.customer.zone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(seen.customer.country.as_deref(), Some("DE"));
         assert_eq!(seen.customer.locale.as_deref(), Some("de"));
         let default = seen.default_method.unwrap();
         assert_eq!(

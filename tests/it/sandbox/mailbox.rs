@@ -99,7 +99,7 @@ async fn a_customer_reads_gives_a_new_card_and_the_invoice_can_be_paid() {
             email: "keen@customers.example".into(),
             locale: "en".into(),
             country: "GB".into(),
-            zone: "Europe/London".into(),
+            zone: Some("Europe/London".into()),
             habits: keen,
         };
         let customer = world.add_customer(new);

@@ -172,6 +172,7 @@ impl Books {
             name: Some(format!("Customer {number}")),
             locale: Some(["en", "de"][number % 2].to_owned()),
             zone: zone.map(str::to_owned),
+            country: [None, Some("JP"), Some("US")][number % 3].map(str::to_owned),
         };
         self.customers.push(Customer {
             seen,

@@ -83,7 +83,7 @@ fn without_faults_every_case_ends_as_computed() {
             if is_close(issuer, &state.books, number) {
                 continue;
             }
-            let zone = customer.seen.zone.as_deref().unwrap_or("UTC");
+            let zone = customer.seen.local_zone().unwrap_or("UTC");
             let failed = state.books.invoices[number].charges[0].at;
             let ours = |by: &By| matches!(by, By::Key(_));
             let charges = state.books.invoices[number].charges.iter();

@@ -216,6 +216,43 @@ async fn deleted_customers_and_bad_zones_fall_back() {
 }
 
 #[tokio::test]
+async fn the_country_is_that_of_the_address_then_of_the_card_that_was_charged_then_of_the_one_that_would_be() {
+    let address = |country: Value| (CUSTOMER, json!({ "address": { "country": country } }));
+    let of_card = |country: &str| json!({ "type": "card", "card": { "country": country } });
+    let charged = (CHARGE, json!({ "payment_method_details": of_card("AT") }));
+    let default = (METHOD, of_card("CH"));
+    for (changes, country) in [
+        (vec![address(json!("JP")), charged.clone(), default.clone()], Some("JP")),
+        (vec![address(json!(" jp ")), charged.clone()], Some("JP")),
+        (vec![address(json!("Japan")), charged.clone()], Some("AT")),
+        (vec![address(Value::Null), charged.clone(), default.clone()], Some("AT")),
+        (vec![(CUSTOMER, json!({ "address": null })), charged], Some("AT")),
+        (vec![default.clone()], Some("CH")),
+        (vec![(METHOD, of_card("ZZ"))], None),
+        (vec![], None),
+        // Who was deleted still has a card.
+        (vec![(CUSTOMER, json!({ "deleted": true })), default], Some("CH")),
+    ] {
+        let customer = changed("snapshot_new.json", &changes).await.customer;
+        assert_eq!(customer.country.as_deref(), country, "{changes:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_metadata_name_the_zone_before_the_country_does() {
+    let address = json!({ "country": "JP" });
+    for (metadata, zone) in [
+        (json!({ "timezone": "Europe/Vienna" }), Some("Europe/Vienna")),
+        (json!({ "timezone": "Mars/Olympus" }), Some("Asia/Tokyo")),
+        (json!({}), Some("Asia/Tokyo")),
+    ] {
+        let changes = [(CUSTOMER, json!({ "metadata": metadata, "address": address }))];
+        let customer = changed("snapshot_new.json", &changes).await.customer;
+        assert_eq!(customer.local_zone(), zone);
+    }
+}
+
+#[tokio::test]
 async fn subscriptions_tell_how_they_ended() {
     let ended = json!({ "status": "canceled", "canceled_at": 1_772_323_200, "cancel_at_period_end": true,
         "cancellation_details": { "reason": "cancellation_requested" }, "pause_collection": { "behavior": "void" } });

@@ -88,7 +88,16 @@ fn the_ground_floor_is_pure() {
         "fn f() { tracing::info!(\"x\") }",
         &["src/domain/case.rs:1: the pure floor names `tracing::info`"],
     );
+    refused(
+        path,
+        "use std::sync::{LazyLock, Mutex};",
+        &["src/domain/case.rs:1: the pure floor names `std::sync::Mutex`"],
+    );
     kept(path, "use std::fmt;\n#[cfg(test)]\nmod tests { use std::fs; }");
+    kept(
+        path,
+        "use std::sync::LazyLock;\nstatic A: LazyLock<u8> = LazyLock::new(|| 1);",
+    );
 }
 
 #[test]
