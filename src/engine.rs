@@ -17,6 +17,7 @@ use crate::domain::command::Reason;
 use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::taxonomy::Taxonomy;
 use crate::mailer::{Courier, Templates};
 use crate::providers::{Provider, ReadError};
 use crate::store::{Lease, Storage, StoreError};
@@ -245,6 +246,11 @@ impl Engine {
         &self.inner.clock
     }
 
+    /// What the codes of a connection's provider mean; nothing where there is no such connection.
+    pub fn codes(&self, connection: &str) -> &'static Taxonomy {
+        self.inner.codes(connection)
+    }
+
     /// The connection of that name.
     pub fn connection(&self, name: &str) -> Option<&Connection> {
         self.inner.connections.get(name)
@@ -398,6 +404,12 @@ impl Inner {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    fn codes(&self, connection: &str) -> &'static Taxonomy {
+        self.connections
+            .get(connection)
+            .map_or(Taxonomy::NONE, |connection| connection.provider.codes())
     }
 
     fn now_ms(&self) -> i64 {

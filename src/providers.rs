@@ -12,6 +12,7 @@ use crate::domain::campaign::FinalAction;
 use crate::domain::decline::Decline;
 use crate::domain::money::Money;
 use crate::domain::snapshot::{CardShown, Snapshot};
+use crate::domain::taxonomy::Taxonomy;
 use crate::domain::words::words;
 
 pub mod profile;
@@ -254,6 +255,9 @@ pub struct ChargeSeen {
 pub trait Provider: Send + Sync {
     /// What the provider can do.
     fn capabilities(&self) -> Capabilities;
+
+    /// What the codes mean that it gives for declines, its own and the networks'.
+    fn codes(&self) -> &'static Taxonomy;
 
     /// Checks the signature of a webhook over its raw bytes.
     fn verify(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), signature::BadSignature>;

@@ -48,6 +48,7 @@ mod retention;
 mod row;
 pub mod settings;
 pub mod timeline;
+pub mod unknown_codes;
 
 /// How long a caller waits for a free connection to PostgreSQL.
 const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -10,6 +10,7 @@ use recoup::domain::money::Money;
 use recoup::domain::snapshot::{
     CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
 };
+use recoup::domain::taxonomy::Taxonomy;
 use recoup::providers::signature::BadSignature;
 use recoup::providers::stripe::{Stripe, StripeSettings};
 use recoup::providers::{
@@ -96,6 +97,10 @@ pub fn owed(amount_minor: i64) -> Money {
 impl Provider for Account {
     fn capabilities(&self) -> Capabilities {
         self.stripe.capabilities()
+    }
+
+    fn codes(&self) -> &'static Taxonomy {
+        self.stripe.codes()
     }
 
     fn verify(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), BadSignature> {

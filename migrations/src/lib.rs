@@ -17,6 +17,7 @@ mod m20261122_000006_partitions;
 mod m20261122_000007_lists;
 mod m20261122_000008_plans;
 mod m20261128_000009_less_to_write;
+mod m20261129_000010_unknown_codes;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_lists::Migration),
             Box::new(m20261122_000008_plans::Migration),
             Box::new(m20261128_000009_less_to_write::Migration),
+            Box::new(m20261129_000010_unknown_codes::Migration),
         ]
     }
 }

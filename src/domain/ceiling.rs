@@ -9,6 +9,7 @@ use super::calendar::secs_from;
 use super::case::Case;
 use super::decline::Disposition;
 use super::mutant::alive;
+use super::taxonomy::Taxonomy;
 use super::words::words;
 
 words! {
@@ -22,6 +23,8 @@ words! {
         MerchantMustAct = "merchant_must_act",
         /// At most eight retries of a charge: the provider's own advice (docs.stripe.com/declines/card).
         EightRetries = "eight_retries",
+        /// At most two charges of a decline whose code nobody knows.
+        UnknownCode = "unknown_code",
         /// The provider blocks a card for some days after a hard decline; a charge before would not reach the network.
         ProviderBlock = "provider_block",
     }
@@ -29,6 +32,8 @@ words! {
 
 /// The most charges of ours on one case.
 pub const CHARGES_MAX: u32 = 8;
+/// The most charges of ours on a case whose last decline has a code that we do not know.
+pub const UNKNOWN_CHARGES_MAX: u32 = 2;
 /// The wait after the provider blocked a charge because the card was declined for good before.
 const BLOCK_SECS: i64 = 72 * 3600;
 /// The provider code of that block.
@@ -45,8 +50,15 @@ pub enum Verdict {
     Allowed,
 }
 
+/// What the ceiling judges by, besides the case.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds<'a> {
+    /// What the codes of declines mean.
+    pub codes: &'a Taxonomy,
+}
+
 /// What the ceiling says of a charge of the case at `at`. A payment method that was not declined yet starts anew.
-pub fn ceiling(case: &Case, fresh_method: bool, at: Timestamp) -> Verdict {
+pub fn ceiling(case: &Case, fresh_method: bool, at: Timestamp, grounds: &Grounds<'_>) -> Verdict {
     if alive("no_ceiling") {
         return Verdict::Allowed;
     }
@@ -60,6 +72,9 @@ pub fn ceiling(case: &Case, fresh_method: bool, at: Timestamp) -> Verdict {
         Disposition::Never => Verdict::Never(Rule::TerminalDecline),
         Disposition::FixData | Disposition::CustomerAction => Verdict::Never(Rule::CustomerMustAct),
         Disposition::Merchant => Verdict::Never(Rule::MerchantMustAct),
+        Disposition::Retry if case.memory.charges >= UNKNOWN_CHARGES_MAX && grounds.codes.is_guess(&case.decline) => {
+            Verdict::Never(Rule::UnknownCode)
+        }
         Disposition::Retry => {
             // The block is as old as the last charge at most: the kind may have been seen long before.
             let since = case

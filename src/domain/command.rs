@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::case::{Case, OpenAttempt, Origin};
+use super::ceiling::Grounds;
 use super::decline::Decline;
 use super::event::SeenAttempt;
 use super::ids::AttemptId;
@@ -227,6 +228,8 @@ pub struct Moment<'a> {
     pub campaign: &'a super::campaign::Campaign,
     /// The id that a new attempt would take.
     pub fresh_attempt: &'a AttemptId,
+    /// What the ceiling judges by.
+    pub grounds: Grounds<'a>,
     /// How long the provider's idempotency keys are safe to send again, in seconds (0.8 of their life).
     pub resend_secs: i64,
 }

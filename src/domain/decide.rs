@@ -128,7 +128,7 @@ impl<'a> Draft<'a> {
             Some(Trigger::CardUpdate | Trigger::Staff) => waiting,
             Some(Trigger::Schedule) | None => self.case.fresh_method().then_some(Trigger::CardUpdate),
         };
-        let entry = plan::replan(&mut self.case, self.moment.campaign, self.moment.now);
+        let entry = plan::replan(&mut self.case, &self.moment);
         self.entries.push(entry);
         if let Some(trigger) = trigger.filter(|_| self.case.collector == Collector::Us) {
             self.charge_now(trigger);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::calendar::written;
 use super::campaign::Campaign;
 use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
-use super::ceiling::{Verdict, ceiling};
+use super::ceiling::{Grounds, Verdict, ceiling};
 use super::decline::{Decline, Disposition};
 use super::outcome::Outcome;
 
@@ -39,13 +39,19 @@ pub struct Explanation {
 }
 
 /// Explains a case at `now`. `plan` is the data of the last `planned` line of its timeline.
-pub fn explain(case: &Case, campaign: &Campaign, plan: Option<serde_json::Value>, now: Timestamp) -> Explanation {
+pub fn explain(
+    case: &Case,
+    campaign: &Campaign,
+    plan: Option<serde_json::Value>,
+    grounds: &Grounds<'_>,
+    now: Timestamp,
+) -> Explanation {
     let next_action = case.next_action();
     Explanation {
         sentence: sentence(case, next_action.as_ref()),
         decline: case.decline.clone(),
         campaign: case.campaign.clone(),
-        rules: rules(case, campaign, now),
+        rules: rules(case, campaign, grounds, now),
         warnings: case.warnings.clone(),
         plan,
         next_action,
@@ -74,7 +80,7 @@ fn sentence(case: &Case, next: Option<&NextAction>) -> String {
     }
 }
 
-fn rules(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<RuleSaid> {
+fn rules(case: &Case, campaign: &Campaign, grounds: &Grounds<'_>, now: Timestamp) -> Vec<RuleSaid> {
     let mut rules = Vec::new();
     let mut say = |rule: &str, said: String| {
         let rule = rule.to_owned();
@@ -110,7 +116,7 @@ fn rules(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<RuleSaid> {
     let at = case.timers.charge_at.unwrap_or(now);
     say(
         "ceiling",
-        match ceiling(case, case.fresh_method(), at) {
+        match ceiling(case, case.fresh_method(), at, grounds) {
             Verdict::Allowed => format!("a charge at {} is allowed", written(at)),
             Verdict::NotBefore(until, rule) => format!("no charge before {} ({rule})", written(until)),
             Verdict::Never(rule) => format!("no charge at all ({rule})"),

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::campaign::Campaign;
 use super::case::{Case, Collector, State};
-use super::ceiling::CHARGES_MAX;
+use super::ceiling::{CHARGES_MAX, Grounds};
 use super::message::Message;
 use super::schedule::{charges_after, next_notice, notices_left};
 
@@ -26,7 +26,7 @@ pub struct ForecastStep {
 }
 
 /// Every step still planned, in order of time, if each charge is declined like the last one and nobody intervenes.
-pub fn forecast(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<ForecastStep> {
+pub fn forecast(case: &Case, campaign: &Campaign, grounds: &Grounds<'_>, now: Timestamp) -> Vec<ForecastStep> {
     let resumed_at = match &case.state {
         // Where a person must decide, nothing happens while nobody intervenes.
         State::Closed { .. } | State::Ending { .. } | State::NeedsPerson => return Vec::new(),
@@ -34,7 +34,7 @@ pub fn forecast(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<Forecas
         State::Active | State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => None,
     };
     let from = resumed_at.unwrap_or(now).max(now);
-    let mut steps = charges(case, campaign, from, resumed_at.is_some());
+    let mut steps = charges(case, campaign, grounds, (from, resumed_at.is_some()));
     steps.extend(notices(case, campaign, from, resumed_at.is_some()));
     steps.extend(case.timers.final_at.map(|at| ForecastStep {
         kind: "final_action",
@@ -47,14 +47,19 @@ pub fn forecast(case: &Case, campaign: &Campaign, now: Timestamp) -> Vec<Forecas
     steps
 }
 
-fn charges(case: &Case, campaign: &Campaign, from: Timestamp, resumed: bool) -> Vec<ForecastStep> {
+fn charges(
+    case: &Case,
+    campaign: &Campaign,
+    grounds: &Grounds<'_>,
+    (from, resumed): (Timestamp, bool),
+) -> Vec<ForecastStep> {
     if case.collector == Collector::Provider {
         return Vec::new();
     }
     let next = case.timers.charge_at.filter(|_| !resumed).map(|at| at.max(from));
     let mut after = case.clone();
     after.memory.last_charge_at = next.or(case.memory.last_charge_at);
-    let ladder = charges_after(&after, campaign, next.unwrap_or(from));
+    let ladder = charges_after(&after, campaign, next.unwrap_or(from), grounds);
     let left = usize::try_from(CHARGES_MAX.saturating_sub(case.memory.charges)).unwrap_or(0);
     let end = case.timers.final_at;
     next.into_iter()

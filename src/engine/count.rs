@@ -5,6 +5,7 @@ use metrics::{counter, gauge, histogram};
 use super::Inner;
 use crate::clock::Stopwatch;
 use crate::domain::command::{Change, Command, EntryKind};
+use crate::domain::taxonomy::UnknownCode;
 use crate::store::{StoreError, inbox};
 use crate::telemetry::metric;
 
@@ -54,6 +55,11 @@ pub fn change(change: &Change) {
             | Command::OpenReversal => {}
         }
     }
+}
+
+/// Counts a decline's code that nobody knows. The sections are those of the files of codes, so the series stay few.
+pub fn unknown_code(unknown: &UnknownCode) {
+    counter!(metric::UNKNOWN_CODES, "section" => unknown.section.clone()).increment(1);
 }
 
 /// Records how long a call to the provider took.

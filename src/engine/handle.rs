@@ -8,18 +8,23 @@ use metrics::counter;
 
 use super::{Connection, Inner, count, desk};
 use crate::domain::case::{CampaignRef, Case};
+use crate::domain::ceiling::Grounds;
 use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
 use crate::domain::decide::{NoCase, decide, open, open_reversal};
 use crate::domain::event::{Event, Opening};
-use crate::domain::ids::{AttemptId, AuditId, CaseId, NotificationId, TimelineId, TransferId};
+use crate::domain::ids::{AttemptId, AuditId, CaseId, TimelineId, TransferId};
 use crate::domain::ledger::{Transfer, transfers};
 use crate::domain::snapshot::Snapshot;
 use crate::store::StoreError;
 use crate::store::audit::AuditRow;
-use crate::store::changes::{AttemptEnd, CaseChange, Found, Line, NewNotice, NoticeEnd, RowWrite, Written};
+use crate::store::changes::{CaseChange, Found, Line, NoticeEnd, RowWrite, Written};
 use crate::store::inbox::EventEnd;
 use crate::store::notifications::{NotificationRow, NotificationStatus};
 use crate::telemetry::metric;
+
+mod rows;
+
+pub use rows::is_carried_out;
 
 /// Who acted, where nobody of the staff did.
 pub const ENGINE: &str = "recoup";
@@ -139,6 +144,9 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
         now: inner.now(),
         campaign: &campaign,
         fresh_attempt: &fresh_attempt,
+        grounds: Grounds {
+            codes: connection.provider.codes(),
+        },
         resend_secs: resend_secs(connection),
     };
     let opening = Opening {
@@ -334,6 +342,9 @@ impl<'a> Draft<'a> {
             now: self.now,
             campaign: &campaign,
             fresh_attempt: &fresh_attempt,
+            grounds: Grounds {
+                codes: inner.codes(&case.connection),
+            },
             resend_secs: inner.connections.get(&case.connection).map_or(0, resend_secs),
         };
         let change = match decide(case, event, &moment) {
@@ -414,8 +425,9 @@ impl<'a> Draft<'a> {
             rows: change
                 .commands
                 .iter()
-                .filter_map(|command| row(inner, command))
+                .filter_map(|command| rows::row(inner, command))
                 .chain(books)
+                .chain(rows::unknown_codes(inner, change).map(RowWrite::UnknownCode))
                 .collect(),
             audit: Vec::new(),
             release: None,
@@ -424,58 +436,14 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Whether the worker that holds the claim has to do something after the commit.
-pub fn is_carried_out(command: &Command) -> bool {
-    match command {
-        Command::OpenAttempt { .. } | Command::Resend { .. } | Command::Finish => true,
-        Command::RecordAttempt { .. }
-        | Command::CloseAttempt { .. }
-        | Command::Notify { .. }
-        | Command::SupersedeNotices { .. }
-        | Command::BookLate { .. }
-        | Command::NamePayment { .. }
-        | Command::BookOverpayment { .. }
-        | Command::OpenReversal => false,
-    }
-}
-
-fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
-    Some(match command {
-        Command::OpenAttempt { attempt, origin } => RowWrite::OpenAttempt(attempt.clone(), *origin),
-        Command::RecordAttempt { seen, origin } => {
-            let id = AttemptId::new(inner.now_ms(), inner.clock.entropy());
-            RowWrite::RecordAttempt(id, seen.clone(), *origin)
-        }
-        Command::CloseAttempt {
-            id,
-            status,
-            charge_id,
-            decline,
-        } => RowWrite::CloseAttempt(AttemptEnd {
-            id: id.clone(),
-            status: *status,
-            charge_id: charge_id.clone(),
-            decline: decline.clone(),
-        }),
-        Command::Notify { message, step } => RowWrite::Queue(NewNotice {
-            id: NotificationId::new(inner.now_ms(), inner.clock.entropy()),
-            message: *message,
-            step: step.clone(),
-        }),
-        Command::SupersedeNotices { reason } => RowWrite::SupersedeDunning(reason.as_str()),
-        Command::BookLate { kind, amount } => RowWrite::BookLate(*kind, *amount),
-        Command::OpenReversal
-        | Command::Resend { .. }
-        | Command::Finish
-        | Command::NamePayment { .. }
-        | Command::BookOverpayment { .. } => return None,
-    })
-}
-
 /// Tells operators of a committed change, a line for each entry, and whoever has work by it.
 fn told(inner: &Inner, change: &Change) {
     let case: &Case = &change.case;
     count::change(change);
+    for unknown in rows::unknown_codes(inner, change) {
+        count::unknown_code(&unknown);
+        tracing::warn!(case_id = %case.id, section = unknown.section, code = unknown.code, "a decline has a code that we do not know");
+    }
     for entry in &change.entries {
         tracing::info!(case_id = %case.id, state = case.state_word(), kind = entry.kind.as_str(), "{}", entry.text);
     }

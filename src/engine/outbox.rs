@@ -311,7 +311,7 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
         support_contact: inner.brand.support.clone(),
         amount: case.amount_due,
         plan: memory.description.clone(),
-        decline_kind: Some(case.decline.kind),
+        wording: Some(connection.provider.codes().wording(&case.decline)),
         card: memory.card.as_ref().map(|card| Card {
             brand: card.brand.clone(),
             last4: card.last4.clone(),

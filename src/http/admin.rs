@@ -11,6 +11,7 @@ mod keys;
 mod notifications;
 pub(super) mod reports;
 mod test_clock;
+mod unknown_codes;
 
 /// The body of a POST that takes none: empty, or `{}`.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -27,6 +28,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(campaigns::get::get)
         .service(test_clock::get)
         .service(test_clock::advance)
-        .service(audit::list);
+        .service(audit::list)
+        .service(unknown_codes::list);
     keys::routes(config);
 }

@@ -24,6 +24,7 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/reports/recovery", Role::Marketing),
     ("GET", "/v1/campaigns", Role::Viewer),
     ("GET", "/v1/campaigns/{name}", Role::Viewer),
+    ("GET", "/v1/unknown-codes", Role::Viewer),
     ("GET", "/v1/test-clock", Role::Admin),
     ("POST", "/v1/test-clock/advance", Role::Admin),
     ("GET", "/v1/audit", Role::Admin),

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::locale::Locale;
 use super::text::{TEXT_CHARS_MAX, one_line};
-use crate::domain::decline::DeclineKind;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
+use crate::domain::taxonomy::Wording;
 
 /// The longest link that is shown, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
@@ -29,7 +29,7 @@ pub struct MailContext {
     /// The plan or another short description of what is paid for.
     pub plan: Option<String>,
     /// Why the last charge was declined.
-    pub decline_kind: Option<DeclineKind>,
+    pub wording: Option<Wording>,
     /// The card that was charged.
     pub card: Option<Card>,
     /// When the charge is tried again.
@@ -98,7 +98,7 @@ impl MailContext {
             support,
             amount: locale.money(self.amount),
             plan: self.plan.as_deref().and_then(clean),
-            reason: self.decline_kind.map(|kind| locale.reason(kind)),
+            reason: self.wording.map(|wording| locale.reason(wording)),
             card: self.card.as_ref().and_then(Card::shown),
             next_retry_on: day(self.next_retry_at).filter(|_| !is_over),
             ends_on: day(self.ends_at).filter(|_| message != Message::PaymentReceived),

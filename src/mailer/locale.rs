@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::domain::decline::DeclineKind;
 use crate::domain::money::Money;
+use crate::domain::taxonomy::Wording;
 
 /// A language with its own templates. Adding one is a row here and a folder of templates.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Locale {
     with_code: &'static str,
     date: &'static str,
     months: [&'static str; 12],
-    reason: fn(DeclineKind) -> &'static str,
+    reason: fn(Wording) -> &'static str,
 }
 
 static ENGLISH: Locale = Locale {
@@ -126,8 +126,8 @@ impl Locale {
 
     /// Why a charge was declined, as one sentence a customer may read. It never speaks of fraud, loss or theft: the
     /// person who reads it may be the one who has the card.
-    pub fn reason(&self, kind: DeclineKind) -> &'static str {
-        (self.reason)(kind)
+    pub fn reason(&self, wording: Wording) -> &'static str {
+        (self.reason)(wording)
     }
 
     fn find(tag: &str) -> Option<&'static Self> {
@@ -160,37 +160,39 @@ impl Locale {
     }
 }
 
-fn english_reason(kind: DeclineKind) -> &'static str {
-    match kind {
-        DeclineKind::InsufficientFunds => "Your bank told us that not enough money was available at that moment.",
-        DeclineKind::Limit => "Your bank told us that a limit of the card had been reached.",
-        DeclineKind::DoNotHonor | DeclineKind::LostStolen | DeclineKind::Fraud => {
-            "Your bank did not approve the payment."
-        }
-        DeclineKind::IssuerDown => "Your bank could not be reached at that moment.",
-        DeclineKind::Expired => "The card has expired, or its details have changed.",
-        DeclineKind::InvalidAccount => "Your bank could not match the payment details we have on file.",
-        DeclineKind::NotPermitted => "Your bank does not allow this kind of payment with this payment method.",
-        DeclineKind::AuthenticationRequired => "Your bank asks you to confirm this payment.",
-        DeclineKind::Revoked => "The permission to charge this payment method is no longer in place.",
-        DeclineKind::MerchantConfig => "This one is on us: something went wrong while we were processing it.",
+fn english_reason(wording: Wording) -> &'static str {
+    match wording {
+        Wording::NotEnoughMoney => "Your bank told us that not enough money was available at that moment.",
+        Wording::LimitReached => "Your bank told us that a limit of the card had been reached.",
+        Wording::NotApproved => "Your bank did not approve the payment.",
+        Wording::BankAway => "Your bank could not be reached at that moment.",
+        Wording::OutOfDate => "The card has expired, or its details have changed.",
+        Wording::DetailsDiffer => "Your bank could not match the payment details we have on file.",
+        Wording::SecurityCode => "Your bank told us that the security code of the card did not match.",
+        Wording::Address => "Your bank told us that the billing address did not match.",
+        Wording::NoMethod => "We have no payment method of yours on file.",
+        Wording::NotAllowed => "Your bank does not allow this kind of payment with this payment method.",
+        Wording::Confirm => "Your bank asks you to confirm this payment.",
+        Wording::NoPermission => "The permission to charge this payment method is no longer in place.",
+        Wording::OurFault => "This one is on us: something went wrong while we were processing it.",
     }
 }
 
-fn german_reason(kind: DeclineKind) -> &'static str {
-    match kind {
-        DeclineKind::InsufficientFunds => "Laut Ihrer Bank war das Konto in diesem Moment nicht ausreichend gedeckt.",
-        DeclineKind::Limit => "Laut Ihrer Bank war ein Limit der Karte erreicht.",
-        DeclineKind::DoNotHonor | DeclineKind::LostStolen | DeclineKind::Fraud => {
-            "Ihre Bank hat die Zahlung nicht freigegeben."
-        }
-        DeclineKind::IssuerDown => "Ihre Bank war in diesem Moment nicht erreichbar.",
-        DeclineKind::Expired => "Die Karte ist abgelaufen, oder ihre Daten haben sich geändert.",
-        DeclineKind::InvalidAccount => "Ihre Bank konnte die hinterlegten Zahlungsdaten nicht zuordnen.",
-        DeclineKind::NotPermitted => "Ihre Bank lässt Zahlungen dieser Art mit dieser Zahlungsmethode nicht zu.",
-        DeclineKind::AuthenticationRequired => "Ihre Bank bittet Sie, diese Zahlung zu bestätigen.",
-        DeclineKind::Revoked => "Für diese Zahlungsmethode liegt uns keine gültige Einzugserlaubnis mehr vor.",
-        DeclineKind::MerchantConfig => "Das lag an uns: Bei der Verarbeitung ist etwas schiefgegangen.",
+fn german_reason(wording: Wording) -> &'static str {
+    match wording {
+        Wording::NotEnoughMoney => "Laut Ihrer Bank war das Konto in diesem Moment nicht ausreichend gedeckt.",
+        Wording::LimitReached => "Laut Ihrer Bank war ein Limit der Karte erreicht.",
+        Wording::NotApproved => "Ihre Bank hat die Zahlung nicht freigegeben.",
+        Wording::BankAway => "Ihre Bank war in diesem Moment nicht erreichbar.",
+        Wording::OutOfDate => "Die Karte ist abgelaufen, oder ihre Daten haben sich geändert.",
+        Wording::DetailsDiffer => "Ihre Bank konnte die hinterlegten Zahlungsdaten nicht zuordnen.",
+        Wording::SecurityCode => "Laut Ihrer Bank stimmte die Prüfnummer der Karte nicht.",
+        Wording::Address => "Laut Ihrer Bank stimmte die Rechnungsadresse nicht.",
+        Wording::NoMethod => "Uns liegt keine Zahlungsmethode von Ihnen vor.",
+        Wording::NotAllowed => "Ihre Bank lässt Zahlungen dieser Art mit dieser Zahlungsmethode nicht zu.",
+        Wording::Confirm => "Ihre Bank bittet Sie, diese Zahlung zu bestätigen.",
+        Wording::NoPermission => "Für diese Zahlungsmethode liegt uns keine gültige Einzugserlaubnis mehr vor.",
+        Wording::OurFault => "Das lag an uns: Bei der Verarbeitung ist etwas schiefgegangen.",
     }
 }
 

@@ -1,9 +1,9 @@
 //! Sample contexts, from which previews and the test of all templates are made.
 
 use super::context::{Card, MailContext};
-use crate::domain::decline::DeclineKind;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
+use crate::domain::taxonomy::Wording;
 
 impl MailContext {
     /// Contexts that show `message` in all its forms: all facts known, each optional fact missing in turn, a second
@@ -36,7 +36,7 @@ const FORGETS: [fn(&mut MailContext); 10] = [
     |sample| sample.customer_name = None,
     |sample| sample.support_contact = None,
     |sample| sample.plan = None,
-    |sample| sample.decline_kind = None,
+    |sample| sample.wording = None,
     |sample| sample.card = None,
     |sample| sample.next_retry_at = None,
     |sample| sample.ends_at = None,
@@ -52,7 +52,7 @@ fn full(message: Message) -> MailContext {
         support_contact: Some("help@larkspur.example".to_owned()),
         amount: money(123_456, "EUR"),
         plan: Some("Larkspur Studio".to_owned()),
-        decline_kind: Some(decline_kind(message)),
+        wording: Some(wording(message)),
         card: Some(Card {
             brand: "visa".to_owned(),
             last4: "4242".to_owned(),
@@ -66,12 +66,12 @@ fn full(message: Message) -> MailContext {
     }
 }
 
-fn decline_kind(message: Message) -> DeclineKind {
+fn wording(message: Message) -> Wording {
     match message {
-        Message::PaymentFailed | Message::Reminder => DeclineKind::InsufficientFunds,
-        Message::UpdatePaymentMethod | Message::FinalNotice => DeclineKind::Expired,
-        Message::ConfirmPayment => DeclineKind::AuthenticationRequired,
-        Message::SubscriptionEnded | Message::PaymentReceived => DeclineKind::DoNotHonor,
+        Message::PaymentFailed | Message::Reminder => Wording::NotEnoughMoney,
+        Message::UpdatePaymentMethod | Message::FinalNotice => Wording::OutOfDate,
+        Message::ConfirmPayment => Wording::Confirm,
+        Message::SubscriptionEnded | Message::PaymentReceived => Wording::NotApproved,
     }
 }
 

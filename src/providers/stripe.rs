@@ -16,6 +16,7 @@ use super::{
 };
 use crate::domain::campaign::FinalAction;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::taxonomy::Taxonomy;
 use crate::telemetry::metric;
 
 mod charge;
@@ -85,6 +86,10 @@ impl Provider for Stripe {
             call_timeout: client::CALL_TIMEOUT,
             livemode: self.client.livemode(),
         }
+    }
+
+    fn codes(&self) -> &'static Taxonomy {
+        &declines::TABLE
     }
 
     fn verify(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), BadSignature> {

@@ -8,7 +8,9 @@ use super::audit::AuditRow;
 use super::inbox::EventEnd;
 use super::notifications::NotificationStatus;
 use super::timeline::LineOf;
-use super::{Store, StoreError, Tx, attempts, audit, cases, inbox, late, ledger, notifications, timeline};
+use super::{
+    Store, StoreError, Tx, attempts, audit, cases, inbox, late, ledger, notifications, timeline, unknown_codes,
+};
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::command::{AttemptStatus, Entry, LateKind};
 use crate::domain::decline::Decline;
@@ -17,6 +19,7 @@ use crate::domain::ids::{AttemptId, CaseId, NotificationId, TimelineId, Transfer
 use crate::domain::ledger::Transfer;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
+use crate::domain::taxonomy::UnknownCode;
 
 /// The locked cases by id; one that cannot be read is an error of its own, and one that is missing is not in here.
 pub type Found = HashMap<CaseId, Result<Case, StoreError>>;
@@ -84,6 +87,8 @@ pub enum RowWrite {
     BookLate(LateKind, Money),
     /// A transfer of the ledger; nothing where its reference is booked for this case already.
     Book(TransferId, Transfer),
+    /// A code of a decline that nobody knows: counted.
+    UnknownCode(UnknownCode),
 }
 
 /// How an attempt ended.
@@ -212,7 +217,7 @@ async fn beside(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
     for entry in changes.iter().flat_map(|change| &change.audit) {
         audit::append(tx, entry).await?;
     }
-    Ok(())
+    unknown_codes::count(tx, changes).await
 }
 
 /// One row of each case, in one statement for each kind.
@@ -228,6 +233,8 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
+            // All cases share these rows: they are written last, so that nobody waits for them long.
+            RowWrite::UnknownCode(_) => {}
         }
     }
     attempts::close(tx, &closed).await?;

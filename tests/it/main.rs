@@ -15,6 +15,7 @@ mod http;
 mod mail;
 mod readme;
 mod reconcile;
+mod rules;
 mod sandbox;
 mod simulate;
 mod store;

@@ -7,7 +7,7 @@ use crate::domain::calendar::written;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{Case, Collector, Trigger, Warning};
 use crate::domain::ceiling::{Verdict, ceiling};
-use crate::domain::command::{Entry, EntryKind};
+use crate::domain::command::{Entry, EntryKind, Moment};
 use crate::domain::decline::{Decline, Disposition};
 use crate::domain::schedule::{charges_after, next_notice};
 
@@ -28,16 +28,17 @@ pub fn take_decline(case: &mut Case, decline: &Decline, now: Timestamp) {
 }
 
 /// Plans the next charge by the ladder, and the next message; says so in an entry.
-pub fn replan(case: &mut Case, campaign: &Campaign, now: Timestamp) -> Entry {
+pub fn replan(case: &mut Case, moment: &Moment<'_>) -> Entry {
+    let (campaign, now) = (moment.campaign, moment.now);
     let charges = if case.collector == Collector::Us {
-        charges_after(case, campaign, now)
+        charges_after(case, campaign, now, &moment.grounds)
     } else {
         Vec::new()
     };
     case.timers.charge_at = charges.first().copied();
     case.timers.charge_trigger = charges.first().map(|_| Trigger::Schedule);
     plan_notice(case, campaign, now);
-    planned(case, campaign, now, &charges)
+    planned(case, moment, &charges)
 }
 
 /// Plans the next message only.
@@ -49,8 +50,9 @@ pub fn plan_notice(case: &mut Case, campaign: &Campaign, now: Timestamp) {
 }
 
 /// The decision and its inputs, for the timeline and for `explain`.
-fn planned(case: &Case, campaign: &Campaign, now: Timestamp, charges: &[Timestamp]) -> Entry {
-    let verdict = match ceiling(case, false, case.timers.charge_at.unwrap_or(now)) {
+fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp]) -> Entry {
+    let at = case.timers.charge_at.unwrap_or(moment.now);
+    let verdict = match ceiling(case, false, at, &moment.grounds) {
         Verdict::Allowed => json!({"verdict": "allowed"}),
         Verdict::NotBefore(at, rule) => json!({"verdict": "not_before", "at": at, "rule": rule}),
         Verdict::Never(rule) => json!({"verdict": "never", "rule": rule}),
@@ -82,7 +84,7 @@ fn planned(case: &Case, campaign: &Campaign, now: Timestamp, charges: &[Timestam
         "charges": charges,
         "notice": case.timers.notice,
         "final_at": case.timers.final_at,
-        "final_action": campaign.ending.action,
+        "final_action": moment.campaign.ending.action,
     });
     Entry {
         kind: EntryKind::Planned,

@@ -3,6 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::case::Case;
+use crate::domain::ceiling::Grounds;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page;
@@ -23,6 +24,13 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(explain::explain)
         .service(forecast::forecast);
     act::routes(config);
+}
+
+/// What the ceiling judges a case by.
+pub(in crate::http) fn grounds(state: &HttpState, case: &Case) -> Grounds<'static> {
+    Grounds {
+        codes: state.engine.codes(&case.connection),
+    }
 }
 
 /// The case of a path.

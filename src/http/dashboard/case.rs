@@ -14,7 +14,7 @@ use crate::domain::event::StaffAction;
 use crate::domain::role::Role;
 use crate::domain::{explain, forecast};
 use crate::http::HttpState;
-use crate::http::admin::cases::{act as acting, find};
+use crate::http::admin::cases::{act as acting, find, grounds};
 use crate::http::error::Problem;
 use crate::http::wire::MoneyJson;
 use crate::http::wire::case::CaseJson;
@@ -66,13 +66,14 @@ pub(super) async fn show_case(
         .iter()
         .map(|row| NotificationJson::of(row, visitor.role))
         .collect();
+    let grounds = grounds(&state, &case);
     let context = context! {
         section => "cases",
         now => now.to_string(),
         case => Value::from(Serde(CaseJson::of(&case, visitor.role))),
         open => case.outcome().is_none(),
-        why => Value::from(Serde(explain::explain(&case, &campaign, None, now))),
-        steps => Value::from(Serde(forecast::forecast(&case, &campaign, now))),
+        why => Value::from(Serde(explain::explain(&case, &campaign, None, &grounds, now))),
+        steps => Value::from(Serde(forecast::forecast(&case, &campaign, &grounds, now))),
         timeline => Value::from(Serde(lines)),
         attempts => Value::from(Serde(attempts)),
         mails => Value::from(Serde(mails)),

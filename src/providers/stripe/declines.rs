@@ -1,11 +1,11 @@
-//! What Stripe's and the networks' decline codes mean. The codes are data, in `declines.json`, with source and edition.
+//! Which of the codes of a decline counts. What each means is data with source and edition: `domain/rules/stripe.json`, and
+//! `codes.json` beside it for the networks.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde::Deserialize;
-
 use crate::domain::decline::{Decline, DeclineKind, Disposition};
+use crate::domain::network::Network;
+use crate::domain::taxonomy::{Code, NETWORK_CODES, Taxonomy};
 
 /// The one outcome reason that the ceiling must know: the provider itself blocked a card that was declined before.
 pub const PREVIOUSLY_DECLINED: &str = "previously_declined_do_not_retry";
@@ -33,50 +33,14 @@ pub struct RawDecline<'a> {
     pub outcome_type: Option<&'a str>,
 }
 
-/// The table as it stands in the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Table {
-    /// The version of the file's form.
-    pub version: u32,
-    /// The sections by name: `card`, `local`, `error`, `outcome`, `visa`, `mastercard`, `mastercard_advice`.
-    pub sections: HashMap<String, Section>,
-}
-
-/// The codes of one source.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Section {
-    /// Where the codes are published.
-    pub source: String,
-    /// Which edition was read.
-    pub edition: String,
-    /// How well it is known: `P` the official text, `S` someone's statement of it, `M` unverified.
-    pub grade: String,
-    /// The codes.
-    pub codes: Vec<Entry>,
-}
-
-/// What one code means.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// The code.
-    pub code: String,
-    /// Our kind; an advice code may leave it as it is.
-    pub kind: Option<DeclineKind>,
-    /// What it allows.
-    pub disposition: Disposition,
-    /// What else to know.
-    pub note: Option<String>,
-}
-
-/// The embedded table.
-pub static TABLE: LazyLock<Table> =
-    LazyLock::new(|| serde_json::from_str(include_str!("declines.json")).expect("the embedded declines are valid"));
+/// The codes as they stand in the files.
+pub static TABLE: LazyLock<Taxonomy> = LazyLock::new(|| {
+    Taxonomy::read(&[include_str!("../../domain/rules/stripe.json"), NETWORK_CODES])
+        .expect("the embedded codes are valid, as a test shows")
+});
 
 /// Translates a decline. Network codes overrule the provider's, and advice has the last word; an unknown code counts as
-/// `do_not_honor`, which may be retried within the ceiling. `advice_code` of the result is the Mastercard advice where
+/// `do_not_honor`, which may be retried within the ceiling, and is told of where the decline is recorded. `advice_code` of the result is the Mastercard advice where
 /// there is one and else the provider's, because advice of other networks would be misread as Mastercard's.
 pub fn decline(raw: &RawDecline<'_>) -> Decline {
     let advice_code = mastercard_advice_code(raw).or(raw.advice_code);
@@ -89,36 +53,43 @@ pub fn decline(raw: &RawDecline<'_>) -> Decline {
     };
     if let Some((reason, entry)) = blocked(raw) {
         // The issuer never saw this charge, so that no network code or advice can overrule the block.
-        return result(reading(entry), Some(reason));
+        return result(entry, Some(reason));
     }
-    let said = network(raw).map_or_else(|| said_by_provider(raw), reading);
+    let said = network(raw).unwrap_or_else(|| said_by_provider(raw));
     result(advised(said, raw), raw.decline_code.or(raw.code))
 }
 
-/// The block by the provider itself, where the outcome tells of one that we know.
-fn blocked<'a>(raw: &RawDecline<'a>) -> Option<(&'a str, &'static Entry)> {
-    let reason = raw.outcome_reason?;
-    let is_block = raw.outcome_type == Some("blocked") || reason == PREVIOUSLY_DECLINED;
-    let entry = is_block.then(|| find("outcome", reason)).flatten()?;
-    Some((reason, entry))
+/// The network behind a payment method of that type, a card's by its brand.
+pub fn network_of(method: Option<&str>, brand: Option<&str>) -> Network {
+    match method {
+        Some("us_bank_account") => Network::Ach,
+        Some("sepa_debit") => Network::Sepa,
+        Some("bacs_debit") => Network::Bacs,
+        Some("acss_debit") => Network::Pad,
+        Some("au_becs_debit") => Network::Becs,
+        _ => brand.map_or(Network::Unknown, Network::of_brand),
+    }
 }
 
-/// The reading of the network's code in the brand's dialect. Without a brand a code counts where no known dialect
-/// contradicts it.
-fn network(raw: &RawDecline<'_>) -> Option<&'static Entry> {
+/// The block by the provider itself, where the outcome tells of one that we know.
+fn blocked<'a>(raw: &RawDecline<'a>) -> Option<(&'a str, (DeclineKind, Disposition))> {
+    let reason = raw.outcome_reason?;
+    let is_block = raw.outcome_type == Some("blocked") || reason == PREVIOUSLY_DECLINED;
+    let entry = is_block.then(|| TABLE.find("outcome", reason)).flatten()?;
+    Some((reason, reading(entry)?))
+}
+
+/// The reading of the network's code in its dialect; none where the code says nothing of its own. Without a network a code
+/// counts where no dialect of cards contradicts it.
+fn network(raw: &RawDecline<'_>) -> Option<(DeclineKind, Disposition)> {
     let code = raw.network_code?;
-    let Some(brand) = raw.brand else {
-        return match (find("visa", code), find("mastercard", code)) {
-            (Some(visa), Some(mastercard)) => (reading(visa) == reading(mastercard)).then_some(visa),
-            (one, other) => one.or(other),
-        };
-    };
-    if brand.eq_ignore_ascii_case("visa") {
-        find("visa", code)
-    } else if is_mastercard(brand) {
-        find("mastercard", code)
-    } else {
-        None
+    let network = network_of(raw.method, raw.brand);
+    if network != Network::Unknown {
+        return TABLE.find(network.as_str(), code).and_then(reading);
+    }
+    match (TABLE.find("visa", code), TABLE.find("mastercard", code)) {
+        (Some(visa), Some(mastercard)) => reading(visa).filter(|visa| reading(mastercard) == Some(*visa)),
+        (one, other) => one.or(other).and_then(reading),
     }
 }
 
@@ -129,29 +100,35 @@ fn said_by_provider(raw: &RawDecline<'_>) -> (DeclineKind, Disposition) {
     } else {
         ["local", "card", "error"]
     };
-    let known = |code| sections.iter().find_map(|section| find(section, code));
+    let known = |code| {
+        sections
+            .iter()
+            .find_map(|section| TABLE.find(section, code).and_then(reading))
+    };
     raw.decline_code
         .and_then(known)
         .or_else(|| raw.code.and_then(known))
-        .map_or((DeclineKind::DoNotHonor, Disposition::Retry), reading)
+        .unwrap_or((DeclineKind::DoNotHonor, Disposition::Retry))
 }
 
 /// What advice makes of a reading. It can always forbid, but it cannot heal what needs the customer.
 fn advised((kind, disposition): (DeclineKind, Disposition), raw: &RawDecline<'_>) -> (DeclineKind, Disposition) {
     let mut kind = kind;
     let mut disposition = disposition;
-    if let Some(entry) = mastercard_advice_code(raw).and_then(|code| find("mastercard_advice", code)) {
+    let advice = mastercard_advice_code(raw).and_then(|code| TABLE.find("mastercard_advice", code));
+    if let Some((entry, advised)) = advice.and_then(|entry| Some((entry, entry.disposition?))) {
         if disposition != Disposition::Never {
             kind = entry.kind.unwrap_or(kind);
-            disposition = entry.disposition;
-        } else if entry.disposition == Disposition::Never {
+            disposition = advised;
+        } else if advised == Disposition::Never {
             kind = entry.kind.unwrap_or(kind);
         }
     }
-    let disposition = match (raw.advice_code, disposition) {
-        (Some("do_not_try_again"), _) => Disposition::Never,
-        (Some("confirm_card_data"), Disposition::Retry | Disposition::CustomerAction) => Disposition::FixData,
-        (Some("try_again_later"), Disposition::CustomerAction) if kind == DeclineKind::NotPermitted => {
+    let said = raw.advice_code.and_then(|code| TABLE.find("advice", code)?.disposition);
+    let disposition = match (said, disposition) {
+        (Some(Disposition::Never), _) => Disposition::Never,
+        (Some(Disposition::FixData), Disposition::Retry | Disposition::CustomerAction) => Disposition::FixData,
+        (Some(Disposition::Retry), Disposition::CustomerAction) if kind == DeclineKind::NotPermitted => {
             Disposition::Retry
         }
         (_, unchanged) => unchanged,
@@ -160,22 +137,10 @@ fn advised((kind, disposition): (DeclineKind, Disposition), raw: &RawDecline<'_>
 }
 
 fn mastercard_advice_code<'a>(raw: &RawDecline<'a>) -> Option<&'a str> {
-    raw.network_advice_code.filter(|_| raw.brand.is_some_and(is_mastercard))
+    raw.network_advice_code
+        .filter(|_| network_of(raw.method, raw.brand) == Network::Mastercard)
 }
 
-fn is_mastercard(brand: &str) -> bool {
-    brand.eq_ignore_ascii_case("mastercard")
-}
-
-fn reading(entry: &Entry) -> (DeclineKind, Disposition) {
-    (entry.kind.unwrap_or(DeclineKind::DoNotHonor), entry.disposition)
-}
-
-fn find(section: &str, code: &str) -> Option<&'static Entry> {
-    TABLE
-        .sections
-        .get(section)?
-        .codes
-        .iter()
-        .find(|entry| entry.code == code)
+fn reading(code: &Code) -> Option<(DeclineKind, Disposition)> {
+    code.kind.zip(code.disposition)
 }

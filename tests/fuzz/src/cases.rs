@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, Collector};
+use recoup::domain::ceiling::Grounds;
 use recoup::domain::command::Moment;
 use recoup::domain::decide;
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
@@ -10,6 +11,12 @@ use recoup::domain::event::Opening;
 use recoup::domain::ids::{AttemptId, CaseId};
 use recoup::domain::money::Money;
 use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot};
+use recoup::domain::taxonomy::Taxonomy;
+
+/// What the ceiling judges by: without a list of codes none is unknown.
+pub fn grounds() -> Grounds<'static> {
+    Grounds { codes: Taxonomy::NONE }
+}
 
 /// Opens case number `number` by `campaign` for a charge that was declined for `kind` at `now`, in the zone of that name.
 pub fn open(number: u128, campaign: &Campaign, kind: DeclineKind, zone: &str, now: Timestamp) -> Case {
@@ -17,6 +24,7 @@ pub fn open(number: u128, campaign: &Campaign, kind: DeclineKind, zone: &str, no
         now,
         campaign,
         fresh_attempt: &AttemptId::new(0, 0),
+        grounds: grounds(),
         resend_secs: 69_120,
     };
     let opening = Opening {

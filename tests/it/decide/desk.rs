@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use recoup::domain::calendar::{secs_from, zone};
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, Collector, OpenAttempt, State};
+use recoup::domain::ceiling::Grounds;
 use recoup::domain::command::{AttemptStatus, Change, Command, Decision, Moment, Reason};
 use recoup::domain::decide::{decide, open};
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
@@ -13,6 +14,7 @@ use recoup::domain::money::Money;
 use recoup::domain::snapshot::{
     CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
 };
+use recoup::providers::stripe::declines::TABLE;
 
 /// 0.8 of a day.
 pub const RESEND_SECS: i64 = 69_120;
@@ -53,11 +55,34 @@ pub fn disposition(kind: DeclineKind) -> Disposition {
     }
 }
 
+/// A code that the provider gives for declines of the kind.
+pub fn code(kind: DeclineKind) -> &'static str {
+    match kind {
+        DeclineKind::InsufficientFunds => "insufficient_funds",
+        DeclineKind::Limit => "card_velocity_exceeded",
+        DeclineKind::DoNotHonor => "do_not_honor",
+        DeclineKind::IssuerDown => "processing_error",
+        DeclineKind::Expired => "expired_card",
+        DeclineKind::InvalidAccount => "incorrect_number",
+        DeclineKind::LostStolen => "lost_card",
+        DeclineKind::Fraud => "fraudulent",
+        DeclineKind::NotPermitted => "not_permitted",
+        DeclineKind::AuthenticationRequired => "authentication_required",
+        DeclineKind::Revoked => "stop_payment_order",
+        DeclineKind::MerchantConfig => "invalid_amount",
+    }
+}
+
+/// What the ceiling judges by.
+pub fn grounds() -> Grounds<'static> {
+    Grounds { codes: &TABLE }
+}
+
 pub fn decline(kind: DeclineKind) -> Decline {
     Decline {
         kind,
         disposition: disposition(kind),
-        provider_code: Some(kind.as_str().to_owned()),
+        provider_code: Some(code(kind).to_owned()),
         network_code: Some("05".to_owned()),
         advice_code: None,
     }
@@ -148,6 +173,7 @@ impl Desk {
             now,
             campaign: &campaign,
             fresh_attempt: &fresh,
+            grounds: grounds(),
             resend_secs: RESEND_SECS,
         };
         let change = open(CaseId::new(0, 1), &opening, &truth, &moment).unwrap();
@@ -170,6 +196,7 @@ impl Desk {
             now: self.now,
             campaign: &self.campaign,
             fresh_attempt: &fresh,
+            grounds: grounds(),
             resend_secs: self.resend_secs,
         };
         decide(&self.case, event, &moment)

@@ -9,7 +9,7 @@ use recoup::domain::event::{Answer, Event, StaffAction};
 use recoup::domain::ids::{AttemptId, CaseId};
 use recoup::domain::outcome::Outcome;
 
-use super::desk::{DAY, Desk, RESEND_SECS, at, eur};
+use super::desk::{DAY, Desk, RESEND_SECS, at, eur, grounds};
 
 const KIND: DeclineKind = DeclineKind::InsufficientFunds;
 
@@ -138,6 +138,7 @@ fn a_reversal_is_born_closed_and_its_paid_invoice_is_no_late_recovery() {
         now: desk.now,
         campaign: &desk.campaign,
         fresh_attempt: &fresh,
+        grounds: grounds(),
         resend_secs: RESEND_SECS,
     };
     desk.case = open_reversal(CaseId::new(0, 2), &desk.case, &moment).case;

@@ -9,7 +9,7 @@ use recoup::domain::event::Opening;
 use recoup::domain::ids::{AttemptId, CaseId};
 use recoup::domain::snapshot::{InvoiceStatus, Snapshot, SubscriptionStatus};
 
-use super::desk::{RESEND_SECS, at, eur, snapshot};
+use super::desk::{RESEND_SECS, at, eur, grounds, snapshot};
 
 const FAILED_AT: &str = "2026-03-20T12:00:00Z";
 
@@ -23,6 +23,7 @@ fn opened(alter: impl FnOnce(&mut Snapshot)) -> Result<(), NoCase> {
         now: at(FAILED_AT),
         campaign: &campaign,
         fresh_attempt: &fresh_attempt,
+        grounds: grounds(),
         resend_secs: RESEND_SECS,
     };
     let opening = Opening {

@@ -14,7 +14,7 @@ use recoup::domain::ledger::{Account, TransferKind, transfers};
 use recoup::domain::message::Message;
 use recoup::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
 
-use super::desk::{DAY, Desk};
+use super::desk::{DAY, Desk, grounds};
 
 /// What was seen so far, counted independently of the case.
 #[derive(Default)]
@@ -162,7 +162,7 @@ impl Watch {
 }
 
 fn explained(desk: &Desk) {
-    let said = explain(&desk.case, &desk.campaign, None, desk.now);
+    let said = explain(&desk.case, &desk.campaign, None, &grounds(), desk.now);
     readable(&said.sentence);
     for rule in &said.rules {
         readable(&rule.said);

@@ -9,6 +9,7 @@ use recoup::clock::Clock;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::Collector;
 use recoup::domain::snapshot::Snapshot;
+use recoup::domain::taxonomy::Taxonomy;
 use recoup::engine::{Brand, Connection, Engine, Parts, TickReport};
 use recoup::mailer::{Mailer, Templates};
 use recoup::providers::signature::BadSignature;
@@ -99,6 +100,10 @@ impl Puppet {
 impl Provider for Puppet {
     fn capabilities(&self) -> Capabilities {
         self.real.capabilities()
+    }
+
+    fn codes(&self) -> &'static Taxonomy {
+        self.real.codes()
     }
 
     fn verify(&self, signature: Option<&str>, body: &[u8], now: Timestamp) -> Result<(), BadSignature> {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::message::Message;
+use recoup::domain::taxonomy::Wording;
 use recoup::mailer::{Locale, MailContext, Rendered, Templates};
 
 use super::{all, render};
@@ -176,7 +177,7 @@ fn a_decline_for_fraud_loss_or_theft_reads_like_any_other() {
     for (message, locale) in all() {
         let of_kind = |kind: DeclineKind| -> Rendered {
             let mut context = full(message);
-            context.decline_kind = Some(kind);
+            context.wording = Some(Wording::of(kind));
             render(message, locale, &context)
         };
         let ordinary = of_kind(DeclineKind::DoNotHonor);
@@ -197,11 +198,11 @@ fn a_decline_for_fraud_loss_or_theft_reads_like_any_other() {
 
 #[test]
 fn every_reason_is_a_sentence() {
-    for (kind, locale) in DeclineKind::ALL
+    for (wording, locale) in Wording::ALL
         .iter()
-        .flat_map(|kind| Locale::all().map(|locale| (*kind, locale)))
+        .flat_map(|wording| Locale::all().map(|locale| (*wording, locale)))
     {
-        let reason = locale.reason(kind);
+        let reason = locale.reason(wording);
         assert!(
             reason.ends_with('.') && reason.starts_with(char::is_uppercase),
             "{reason}"

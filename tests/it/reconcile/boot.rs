@@ -11,6 +11,7 @@ use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, Collector};
 use recoup::domain::outcome::Status;
 use recoup::domain::snapshot::Snapshot;
+use recoup::domain::taxonomy::Taxonomy;
 use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::{Mailer, Templates};
 use recoup::providers::signature::BadSignature;
@@ -206,6 +207,10 @@ impl Provider for Slow {
             call_timeout: self.0,
             livemode: None,
         }
+    }
+
+    fn codes(&self) -> &'static Taxonomy {
+        &recoup::providers::stripe::declines::TABLE
     }
 
     fn verify(&self, _: Option<&str>, _: &[u8], _: Timestamp) -> Result<(), BadSignature> {

@@ -15,7 +15,7 @@ use recoup::providers::{ChargeOutcome, ChargeSeen};
 
 use super::dice::Dice;
 use super::state::{DAY, HOUR, instant};
-use crate::decide::desk::disposition;
+use crate::decide::desk::{code, disposition};
 
 /// How an issuer treats a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub fn decline(kind: DeclineKind) -> Decline {
     Decline {
         kind,
         disposition: disposition(kind),
-        provider_code: Some(kind.as_str().to_owned()),
+        provider_code: Some(code(kind).to_owned()),
         network_code: None,
         advice_code: None,
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::snapshot::{InvoiceStatus, Snapshot};
+use recoup::domain::taxonomy::Taxonomy;
 use recoup::providers::signature::BadSignature;
 use recoup::providers::{
     ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, Hint, Malformed, NormalizedEvent,
@@ -315,6 +316,10 @@ impl Provider for Port {
             call_timeout: Duration::from_millis(TIMEOUT.unsigned_abs()),
             livemode: None,
         }
+    }
+
+    fn codes(&self) -> &'static Taxonomy {
+        &recoup::providers::stripe::declines::TABLE
     }
 
     fn verify(&self, _: Option<&str>, _: &[u8], _: Timestamp) -> Result<(), BadSignature> {

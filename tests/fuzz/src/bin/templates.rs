@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use recoup::domain::decline::DeclineKind;
+use recoup::domain::taxonomy::Wording;
 use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::mailer::context::{Card, MailContext};
@@ -59,7 +59,7 @@ fn context(chosen: &[u8; 40], texts: &[u8]) -> MailContext {
             text(currency).parse().unwrap_or("EUR".parse().unwrap()),
         ),
         plan: some_text(plan),
-        decline_kind: DeclineKind::ALL.get(usize::from(chosen[2])).copied(),
+        wording: Wording::ALL.get(usize::from(chosen[2])).copied(),
         card: some_text(brand).map(|brand| Card {
             brand,
             last4: text(last4),

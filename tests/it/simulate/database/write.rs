@@ -183,6 +183,7 @@ impl Database {
                 self.late.push((case.id.clone(), kind, amount));
             }
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
+            RowWrite::UnknownCode(unknown) => unreachable!("every code of the model is known, not so {unknown:?}"),
         }
     }
 

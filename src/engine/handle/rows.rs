@@ -1,0 +1,79 @@
+//! The rows that go with a change, command by command.
+
+use crate::domain::command::{Change, Command};
+use crate::domain::ids::{AttemptId, NotificationId};
+use crate::domain::network::Network;
+use crate::domain::taxonomy::UnknownCode;
+use crate::engine::Inner;
+use crate::store::changes::{AttemptEnd, NewNotice, RowWrite};
+
+/// Whether the worker that holds the claim has to do something after the commit.
+pub fn is_carried_out(command: &Command) -> bool {
+    match command {
+        Command::OpenAttempt { .. } | Command::Resend { .. } | Command::Finish => true,
+        Command::RecordAttempt { .. }
+        | Command::CloseAttempt { .. }
+        | Command::Notify { .. }
+        | Command::SupersedeNotices { .. }
+        | Command::BookLate { .. }
+        | Command::NamePayment { .. }
+        | Command::BookOverpayment { .. }
+        | Command::OpenReversal => false,
+    }
+}
+
+/// The row that a command asks for, where it asks for one.
+pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
+    Some(match command {
+        Command::OpenAttempt { attempt, origin } => RowWrite::OpenAttempt(attempt.clone(), *origin),
+        Command::RecordAttempt { seen, origin } => {
+            let id = AttemptId::new(inner.now_ms(), inner.clock.entropy());
+            RowWrite::RecordAttempt(id, seen.clone(), *origin)
+        }
+        Command::CloseAttempt {
+            id,
+            status,
+            charge_id,
+            decline,
+        } => RowWrite::CloseAttempt(AttemptEnd {
+            id: id.clone(),
+            status: *status,
+            charge_id: charge_id.clone(),
+            decline: decline.clone(),
+        }),
+        Command::Notify { message, step } => RowWrite::Queue(NewNotice {
+            id: NotificationId::new(inner.now_ms(), inner.clock.entropy()),
+            message: *message,
+            step: step.clone(),
+        }),
+        Command::SupersedeNotices { reason } => RowWrite::SupersedeDunning(reason.as_str()),
+        Command::BookLate { kind, amount } => RowWrite::BookLate(*kind, *amount),
+        Command::OpenReversal
+        | Command::Resend { .. }
+        | Command::Finish
+        | Command::NamePayment { .. }
+        | Command::BookOverpayment { .. } => return None,
+    })
+}
+
+/// The codes in the declines of a change's attempts that nobody knows.
+pub fn unknown_codes(inner: &Inner, change: &Change) -> impl Iterator<Item = UnknownCode> {
+    let case = &change.case;
+    let card = case.memory.card.as_ref();
+    let network = card.map_or(Network::Unknown, |card| Network::of_brand(&card.brand));
+    let codes = inner.codes(&case.connection);
+    let declines = change.commands.iter().filter_map(|command| match command {
+        Command::RecordAttempt { seen, .. } => Some(&seen.decline),
+        Command::CloseAttempt { decline, .. } => decline.as_ref(),
+        Command::OpenAttempt { .. }
+        | Command::Resend { .. }
+        | Command::Finish
+        | Command::Notify { .. }
+        | Command::SupersedeNotices { .. }
+        | Command::BookLate { .. }
+        | Command::NamePayment { .. }
+        | Command::BookOverpayment { .. }
+        | Command::OpenReversal => None,
+    });
+    declines.flat_map(move |decline| codes.unknown(decline, network))
+}
