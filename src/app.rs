@@ -129,6 +129,7 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
             .smtp_url
             .as_ref()
             .map_or(0, |_| config.mail.per_domain_per_minute),
+        learning: config.learning,
     };
     parts.check()?;
     let engine = Engine::new(parts);

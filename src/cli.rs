@@ -19,6 +19,7 @@ mod healthcheck;
 mod keys;
 mod migrate;
 mod openapi;
+mod replay;
 mod serve;
 mod simulate;
 
@@ -49,6 +50,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Compare ways of retrying in generated worlds; needs no configuration, network or database.
     Simulate(simulate::Arguments),
+    /// Derive stored decisions again; exit 1 at the first that differs.
+    Replay(replay::Arguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Manage API keys.
@@ -73,9 +76,12 @@ pub fn run() -> ExitCode {
             Ok(config) => check::run(&config),
             Err(error) => Err(error),
         },
-        Command::Serve(_) | Command::Migrate | Command::Keys(_) | Command::Doctor(_) | Command::Backup(_) => {
-            with_config(&arguments)
-        }
+        Command::Serve(_)
+        | Command::Migrate
+        | Command::Keys(_)
+        | Command::Doctor(_)
+        | Command::Backup(_)
+        | Command::Replay(_) => with_config(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -96,6 +102,7 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Keys(command) => keys::run(&config, command).await,
             Command::Doctor(given) => doctor::run(&config, given).await,
             Command::Backup(given) => backup::run(&config, given).await,
+            Command::Replay(given) => replay::run(&config, given).await,
             Command::Check | Command::Openapi | Command::Simulate(_) | Command::Healthcheck(_) | Command::Demo(_) => {
                 Ok(())
             }

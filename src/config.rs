@@ -11,6 +11,7 @@ mod fault;
 mod file;
 pub mod http;
 mod keys;
+mod learning;
 pub mod log;
 pub mod mail;
 mod retention;
@@ -22,6 +23,7 @@ use std::path::Path;
 pub use fault::{ConfigErrors, Fault, Origin};
 use values::Values;
 
+use crate::domain::learning::Policy;
 use crate::domain::retention::Retention;
 
 /// The file that is read from the working directory when no other is named and it is there.
@@ -45,6 +47,8 @@ pub struct Config {
     pub mail: mail::Mail,
     /// How long what has ended is kept.
     pub retention: Retention,
+    /// What the operator decides of how charges are planned.
+    pub learning: Policy,
     /// Access from the start.
     pub admin: admin::Admin,
     /// Where campaigns come from.
@@ -73,23 +77,29 @@ impl Config {
         let stripe = stripe::read(&mut values);
         let mail = mail::read(&mut values);
         let retention = retention::read(&mut values);
+        let learning = learning::read(&mut values);
         let admin = admin::read(&mut values);
         let campaigns = campaigns::read(&mut values);
         let log = log::read(&mut values);
         refuse_test_clock_with_live_key(&mut values);
         let faults = values.into_faults();
-        match (database, http, clock, mail, retention) {
-            (Some(database), Some(http), Some(clock), Some(mail), Some(retention)) if faults.is_empty() => Ok(Self {
-                database,
-                http,
-                clock,
-                stripe,
-                mail,
-                retention,
-                admin,
-                campaigns,
-                log,
-            }),
+        match (database, http, clock, mail, retention, learning) {
+            (Some(database), Some(http), Some(clock), Some(mail), Some(retention), Some(learning))
+                if faults.is_empty() =>
+            {
+                Ok(Self {
+                    database,
+                    http,
+                    clock,
+                    stripe,
+                    mail,
+                    retention,
+                    learning,
+                    admin,
+                    campaigns,
+                    log,
+                })
+            }
             _ => Err(ConfigErrors(faults)),
         }
     }

@@ -16,6 +16,7 @@ use crate::domain::case::{CampaignRef, Case, Collector};
 use crate::domain::command::Reason;
 use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
+use crate::domain::learning::{Learned, Policy};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::taxonomy::Taxonomy;
 use crate::mailer::{Courier, Templates};
@@ -28,6 +29,7 @@ mod desk;
 mod gate;
 mod handle;
 mod inbox;
+mod learn;
 mod outbox;
 mod pace;
 mod pump;
@@ -95,6 +97,8 @@ pub struct Parts {
     pub brand: Brand,
     /// The most mails a minute that leave for one recipient domain; 0 sets no limit.
     pub mails_per_domain_per_minute: u32,
+    /// What the operator decides of learning.
+    pub learning: Policy,
 }
 
 /// A call could outlast the lease under which it is made.
@@ -151,6 +155,7 @@ struct Inner {
     /// Set once: from then on nothing more is claimed.
     stopping: AtomicBool,
     campaigns: campaigns::Campaigns,
+    knowledge: learn::Knowledge,
     /// The turns of the sweep as this process knows them, by connection.
     sweeps: Mutex<HashMap<String, sweep::Turn>>,
     /// The turns of reconciliation as this process knows them.
@@ -236,6 +241,7 @@ impl Engine {
                 ticking: tokio::sync::Mutex::new(()),
                 stopping: AtomicBool::new(false),
                 campaigns: campaigns::Campaigns::default(),
+                knowledge: learn::Knowledge::new(parts.learning),
                 sweeps: Mutex::new(HashMap::new()),
             }),
         }
@@ -344,6 +350,11 @@ impl Engine {
         };
         self.nudge();
         Ok(case)
+    }
+
+    /// What was learned, as far as this process has read it.
+    pub fn learned(&self) -> Arc<Learned> {
+        self.inner.knowledge.newest()
     }
 
     /// The campaign version that a case is pinned to.

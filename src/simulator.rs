@@ -18,6 +18,7 @@ mod dice;
 mod invoice;
 mod play;
 mod policy;
+mod service;
 mod world;
 
 /// How many charges an invoice may be given, in the comparisons.
@@ -86,8 +87,12 @@ pub struct Line {
     pub worlds: Vec<Cell>,
     /// The mean of the worlds.
     pub mean: Cell,
-    /// How far it stays behind the best of the table, where it does so furthest, in points of the bound.
+    /// How far it stays behind the best fixed one, where it does so furthest, in points of the bound.
     pub worst_regret: f64,
+    /// In how many worlds its net is above that of every fixed one.
+    pub best_net_in: usize,
+    /// How far the chances that were told were off, on average over the charges, in points; none where none were told.
+    pub calibration_error: Option<f64>,
 }
 
 /// One way of retrying in one world, over all seeds.
@@ -123,11 +128,13 @@ pub fn play(size: Size, policies: &[Policy], world: usize, seed: u64) -> Played 
             .iter()
             .map(|invoice| play::is_payable(&place, invoice))
             .collect();
+        let payable = payable.iter().filter(|payable| **payable).count() as u64;
         let of = |budget| {
-            policies
-                .iter()
-                .map(|policy| play::play(&place, &invoices, &payable, policy, budget))
-                .collect()
+            let tally = |policy: &Policy| play::Tally {
+                payable,
+                ..service::play(&place, &invoices, policy, budget)
+            };
+            policies.iter().map(tally).collect()
         };
         BUDGETS.map(of).into()
     });
@@ -144,20 +151,23 @@ pub fn compare(size: Size, policies: &[Policy], played: &[Played]) -> Comparison
                 (0..known.all.len()).map(of).collect()
             })
             .collect();
-        let best = |world: usize| {
-            let shares = cells.iter().map(|line| line[world].share_of_bound);
-            shares.fold(0.0, f64::max)
-        };
-        let lines = cells.iter().zip(policies).map(|(worlds, policy)| {
-            let behind = worlds
-                .iter()
-                .enumerate()
-                .map(|(world, cell)| best(world) - cell.share_of_bound);
+        let lines = policies.iter().enumerate().map(|(number, policy)| {
+            let fixed = || (0..policies.len()).filter(|other| policies[*other].is_fixed() && *other != number);
+            let best = |world: usize, of: fn(&Cell) -> f64| {
+                let fixed = fixed().map(|other| of(&cells[other][world]));
+                fixed.fold(f64::MIN, f64::max)
+            };
+            let mine = || cells[number].iter().enumerate();
+            let behind = mine().map(|(world, cell)| best(world, |cell| cell.share_of_bound) - cell.share_of_bound);
             Line {
                 policy: policy.name(),
                 worst_regret: behind.fold(0.0, f64::max),
-                mean: mean(worlds),
-                worlds: worlds.clone(),
+                best_net_in: mine()
+                    .filter(|(world, cell)| cell.net_per_hundred > best(*world, |cell| cell.net_per_hundred))
+                    .count(),
+                calibration_error: calibration_error(played, budget, number),
+                mean: mean(&cells[number]),
+                worlds: cells[number].clone(),
             }
         });
         Budget {
@@ -190,6 +200,18 @@ fn sum(played: &[Played], world: usize, budget: usize, policy: usize) -> play::T
     let of_world = played.iter().filter(|one| one.world == world);
     let tallies = of_world.filter_map(|one| one.tallies.get(budget)?.get(policy));
     tallies.fold(play::Tally::default(), |sum, one| sum.plus(*one))
+}
+
+/// The mean distance between the chances that were told and what came of them, over tenths of the chance.
+fn calibration_error(played: &[Played], budget: usize, policy: usize) -> Option<f64> {
+    let tallies = played.iter().filter_map(|one| one.tallies.get(budget)?.get(policy));
+    let told = tallies.fold(play::Tally::default(), |sum, one| sum.plus(*one)).told;
+    let charges: u64 = told.iter().map(|tenth| tenth.charges).sum();
+    let off = told
+        .iter()
+        .map(|tenth| (tenth.chances).abs_diff(tenth.succeeded * 1_000_000))
+        .sum();
+    (charges > 0).then(|| ratio(off, charges) / 10_000.0)
 }
 
 fn cell(tally: play::Tally) -> Cell {
@@ -234,7 +256,7 @@ mod tests {
 
     fn policies() -> Vec<Policy> {
         let campaign = Policy::Campaign(Box::new(Campaign::embedded()));
-        Policy::BASELINES.into_iter().chain([campaign]).collect()
+        Policy::BUILT_IN.into_iter().chain([campaign]).collect()
     }
 
     fn compared(size: Size) -> Comparison {

@@ -38,6 +38,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod keys;
 pub mod late;
+pub mod learning;
 mod lease;
 pub mod ledger;
 pub mod notifications;

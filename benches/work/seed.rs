@@ -8,6 +8,7 @@ use recoup::clock::{Clock, entropy};
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
 use recoup::domain::ids::{CaseId, TransferId};
+use recoup::domain::learning::Policy;
 use recoup::domain::ledger::transfers;
 use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::{Mailer, Templates};
@@ -54,6 +55,7 @@ impl Ground {
                 support: None,
             },
             mails_per_domain_per_minute: 0,
+            learning: Policy::default(),
         });
         // The first turn vouches for the database; it would have to reconcile were there cases already.
         engine.tick().await?;

@@ -45,7 +45,7 @@ pub fn run(given: &Arguments) -> anyhow::Result<()> {
     let campaigns = campaigns
         .into_iter()
         .map(|campaign| Policy::Campaign(Box::new(campaign)));
-    let policies: Vec<Policy> = Policy::BASELINES.into_iter().chain(campaigns).collect();
+    let policies: Vec<Policy> = Policy::BUILT_IN.into_iter().chain(campaigns).collect();
     let size = Size {
         failures: given.failures,
         seeds: given.seeds,
@@ -141,7 +141,9 @@ fn table(f: &mut fmt::Formatter<'_>, comparison: &Comparison, budget: &Budget) -
     for world in &comparison.worlds {
         write!(f, " {:>WIDTH$}", world.name)?;
     }
-    writeln!(f, " | {:>6} {:>6} {:>6} {:>8}", "mean", "worst", "net", "charges")?;
+    let heads = ["mean", "worst", "net", "charges", "best net", "told off"];
+    let [mean, worst, net, charges, best, told] = heads;
+    writeln!(f, " | {mean:>6} {worst:>6} {net:>6} {charges:>8} {best:>9} {told:>9}")?;
     for line in &budget.policies {
         write!(f, "{:first$}", line.policy)?;
         for cell in &line.worlds {
@@ -153,9 +155,13 @@ fn table(f: &mut fmt::Formatter<'_>, comparison: &Comparison, budget: &Budget) -
             attempts,
         } = line.mean;
         let worst = -line.worst_regret;
+        let best = format!("{} of {}", line.best_net_in, line.worlds.len());
+        let told = line
+            .calibration_error
+            .map_or_else(|| "-".to_owned(), |off| format!("{off:.1}"));
         writeln!(
             f,
-            " | {share_of_bound:>6.1} {worst:>6.1} {net_per_hundred:>6.1} {attempts:>8.2}"
+            " | {share_of_bound:>6.1} {worst:>6.1} {net_per_hundred:>6.1} {attempts:>8.2} {best:>9} {told:>9}"
         )?;
     }
     Ok(())

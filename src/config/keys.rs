@@ -80,6 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     number("mail.per_domain_per_minute"),
     number("retention.inbox_days"),
     number("retention.closed_cases_months"),
+    number("learning.holdout_percent"),
     secret("admin.bootstrap_key"),
     text("campaigns.dir"),
     text("log.format"),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ceiling::CHARGES_MAX;
 use super::decline::{DeclineKind, Disposition};
+use super::learning::arms::{Arm, USUAL};
 use super::message::Message;
 use super::words::words;
 
@@ -65,9 +67,29 @@ pub struct Ladder {
     /// Hours after this kind was first seen.
     #[serde(default)]
     pub hours: Vec<u16>,
+    /// Instead of days or hours: how many charges at most, planned by an arm that is chosen for each case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
     /// The local time of the day steps, `HH:MM`.
     #[serde(default = "nine")]
     pub at: jiff::civil::Time,
+}
+
+/// Charges that are planned by what was learned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// How many charges at most; of some kinds fewer are ever made.
+    pub charges: u8,
+    /// Within how many days after the case was opened.
+    pub within_days: u16,
+    /// The arms to choose among; a single one is pinned.
+    #[serde(default = "usual_arms")]
+    pub arms: Vec<Arm>,
+}
+
+fn usual_arms() -> Vec<Arm> {
+    USUAL.to_vec()
 }
 
 /// One message of a campaign.
@@ -168,7 +190,11 @@ impl Campaign {
         }
         for (number, ladder) in self.ladders.iter().enumerate() {
             faults.extend(ladder.faults().map(|fault| format!("ladder {}: {fault}", number + 1)));
-            if ladder.days.last().is_some_and(|day| *day >= self.ending.after_days) {
+            let last_day = ladder.planned.as_ref().map(|planned| planned.within_days);
+            if last_day
+                .or(ladder.days.last().copied())
+                .is_some_and(|day| day >= self.ending.after_days)
+            {
                 faults.push(format!(
                     "ladder {}: a charge on or after the final day would never be made",
                     number + 1
@@ -210,9 +236,11 @@ impl Campaign {
 impl Ladder {
     fn faults(&self) -> impl Iterator<Item = String> {
         let mut faults = Vec::new();
-        if self.days.is_empty() == self.hours.is_empty() {
-            faults.push("give either days or hours".to_owned());
+        let plans = [!self.days.is_empty(), !self.hours.is_empty(), self.planned.is_some()];
+        if plans.into_iter().filter(|given| *given).count() != 1 {
+            faults.push("give one of days, hours and planned".to_owned());
         }
+        faults.extend(self.planned.iter().flat_map(Planned::faults));
         if self.kinds.is_empty() {
             faults.push("kinds must not be empty".to_owned());
         }
@@ -222,6 +250,23 @@ impl Ladder {
             }
         }
         faults.into_iter()
+    }
+}
+
+impl Planned {
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !(1..=CHARGES_MAX).contains(&u32::from(self.charges)) {
+            faults.push(format!("planned.charges must be 1 to {CHARGES_MAX}"));
+        }
+        if self.within_days == 0 {
+            faults.push("planned.within_days must be at least 1".to_owned());
+        }
+        let twice = |(number, arm)| self.arms[..number].contains(arm);
+        if self.arms.is_empty() || self.arms.iter().enumerate().any(twice) {
+            faults.push("planned.arms must name at least one arm, and each once".to_owned());
+        }
+        faults
     }
 }
 

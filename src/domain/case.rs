@@ -201,7 +201,7 @@ pub struct Timers {
 }
 
 /// One invoice being chased.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// Our name for it.
     pub id: CaseId,

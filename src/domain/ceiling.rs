@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::calendar::secs_from;
 use super::case::Case;
 use super::decline::Disposition;
+use super::learning::Learned;
 use super::mutant::alive;
 use super::taxonomy::Taxonomy;
 use super::words::words;
@@ -37,7 +38,7 @@ pub const UNKNOWN_CHARGES_MAX: u32 = 2;
 /// The wait after the provider blocked a charge because the card was declined for good before.
 const BLOCK_SECS: i64 = 72 * 3600;
 /// The provider code of that block.
-const BLOCK_CODE: &str = "previously_declined_do_not_retry";
+pub const BLOCK_CODE: &str = "previously_declined_do_not_retry";
 
 /// What the ceiling says of a charge at some instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +51,13 @@ pub enum Verdict {
     Allowed,
 }
 
-/// What the ceiling judges by, besides the case.
+/// What charges are planned and judged by, besides the case and its campaign.
 #[derive(Clone, Copy, Debug)]
 pub struct Grounds<'a> {
     /// What the codes of declines mean.
     pub codes: &'a Taxonomy,
+    /// What was learned.
+    pub learned: &'a Learned,
 }
 
 /// What the ceiling says of a charge of the case at `at`. A payment method that was not declined yet starts anew.

@@ -8,6 +8,7 @@ use super::ceiling::Grounds;
 use super::decline::Decline;
 use super::event::SeenAttempt;
 use super::ids::AttemptId;
+use super::learning::model::Evidence;
 use super::message::Message;
 use super::money::Money;
 use super::words::words;
@@ -141,6 +142,8 @@ pub enum Command {
         /// How much.
         amount: Money,
     },
+    /// Keep what was seen, to learn from it.
+    Learn(Evidence),
     /// Open a linked case for a recovery that was taken back.
     OpenReversal,
     /// Book by its name the charge behind a payment that was booked without.

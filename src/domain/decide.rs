@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::calendar::{secs_from, written};
 use super::case::{Case, Collector, State, Trigger, Warning};
 use super::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
+use super::decline::DeclineKind;
 use super::event::Event;
+use super::learning::model::{Evidence, Fact};
 
 mod answer;
 mod books;
@@ -133,6 +135,12 @@ impl<'a> Draft<'a> {
         if let Some(trigger) = trigger.filter(|_| self.case.collector == Collector::Us) {
             self.charge_now(trigger);
         }
+    }
+
+    /// Keeps what was seen of a kind of decline, to learn from it.
+    fn learn(&mut self, kind: DeclineKind, fact: Fact) {
+        let at = self.moment.now;
+        self.commands.push(Command::Learn(Evidence { at, kind, fact }));
     }
 
     fn charge_now(&mut self, trigger: Trigger) {

@@ -1,7 +1,7 @@
 //! Why a case stands where it stands, in one sentence and the facts behind it.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::calendar::written;
 use super::campaign::Campaign;
@@ -9,6 +9,7 @@ use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
 use super::ceiling::{Grounds, Verdict, ceiling};
 use super::decline::{Decline, Disposition};
 use super::outcome::Outcome;
+use super::schedule::planned::{Decided, Stored};
 
 /// One rule that was consulted and what it said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -48,7 +49,7 @@ pub fn explain(
 ) -> Explanation {
     let next_action = case.next_action();
     Explanation {
-        sentence: sentence(case, next_action.as_ref()),
+        sentence: sentence(case, next_action.as_ref(), plan.as_ref()),
         decline: case.decline.clone(),
         campaign: case.campaign.clone(),
         rules: rules(case, campaign, grounds, now),
@@ -58,7 +59,35 @@ pub fn explain(
     }
 }
 
-fn sentence(case: &Case, next: Option<&NextAction>) -> String {
+/// Why the arm of a case wants its next charge at that instant; nothing where no arm planned it, or it is not what comes next.
+fn reason(next: &NextAction, plan: Option<&serde_json::Value>) -> Option<String> {
+    let stored = Stored::deserialize(plan?).ok()?;
+    let Decided {
+        at,
+        chance,
+        chance_at_anchor,
+        anchor_at,
+        ..
+    } = stored.decided;
+    if next.kind != "charge" || at != Some(next.at) {
+        return None;
+    }
+    let percent = |chance: f64| format!("{:.0} %", chance * 100.0);
+    let arm = stored.inputs.choice.arm;
+    let held_out = if stored.inputs.choice.held_out {
+        ", whose customer is held out of learning,"
+    } else {
+        ""
+    };
+    Some(format!(
+        "the arm {arm} of the case{held_out} expects {} there and {} at the even spacing of {}",
+        percent(chance?),
+        percent(chance_at_anchor?),
+        written(anchor_at?)
+    ))
+}
+
+fn sentence(case: &Case, next: Option<&NextAction>, plan: Option<&serde_json::Value>) -> String {
     let decline = &case.decline;
     let code = decline.provider_code.as_deref().unwrap_or("no code given");
     let because = format!("The last charge was declined for {} ({code})", decline.kind);
@@ -73,7 +102,7 @@ fn sentence(case: &Case, next: Option<&NextAction>) -> String {
                 "{because}; next comes {} at {} because {}.",
                 next.kind,
                 written(next.at),
-                next.why
+                reason(next, plan).as_ref().unwrap_or(&next.why)
             )
         }
         (None, None) => format!("{because}; nothing is planned and a person must decide."),

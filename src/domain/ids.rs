@@ -91,6 +91,11 @@ id!(
     TransferId,
     "trf"
 );
+id!(
+    /// Names a piece of evidence.
+    EvidenceId,
+    "evi"
+);
 
 #[cfg(test)]
 mod tests {

@@ -235,6 +235,7 @@ fn commanded(case: &Case, command: &Command) -> Option<Transfer> {
         | Command::Finish
         | Command::Notify { .. }
         | Command::SupersedeNotices { .. }
+        | Command::Learn(_)
         | Command::OpenReversal => None,
     }
 }

@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 
 use super::calendar::{days_from, hours_from, secs_from, zone};
-use super::campaign::{Campaign, MessageStep, When};
+use super::campaign::{Campaign, MessageStep, Planned, When};
 use super::case::Case;
 use super::ceiling::{Grounds, Verdict, ceiling};
+use super::learning::choice::Choice;
 use super::mutant::alive;
+
+pub mod planned;
 
 /// Two charges of the day ladder keep at least this distance, so that a charge for a new card and the planned one
 /// become one.
@@ -19,6 +22,9 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds
     let Some(ladder) = campaign.ladder(case.decline.kind) else {
         return Vec::new();
     };
+    if let Some(planned) = &ladder.planned {
+        return planned_after(case, planned, after, grounds);
+    }
     let tz = zone(&case.zone);
     let by_days = ladder
         .days
@@ -45,6 +51,37 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds
     }
     charges.dedup();
     charges
+}
+
+/// The charges that the arm of a case plans after `after`, if each is declined like the last one.
+fn planned_after(case: &Case, planned: &Planned, after: Timestamp, grounds: &Grounds<'_>) -> Vec<Timestamp> {
+    let mut case = case.clone();
+    let (choice, _) = planned::arm(&case, planned, grounds.learned);
+    let (mut charges, mut after) = (Vec::new(), after);
+    while let Some(at) = next_planned(&case, planned, choice, after, grounds) {
+        charges.push(at);
+        case.memory.charges = case.memory.charges.saturating_add(1);
+        case.memory.last_charge_at = Some(at);
+        after = at;
+    }
+    charges
+}
+
+/// The next charge of an arm, as far as the ceiling lets it.
+fn next_planned(
+    case: &Case,
+    planned: &Planned,
+    choice: Choice,
+    after: Timestamp,
+    grounds: &Grounds<'_>,
+) -> Option<Timestamp> {
+    let inputs = planned::inputs(case, planned, grounds.learned, choice, after);
+    let at = planned::decide(&inputs, grounds.learned).at?;
+    match ceiling(case, false, at, grounds) {
+        Verdict::Allowed => Some(at),
+        Verdict::NotBefore(until, _) => Some(until.max(at)),
+        Verdict::Never(_) => None,
+    }
 }
 
 /// When the campaign ends for a case.

@@ -52,6 +52,7 @@ pub fn change(change: &Change) {
             | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
             | Command::NamePayment { .. }
+            | Command::Learn(_)
             | Command::OpenReversal => {}
         }
     }

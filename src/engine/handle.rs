@@ -13,6 +13,7 @@ use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment
 use crate::domain::decide::{NoCase, decide, open, open_reversal};
 use crate::domain::event::{Event, Opening};
 use crate::domain::ids::{AttemptId, AuditId, CaseId, TimelineId, TransferId};
+use crate::domain::learning::Learned;
 use crate::domain::ledger::{Transfer, transfers};
 use crate::domain::snapshot::Snapshot;
 use crate::store::StoreError;
@@ -138,6 +139,7 @@ pub async fn handle_claimed(
 
 /// Opens a case for an invoice whose charge failed, unless it has one or needs none.
 pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
+    let learned = inner.knowledge.newest();
     let campaign = inner.campaigns.for_new_cases(&*inner.storage).await?;
     let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
     let moment = Moment {
@@ -146,6 +148,7 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
         fresh_attempt: &fresh_attempt,
         grounds: Grounds {
             codes: connection.provider.codes(),
+            learned: &learned,
         },
         resend_secs: resend_secs(connection),
     };
@@ -238,6 +241,7 @@ fn line(inner: &Inner, actor: &str, entry: Entry) -> Line {
 pub struct Draft<'a> {
     inner: &'a Inner,
     now: Timestamp,
+    learned: Arc<Learned>,
     found: Found,
     pieces: Vec<Written>,
     /// Where the change of a case stands among the pieces.
@@ -283,6 +287,7 @@ impl<'a> Draft<'a> {
         Self {
             inner,
             now: inner.now(),
+            learned: inner.knowledge.newest(),
             found,
             pieces: Vec::new(),
             changed: HashMap::new(),
@@ -338,12 +343,14 @@ impl<'a> Draft<'a> {
             return Ok(Done::NeedsCampaign(case.campaign.clone()));
         };
         let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
+        let learned = Arc::clone(&self.learned);
         let moment = Moment {
             now: self.now,
             campaign: &campaign,
             fresh_attempt: &fresh_attempt,
             grounds: Grounds {
                 codes: inner.codes(&case.connection),
+                learned: &learned,
             },
             resend_secs: inner.connections.get(&case.connection).map_or(0, resend_secs),
         };

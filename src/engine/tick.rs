@@ -7,7 +7,7 @@ use super::inbox::Events;
 use super::outbox::{Mails, bury_stranded};
 use super::pump::{Until, pump};
 use super::steps::Steps;
-use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, gate, reconcile, sweep};
+use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, gate, learn, reconcile, sweep};
 use crate::store::StoreError;
 use crate::telemetry::metric;
 
@@ -72,6 +72,7 @@ pub async fn upkeep(inner: &Inner) -> Result<(), StoreError> {
         sweep::work(inner).await?;
         bury_stranded(inner).await?;
         reconcile::work(inner).await?;
+        learn::work(inner).await?;
     }
     Ok(())
 }

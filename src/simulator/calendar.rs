@@ -3,6 +3,8 @@
 
 use jiff::civil::{Date, date};
 
+use crate::domain::calendar::paydays::payday_weight;
+
 /// The first day of every world.
 const FIRST: Date = date(2026, 1, 1);
 /// The days of a world: two years, and what the last cases need.
@@ -21,10 +23,12 @@ pub struct Day {
     pub weekday: i8,
     /// Of the world, from 0.
     pub number: i32,
+    /// The share of people in the world's country who are said to be paid on it or the day before.
+    pub payday: f64,
 }
 
-/// All days of a world.
-pub fn days() -> Vec<Day> {
+/// All days of a world in a country.
+pub fn days(country: &str) -> Vec<Day> {
     let mut at = FIRST;
     let mut days = Vec::new();
     for number in 0..DAYS {
@@ -33,6 +37,7 @@ pub fn days() -> Vec<Day> {
             before_month_end: at.days_in_month() - at.day(),
             weekday: at.weekday().to_monday_zero_offset(),
             number,
+            payday: payday_weight(Some(country), at),
         });
         at = at.tomorrow().unwrap_or(at);
     }

@@ -1,8 +1,8 @@
-//! One way of retrying in one world: every invoice from its failure to its money, or to the end of the window.
+//! What a charge costs, what an invoice brings, and what could have been brought in.
 
 use super::calendar::DAY;
 use super::invoice::Invoice;
-use super::policy::{Policy, Seen, WINDOW_DAYS};
+use super::policy::WINDOW_DAYS;
 use super::world::Place;
 use crate::domain::decline::DeclineKind;
 
@@ -30,6 +30,19 @@ pub struct Tally {
     pub attempts: u64,
     /// What was won less what charges cost and customers lost by them, in ten thousandths of minor units.
     pub net: i64,
+    /// The charges whose chance was told before, by tenths of it.
+    pub told: [Told; 10],
+}
+
+/// Charges whose chance was told before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// How many.
+    pub charges: u64,
+    /// The sum of their chances, in millionths.
+    pub chances: u64,
+    /// How many succeeded.
+    pub succeeded: u64,
 }
 
 impl Tally {
@@ -42,7 +55,26 @@ impl Tally {
             payable: self.payable + other.payable,
             attempts: self.attempts + other.attempts,
             net: self.net + other.net,
+            told: std::array::from_fn(|tenth| Told {
+                charges: self.told[tenth].charges + other.told[tenth].charges,
+                chances: self.told[tenth].chances + other.told[tenth].chances,
+                succeeded: self.told[tenth].succeeded + other.told[tenth].succeeded,
+            }),
         }
+    }
+
+    /// Counts a charge whose chance was told before.
+    pub fn expect(&mut self, chance: f64, succeeded: bool) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a chance is from 0 to 1"
+        )]
+        let (tenth, millionths) = ((chance * 10.0) as usize, (chance * 1e6) as u64);
+        let told = &mut self.told[tenth.min(9)];
+        told.charges += 1;
+        told.chances += millionths;
+        told.succeeded += u64::from(succeeded);
     }
 }
 
@@ -57,7 +89,7 @@ pub fn is_payable(place: &Place, invoice: &Invoice) -> bool {
 }
 
 /// What no way of retrying may do: charge what only the customer can mend.
-fn may_be_charged(kind: DeclineKind) -> bool {
+pub fn may_be_charged(kind: DeclineKind) -> bool {
     match kind {
         DeclineKind::InsufficientFunds
         | DeclineKind::Limit
@@ -75,64 +107,43 @@ fn may_be_charged(kind: DeclineKind) -> bool {
     }
 }
 
-/// Plays all invoices. `payable` says of each whether any hour would have brought the money.
-pub fn play(place: &Place, invoices: &[Invoice], payable: &[bool], policy: &Policy, budget: usize) -> Tally {
-    let mut all = Tally::default();
-    for (invoice, payable) in invoices.iter().zip(payable) {
-        let one = play_one(place, invoice, policy, budget);
-        all = all.plus(Tally {
-            payable: u64::from(*payable),
-            ..one
-        });
+/// Charges an invoice in an hour: says whether it succeeds, and counts what that costs.
+pub fn charge(place: &Place, invoice: &Invoice, hour: i32, tally: &mut Tally) -> bool {
+    tally.attempts += 1;
+    tally.net -= FEE_MINOR * 10_000;
+    let succeeds = invoice.would_succeed(place, hour);
+    if !succeeds {
+        tally.net -= invoice.amount_minor * PAYMENTS_LOST * LEAVING_PER_MILLE * MARGIN_PERCENT / 10;
     }
-    all
+    succeeds
 }
 
-fn play_one(place: &Place, invoice: &Invoice, policy: &Policy, budget: usize) -> Tally {
-    let mut tally = Tally {
-        invoices: 1,
-        owed_minor: invoice.amount_minor,
-        ..Tally::default()
-    };
-    let (mut now, mut made, mut charged) = (invoice.failed_at, 0, false);
-    while may_be_charged(invoice.kind) {
-        let seen = Seen {
-            kind: invoice.kind,
-            failed_at: invoice.failed_at,
-            now,
-            made,
-            budget,
-            days: &place.days,
-        };
-        let Some(hour) = policy.next(&seen) else { break };
-        if invoice.pays_at.is_some_and(|at| at <= hour) {
-            break;
-        }
-        made += 1;
-        tally.attempts += 1;
-        tally.net -= FEE_MINOR * 10_000;
-        if invoice.would_succeed(place, hour) {
-            charged = true;
-            break;
-        }
-        tally.net -= invoice.amount_minor * PAYMENTS_LOST * LEAVING_PER_MILLE * MARGIN_PERCENT / 10;
-        now = hour + place.world.answer_hours;
-    }
+/// What came of an invoice once its window is over.
+pub fn settle(invoice: &Invoice, tally: Tally, charged: bool) -> Tally {
     let end = invoice.failed_at + WINDOW_DAYS * DAY;
     let paid = if charged {
         !invoice.returned_late
     } else {
         invoice.pays_at.is_some_and(|at| at <= end)
     };
-    if paid {
-        tally.paid = 1;
-        tally.net += invoice.amount_minor * MARGIN_PERCENT * 100;
+    let won = if paid {
+        invoice.amount_minor * MARGIN_PERCENT * 100
+    } else {
+        0
+    };
+    Tally {
+        invoices: 1,
+        owed_minor: invoice.amount_minor,
+        paid: u64::from(paid),
+        net: tally.net + won,
+        ..tally
     }
-    tally
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::policy::Policy;
+    use super::super::service;
     use super::super::world::Worlds;
     use super::*;
 
@@ -143,7 +154,9 @@ mod tests {
         for world in &known.all {
             let place = Place::new(&known, world, 5);
             for invoice in Invoice::some(&place, 60) {
-                let tally = play_one(&place, &invoice, &Policy::EvenAtNine, 4);
+                let one = [invoice];
+                let tally = service::play(&place, &one, &Policy::EvenAtNine, 4);
+                let [invoice] = one;
                 let amount = invoice.amount_minor;
                 assert_eq!((tally.invoices, tally.owed_minor), (1, amount));
                 assert!(tally.paid == 0 || is_payable(&place, &invoice), "{invoice:?}");

@@ -1,8 +1,9 @@
 //! Ways of retrying: the fixed plans that everybody knows, rules by kind of decline, and campaigns as they stand.
 
 use super::calendar::{Day, day_of, local, midnight};
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, Planned};
 use crate::domain::decline::DeclineKind;
+use crate::domain::learning::arms::{Arm, USUAL};
 
 /// For how many days after its failure an invoice is charged again.
 pub const WINDOW_DAYS: i32 = 14;
@@ -50,17 +51,21 @@ pub enum Policy {
     ByKind,
     /// A campaign.
     Campaign(Box<Campaign>),
+    /// What these arms plan by what was learned so far.
+    Learned(&'static [Arm]),
 }
 
 impl Policy {
-    /// All that need no file.
-    pub const BASELINES: [Self; 6] = [
+    /// All that need no file: the fixed ones first.
+    pub const BUILT_IN: [Self; 8] = [
         Self::Ladder,
         Self::Even,
         Self::EvenAtNine,
         Self::EightInTwoWeeks,
         Self::Backoff,
         Self::ByKind,
+        Self::Learned(&[Arm::Adaptive]),
+        Self::Learned(&USUAL),
     ];
 
     /// Its name.
@@ -73,6 +78,30 @@ impl Policy {
             Self::Backoff => "backoff".to_owned(),
             Self::ByKind => "class rules".to_owned(),
             Self::Campaign(campaign) => format!("{}@{}", campaign.name, campaign.version),
+            Self::Learned([only]) => only.to_string(),
+            Self::Learned(_) => "learned".to_owned(),
+        }
+    }
+
+    /// Whether it is the same whatever was seen before.
+    pub fn is_fixed(&self) -> bool {
+        match self {
+            Self::Ladder | Self::Even | Self::EvenAtNine | Self::EightInTwoWeeks | Self::Backoff | Self::ByKind => true,
+            Self::Campaign(campaign) => campaign.ladders.iter().all(|ladder| ladder.planned.is_none()),
+            Self::Learned(_) => false,
+        }
+    }
+
+    /// How the charges of a kind are planned, where an arm plans them.
+    pub fn planned(&self, kind: DeclineKind) -> Option<Planned> {
+        match self {
+            Self::Ladder | Self::Even | Self::EvenAtNine | Self::EightInTwoWeeks | Self::Backoff | Self::ByKind => None,
+            Self::Campaign(campaign) => campaign.ladder(kind)?.planned.clone(),
+            Self::Learned(arms) => Some(Planned {
+                charges: u8::MAX,
+                within_days: u16::try_from(WINDOW_DAYS).unwrap_or(u16::MAX),
+                arms: arms.to_vec(),
+            }),
         }
     }
 
@@ -92,6 +121,8 @@ impl Policy {
             Self::Backoff => from_list(seen, BACKOFF.iter().map(|hours| seen.failed_at + hours)),
             Self::ByKind => by_kind(seen),
             Self::Campaign(campaign) => by_campaign(seen, campaign),
+            // Its arms plan them all.
+            Self::Learned(_) => None,
         };
         next.filter(|hour| *hour <= seen.failed_at + WINDOW_HOURS)
     }
@@ -167,7 +198,7 @@ mod tests {
 
     /// Day 20 of a world is Wednesday 21 January 2026; the invoice failed at 14:00.
     fn plan(policy: &Policy, kind: DeclineKind, budget: usize) -> Vec<String> {
-        let days = days();
+        let days = days("US");
         let (failed_at, mut now, mut made) = (midnight(20) + 14, midnight(20) + 14, 0);
         let mut plan = Vec::new();
         loop {

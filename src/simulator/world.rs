@@ -56,6 +56,8 @@ pub struct World {
     pub name: String,
     /// What is special about it.
     pub about: String,
+    /// The country, which tells a service what paydays to expect; its people need not keep to them.
+    pub country: String,
     /// The calendar of pay.
     pub pay: String,
     /// Another calendar from some day on.
@@ -163,7 +165,7 @@ pub struct Place {
 impl Place {
     /// Brings a world about.
     pub fn new(all: &Worlds, world: &World, seed: u64) -> Self {
-        let days = days();
+        let days = days(&world.country);
         let group = |pay: &Pay| Group {
             share: pay.share,
             since_payday: since_payday(&pay.when, &days),

@@ -9,13 +9,15 @@ use super::inbox::EventEnd;
 use super::notifications::NotificationStatus;
 use super::timeline::LineOf;
 use super::{
-    Store, StoreError, Tx, attempts, audit, cases, inbox, late, ledger, notifications, timeline, unknown_codes,
+    Store, StoreError, Tx, attempts, audit, cases, inbox, late, learning, ledger, notifications, timeline,
+    unknown_codes,
 };
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::command::{AttemptStatus, Entry, LateKind};
 use crate::domain::decline::Decline;
 use crate::domain::event::SeenAttempt;
-use crate::domain::ids::{AttemptId, CaseId, NotificationId, TimelineId, TransferId};
+use crate::domain::ids::{AttemptId, CaseId, EvidenceId, NotificationId, TimelineId, TransferId};
+use crate::domain::learning::model::Evidence;
 use crate::domain::ledger::Transfer;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
@@ -85,6 +87,8 @@ pub enum RowWrite {
     SupersedeDunning(&'static str),
     /// Money that moved after the case had ended.
     BookLate(LateKind, Money),
+    /// Something to learn from.
+    See(EvidenceId, Evidence),
     /// A transfer of the ledger; nothing where its reference is booked for this case already.
     Book(TransferId, Transfer),
     /// A code of a decline that nobody knows: counted.
@@ -223,7 +227,7 @@ async fn beside(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
 /// One row of each case, in one statement for each kind.
 async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), StoreError> {
     let (mut opened, mut recorded, mut closed) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut queued, mut superseded, mut booked) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut queued, mut superseded, mut booked, mut seen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for CaseChange { case, rows, at, .. } in round {
         match &rows[nth] {
             RowWrite::OpenAttempt(attempt, origin) => opened.push((case, attempt, *origin)),
@@ -232,6 +236,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::Queue(notice) => queued.push((case, notice, *at)),
             RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
+            RowWrite::See(id, evidence) => seen.push((case, id, evidence)),
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
             // All cases share these rows: they are written last, so that nobody waits for them long.
             RowWrite::UnknownCode(_) => {}
@@ -242,5 +247,6 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
     attempts::record(tx, &recorded).await?;
     notifications::supersede_dunning(tx, &superseded).await?;
     notifications::queue(tx, &queued).await?;
+    learning::see(tx, &seen).await?;
     ledger::book(tx, &booked).await
 }

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 
 use super::changes::{self, Decider};
 use super::inbox::{self, InboxRow, InboxStatus, NewInbox, Received};
+use super::learning::{self, Posterior, Waiting};
 use super::notifications::{self, NotificationRow, Rendered};
 use super::{Oversight, Store, StoreError, campaigns, cases, settings};
 use crate::domain::campaign::Campaign;
 use crate::domain::case::Case;
-use crate::domain::ids::{CaseId, NotificationId};
+use crate::domain::ids::{CaseId, EvidenceId, NotificationId};
 use crate::store::cases::Claim;
 
 /// Whose lease, and how long.
@@ -93,6 +94,18 @@ pub trait Storage: Oversight {
 
     /// Gives a name a value where it still has the one that was read, or none where it had none; says whether it did.
     async fn swap_setting(&self, name: &str, read: Option<&str>, value: &str) -> Result<bool, StoreError>;
+
+    /// The version of the newest posterior; 0 where there is none yet.
+    async fn newest_posterior_version(&self) -> Result<u64, StoreError>;
+
+    /// The newest posterior.
+    async fn newest_posterior(&self) -> Result<Option<Posterior>, StoreError>;
+
+    /// At most `limit` pieces of evidence that no posterior holds yet, oldest first.
+    async fn waiting_evidence(&self, limit: u64) -> Result<Vec<Waiting>, StoreError>;
+
+    /// Stores a posterior and says of the evidence that it is in it. Says no where somebody else made that version first.
+    async fn keep_posterior(&self, posterior: &Posterior, holds: &[EvidenceId]) -> Result<bool, StoreError>;
 
     /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
     async fn end_leases(&self) -> Result<(), StoreError>;
@@ -196,6 +209,22 @@ impl Storage for Store {
 
     async fn swap_setting(&self, name: &str, read: Option<&str>, value: &str) -> Result<bool, StoreError> {
         settings::swap(self.conn(), name, read, value).await
+    }
+
+    async fn newest_posterior_version(&self) -> Result<u64, StoreError> {
+        learning::newest_version(self.conn()).await
+    }
+
+    async fn newest_posterior(&self) -> Result<Option<Posterior>, StoreError> {
+        learning::newest(self.conn()).await
+    }
+
+    async fn waiting_evidence(&self, limit: u64) -> Result<Vec<Waiting>, StoreError> {
+        learning::waiting(self.conn(), limit).await
+    }
+
+    async fn keep_posterior(&self, posterior: &Posterior, holds: &[EvidenceId]) -> Result<bool, StoreError> {
+        learning::keep(self, posterior, holds).await
     }
 
     async fn end_leases(&self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -127,6 +127,52 @@ pub async fn by_case<C: ConnectionTrait>(
     }
     let rows = query.order_by_asc(Column::Seq).limit(limit).all(conn).await?;
     rows.into_iter().map(decode).collect()
+}
+
+/// A line of some case, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// The case.
+    pub case_id: CaseId,
+    /// Its place among the lines of the case.
+    pub seq: i64,
+    /// The line.
+    pub row: TimelineRow,
+}
+
+/// At most `limit` plans that were made since `since`, of one case or of all, case by case and oldest first, after the place
+/// `after`.
+pub async fn plans<C: ConnectionTrait>(
+    conn: &C,
+    case: Option<&CaseId>,
+    since: Timestamp,
+    after: Option<(&CaseId, i64)>,
+    limit: u64,
+) -> Result<Vec<Placed>, StoreError> {
+    let mut query = Entity::find()
+        .filter(Column::Kind.eq(EntryKind::Planned.as_str()))
+        .filter(Column::At.gte(since.as_millisecond()));
+    if let Some(case) = case {
+        query = query.filter(Column::CaseId.eq(case.as_str()));
+    }
+    if let Some((case, seq)) = after {
+        let later = Column::CaseId.eq(case.as_str()).and(Column::Seq.gt(seq));
+        query = query.filter(Column::CaseId.gt(case.as_str()).or(later));
+    }
+    let rows = query
+        .order_by_asc(Column::CaseId)
+        .order_by_asc(Column::Seq)
+        .limit(limit)
+        .all(conn)
+        .await?;
+    let placed = rows.into_iter().map(|model| {
+        Ok(Placed {
+            case_id: CaseId::from(model.case_id.clone()),
+            seq: model.seq,
+            row: decode(model)?,
+        })
+    });
+    placed.collect()
 }
 
 fn decode(model: Model) -> Result<TimelineRow, StoreError> {

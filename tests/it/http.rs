@@ -16,6 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use recoup::clock::{self, Clock};
 use recoup::domain::case::Collector;
+use recoup::domain::learning::Policy;
 use recoup::domain::money::Money;
 use recoup::domain::role::Role;
 use recoup::engine::{Brand, Connection, Engine, Parts};
@@ -121,6 +122,7 @@ impl Stage {
                 support: None,
             },
             mails_per_domain_per_minute: 0,
+            learning: Policy::default(),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let recorder = metric::recorder().clone();

@@ -3,6 +3,7 @@
 mod awkward;
 mod crowd;
 mod late;
+mod learning;
 mod local_time;
 mod ordinary;
 mod staff;

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::OpenAttempt;
+use crate::domain::learning::choice::Choice;
+use crate::domain::learning::hazard::Features;
 use crate::domain::snapshot::CardShown;
 
 /// What a case remembers in order to decide; kept with the case as one document, which leaves out what is not known: it is
@@ -12,7 +14,7 @@ use crate::domain::snapshot::CardShown;
     clippy::struct_excessive_bools,
     reason = "each is an independent fact about the case, not a state"
 )]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// When the present disposition was first seen; message steps count from here.
     pub disposition_since: Timestamp,
@@ -71,6 +73,18 @@ pub struct Memory {
     /// The card that was declined last, for mails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<CardShown>,
+    /// The arm that plans its charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
+    /// What tells of the open attempt, where its answer is one to learn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
+    /// What the case was worth to its arm once it had ended: 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward: Option<f64>,
+    /// The customer's country, ISO 3166-1 alpha-2, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
     /// What was bought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -121,6 +135,10 @@ impl Memory {
             charges: 0,
             provider_next_attempt_at: None,
             card: None,
+            choice: None,
+            features: None,
+            reward: None,
+            country: None,
             description: None,
             pay_url: None,
             paid_before_minor: 0,

@@ -8,10 +8,12 @@ use super::look::{declined, recovered_by, wait_for_processing};
 use super::{BACKOFF_LONGEST_SECS, Draft, backoff_secs, doubt, late};
 use crate::domain::calendar::written;
 use crate::domain::case::{Case, OpenAttempt, State, Warning};
+use crate::domain::ceiling::BLOCK_CODE;
 use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Decline;
 use crate::domain::event::Answer;
 use crate::domain::ids::AttemptId;
+use crate::domain::learning::model::Fact;
 use crate::domain::mutant::alive;
 
 /// What follows from an answer. A true answer is welcome however late; a decline counts only for the open attempt.
@@ -27,6 +29,7 @@ pub fn answered(mut draft: Draft<'_>, id: &AttemptId, answer: &Answer) -> Decisi
     }
     match answer {
         Answer::Succeeded { charge_id } => {
+            learn(&mut draft, true);
             close_attempt(&mut draft, &attempt, AttemptStatus::Succeeded, charge_id.clone(), None);
             draft.case.memory.known_charges.extend(charge_id.clone());
             late::recovered(&mut draft, recovered_by(&attempt), charge_id.clone());
@@ -125,6 +128,9 @@ fn take_refusal(draft: &mut Draft<'_>, attempt: &OpenAttempt, answer: &Answer) {
     else {
         return;
     };
+    if decline.provider_code.as_deref() != Some(BLOCK_CODE) {
+        learn(draft, false);
+    }
     let memory = &mut draft.case.memory;
     memory
         .known_charges
@@ -143,6 +149,14 @@ fn take_refusal(draft: &mut Draft<'_>, attempt: &OpenAttempt, answer: &Answer) {
     active_again(draft);
     draft.replan();
     late::settle(draft);
+}
+
+/// The answer of an issuer is something to learn from; it is one to the kind of decline that the charge was planned for.
+fn learn(draft: &mut Draft<'_>, paid: bool) {
+    if let Some(features) = draft.case.memory.features.take() {
+        let fact = Fact::Charge { features, paid };
+        draft.learn(draft.case.decline.kind, fact);
+    }
 }
 
 /// Records how an attempt ended, in the timeline too.

@@ -9,6 +9,8 @@ use crate::domain::campaign::FinalAction;
 use crate::domain::case::{Case, State, Timers, Warning};
 use crate::domain::command::{Command, Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
+use crate::domain::learning::model::Fact;
+use crate::domain::learning::plan::reward;
 use crate::domain::message::Message;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
@@ -29,6 +31,7 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
         Outcome::Stopped { why } => format!("Stopped: {why}."),
     };
     draft.say(EntryKind::Closed, text, json!({ "outcome": outcome }));
+    learn(draft, outcome);
     let last_word = match outcome {
         Outcome::Recovered { .. } => Some(Message::PaymentReceived),
         Outcome::Exhausted {
@@ -40,6 +43,43 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
     if let Some(message) = last_word {
         notify(draft, message, message.as_str());
     }
+}
+
+/// What the case was worth to its arm. Who was stopped by others than the customer tells nothing of it.
+fn learn(draft: &mut Draft<'_>, outcome: Outcome) {
+    let Some(choice) = draft.case.memory.choice else {
+        return;
+    };
+    let paid = match outcome {
+        Outcome::Recovered { .. } => true,
+        Outcome::Exhausted { .. }
+        | Outcome::Stopped {
+            why: StoppedWhy::CustomerCancelled,
+        } => false,
+        Outcome::Stopped { .. } => return,
+    };
+    let made = u8::try_from(draft.case.memory.charges).unwrap_or(u8::MAX);
+    let terms = &draft.moment.grounds.learned.policy.terms;
+    let reward = reward(paid, made, draft.case.amount_due.amount_minor, terms);
+    draft.case.memory.reward = Some(reward);
+    draft.learn(
+        choice.kind,
+        Fact::Case {
+            arm: choice.arm,
+            reward,
+        },
+    );
+}
+
+/// The money of a case that an arm had planned is taken back.
+pub fn unlearn(draft: &mut Draft<'_>) {
+    let memory = &mut draft.case.memory;
+    let (choice, reward) = (memory.choice, memory.reward.take().filter(|reward| *reward > 0.0));
+    let (Some(choice), Some(reward), Some(ended_at)) = (choice, reward, draft.case.closed_at) else {
+        return;
+    };
+    let arm = choice.arm;
+    draft.learn(choice.kind, Fact::TakenBack { arm, reward, ended_at });
 }
 
 /// Queues a message, or says why not.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::close::close;
+use super::close::{close, unlearn};
 use super::doubt::to_person;
 use super::{Draft, books, look};
 use crate::domain::case::{State, Warning};
@@ -218,6 +218,7 @@ fn book_dispute(draft: &mut Draft<'_>, linked: bool) {
     let came_minor = draft.case.memory.late_minor.unwrap_or(due.amount_minor);
     let left = came_minor.saturating_sub(draft.case.memory.refunded_minor).max(0);
     draft.case.memory.reversed = true;
+    unlearn(draft);
     draft.say(
         EntryKind::Reversal,
         "The customer disputes the payment.",

@@ -195,6 +195,7 @@ fn new_memory(snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp
             .collect(),
         card: payment.and_then(|payment| payment.card.clone()),
         description: snapshot.description.clone(),
+        country: snapshot.customer.country.clone(),
         pay_url: snapshot.pay_url.clone(),
         ..Memory::since(opened_at)
     }

@@ -1,7 +1,7 @@
 //! Planning: the timers that follow from where a case stands.
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::calendar::written;
 use crate::domain::campaign::Campaign;
@@ -9,7 +9,7 @@ use crate::domain::case::{Case, Collector, Trigger, Warning};
 use crate::domain::ceiling::{Verdict, ceiling};
 use crate::domain::command::{Entry, EntryKind, Moment};
 use crate::domain::decline::{Decline, Disposition};
-use crate::domain::schedule::{charges_after, next_notice};
+use crate::domain::schedule::{charges_after, next_notice, planned};
 
 /// Takes a decline in as the case's present one; what counts from the first of its kind starts anew where it differs.
 pub fn take_decline(case: &mut Case, decline: &Decline, now: Timestamp) {
@@ -30,6 +30,7 @@ pub fn take_decline(case: &mut Case, decline: &Decline, now: Timestamp) {
 /// Plans the next charge by the ladder, and the next message; says so in an entry.
 pub fn replan(case: &mut Case, moment: &Moment<'_>) -> Entry {
     let (campaign, now) = (moment.campaign, moment.now);
+    let decision = decision(case, moment);
     let charges = if case.collector == Collector::Us {
         charges_after(case, campaign, now, &moment.grounds)
     } else {
@@ -38,7 +39,28 @@ pub fn replan(case: &mut Case, moment: &Moment<'_>) -> Entry {
     case.timers.charge_at = charges.first().copied();
     case.timers.charge_trigger = charges.first().map(|_| Trigger::Schedule);
     plan_notice(case, campaign, now);
-    planned(case, moment, &charges)
+    planned(case, moment, &charges, &decision)
+}
+
+/// How the next charge is decided on, with all that it rests on; the arm is remembered.
+fn decision(case: &mut Case, moment: &Moment<'_>) -> Value {
+    let ladder = moment.campaign.ladder(case.decline.kind);
+    let Some(planned) = ladder.and_then(|ladder| ladder.planned.as_ref()) else {
+        return json!({"arm": "campaign", "propensity": "1", "seed": null});
+    };
+    let learned = moment.grounds.learned;
+    let (choice, chosen) = planned::arm(case, planned, learned);
+    case.memory.choice = Some(choice);
+    let inputs = planned::inputs(case, planned, learned, choice, moment.now);
+    let decided = planned::decide(&inputs, learned);
+    json!({
+        "arm": choice.arm,
+        "propensity": choice.propensity,
+        "seed": inputs.ask.seed,
+        "chosen": chosen,
+        "inputs": inputs,
+        "decided": decided,
+    })
 }
 
 /// Plans the next message only.
@@ -50,7 +72,7 @@ pub fn plan_notice(case: &mut Case, campaign: &Campaign, now: Timestamp) {
 }
 
 /// The decision and its inputs, for the timeline and for `explain`.
-fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp]) -> Entry {
+fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp], decision: &Value) -> Entry {
     let at = case.timers.charge_at.unwrap_or(moment.now);
     let verdict = match ceiling(case, false, at, &moment.grounds) {
         Verdict::Allowed => json!({"verdict": "allowed"}),
@@ -73,19 +95,19 @@ fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp]) -> Entry {
         }
         .to_owned(),
     };
-    let data = json!({
+    let mut data = json!({
         "campaign": case.campaign,
         "kind": case.decline.kind,
         "disposition": case.decline.disposition,
-        "arm": "campaign",
-        "propensity": "1",
-        "seed": null,
         "ceiling": verdict,
         "charges": charges,
         "notice": case.timers.notice,
         "final_at": case.timers.final_at,
         "final_action": moment.campaign.ending.action,
     });
+    if let (Value::Object(data), Value::Object(decision)) = (&mut data, decision) {
+        data.extend(decision.clone());
+    }
     Entry {
         kind: EntryKind::Planned,
         text,

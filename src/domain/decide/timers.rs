@@ -10,6 +10,7 @@ use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
 use crate::domain::ceiling::{Rule, Verdict, ceiling};
 use crate::domain::command::{Command, EntryKind};
 use crate::domain::decline::Disposition;
+use crate::domain::schedule::planned;
 use crate::domain::snapshot::Snapshot;
 
 /// How long after the provider's own planned attempt its result is looked for.
@@ -134,6 +135,9 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
         payment_method,
         trigger,
     };
+    // A new payment method tells nothing of when the old one would have paid.
+    let tells = draft.case.decline.disposition == Disposition::Retry && trigger != Trigger::CardUpdate;
+    draft.case.memory.features = tells.then(|| planned::features(&draft.case, draft.now()));
     draft.case.state = State::Charging {
         attempt: attempt.clone(),
     };

@@ -1,7 +1,7 @@
 //! The rows that go with a change, command by command.
 
 use crate::domain::command::{Change, Command};
-use crate::domain::ids::{AttemptId, NotificationId};
+use crate::domain::ids::{AttemptId, EvidenceId, NotificationId};
 use crate::domain::network::Network;
 use crate::domain::taxonomy::UnknownCode;
 use crate::engine::Inner;
@@ -18,6 +18,7 @@ pub fn is_carried_out(command: &Command) -> bool {
         | Command::BookLate { .. }
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
+        | Command::Learn(_)
         | Command::OpenReversal => false,
     }
 }
@@ -48,6 +49,10 @@ pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
         }),
         Command::SupersedeNotices { reason } => RowWrite::SupersedeDunning(reason.as_str()),
         Command::BookLate { kind, amount } => RowWrite::BookLate(*kind, *amount),
+        Command::Learn(evidence) => {
+            let id = EvidenceId::new(inner.now_ms(), inner.clock.entropy());
+            RowWrite::See(id, evidence.clone())
+        }
         Command::OpenReversal
         | Command::Resend { .. }
         | Command::Finish
@@ -73,6 +78,7 @@ pub fn unknown_codes(inner: &Inner, change: &Change) -> impl Iterator<Item = Unk
         | Command::BookLate { .. }
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
+        | Command::Learn(_)
         | Command::OpenReversal => None,
     });
     declines.flat_map(move |decline| codes.unknown(decline, network))

@@ -4,6 +4,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::case::Case;
 use crate::domain::ceiling::Grounds;
+use crate::domain::learning::Learned;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page;
@@ -26,10 +27,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     act::routes(config);
 }
 
-/// What the ceiling judges a case by.
-pub(in crate::http) fn grounds(state: &HttpState, case: &Case) -> Grounds<'static> {
+/// What the charges of a case are planned and judged by.
+pub(in crate::http) fn grounds<'a>(state: &HttpState, case: &Case, learned: &'a Learned) -> Grounds<'a> {
     Grounds {
         codes: state.engine.codes(&case.connection),
+        learned,
     }
 }
 

@@ -66,7 +66,8 @@ pub(super) async fn show_case(
         .iter()
         .map(|row| NotificationJson::of(row, visitor.role))
         .collect();
-    let grounds = grounds(&state, &case);
+    let learned = state.engine.learned();
+    let grounds = grounds(&state, &case, &learned);
     let context = context! {
         section => "cases",
         now => now.to_string(),

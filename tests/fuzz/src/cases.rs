@@ -1,5 +1,7 @@
 //! A case as a failed charge opens it.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, Collector};
@@ -9,13 +11,18 @@ use recoup::domain::decide;
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::event::Opening;
 use recoup::domain::ids::{AttemptId, CaseId};
+use recoup::domain::learning::Learned;
 use recoup::domain::money::Money;
 use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot};
 use recoup::domain::taxonomy::Taxonomy;
 
 /// What the ceiling judges by: without a list of codes none is unknown.
 pub fn grounds() -> Grounds<'static> {
-    Grounds { codes: Taxonomy::NONE }
+    static NOTHING: LazyLock<Learned> = LazyLock::new(Learned::nothing);
+    Grounds {
+        codes: Taxonomy::NONE,
+        learned: &NOTHING,
+    }
 }
 
 /// Opens case number `number` by `campaign` for a charge that was declined for `kind` at `now`, in the zone of that name.

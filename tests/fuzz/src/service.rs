@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::ids::KeyId;
+use recoup::domain::learning::Policy;
 use recoup::domain::role::Role;
 use recoup::engine::{Brand, Engine, Parts};
 use recoup::http::keys::{Entropy, mint};
@@ -170,6 +171,7 @@ fn engine(store: Store) -> Engine {
             support: None,
         },
         mails_per_domain_per_minute: 0,
+        learning: Policy::default(),
     })
 }
 

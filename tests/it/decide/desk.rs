@@ -1,5 +1,7 @@
 //! One case on a desk: events go in, the calendar of what follows comes out.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use recoup::domain::calendar::{secs_from, zone};
 use recoup::domain::campaign::Campaign;
@@ -10,6 +12,7 @@ use recoup::domain::decide::{decide, open};
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::event::{Answer, Event, LookCause, Opening, StaffAction};
 use recoup::domain::ids::{AttemptId, CaseId};
+use recoup::domain::learning::Learned;
 use recoup::domain::money::Money;
 use recoup::domain::snapshot::{
     CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
@@ -75,7 +78,11 @@ pub fn code(kind: DeclineKind) -> &'static str {
 
 /// What the ceiling judges by.
 pub fn grounds() -> Grounds<'static> {
-    Grounds { codes: &TABLE }
+    static NOTHING: LazyLock<Learned> = LazyLock::new(Learned::nothing);
+    Grounds {
+        codes: &TABLE,
+        learned: &NOTHING,
+    }
 }
 
 pub fn decline(kind: DeclineKind) -> Decline {
@@ -233,7 +240,7 @@ impl Desk {
                 Command::CloseAttempt { status, .. } if *status != AttemptStatus::Declined => {
                     format!("closed {status}")
                 }
-                Command::CloseAttempt { .. } | Command::SupersedeNotices { .. } => continue,
+                Command::CloseAttempt { .. } | Command::SupersedeNotices { .. } | Command::Learn(_) => continue,
             };
             self.write(&line);
         }

@@ -78,6 +78,7 @@ impl Watch {
                 Command::Finish => assert!(before.outcome().is_none() && after.outcome().is_none()),
                 Command::SupersedeNotices { .. }
                 | Command::BookLate { .. }
+                | Command::Learn(_)
                 | Command::OpenReversal
                 | Command::NamePayment { .. }
                 | Command::BookOverpayment { .. } => {}

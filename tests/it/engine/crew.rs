@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::Collector;
+use recoup::domain::learning::Policy;
 use recoup::domain::snapshot::Snapshot;
 use recoup::domain::taxonomy::Taxonomy;
 use recoup::engine::{Brand, Connection, Engine, Parts, TickReport};
@@ -229,6 +230,7 @@ impl Crew {
                 support: None,
             },
             mails_per_domain_per_minute: 0,
+            learning: Policy::default(),
         });
         Self { engine, puppet }
     }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use recoup::clock::{Clock, Simulated};
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, Collector};
+use recoup::domain::learning::Policy;
 use recoup::domain::outcome::Status;
 use recoup::domain::snapshot::Snapshot;
 use recoup::domain::taxonomy::Taxonomy;
@@ -149,6 +150,7 @@ async fn claimed(store: &Store) -> i64 {
 fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -> Parts {
     Parts {
         mails_per_domain_per_minute: 0,
+        learning: Policy::default(),
         storage: Arc::new(store.clone()),
         clock,
         connections,

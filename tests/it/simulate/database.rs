@@ -13,6 +13,7 @@ use recoup::store::audit::AuditRow;
 use recoup::store::cases::Claim;
 use recoup::store::changes::Line;
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
+use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, NotificationStatus};
 
 mod ledger;
@@ -87,6 +88,9 @@ pub struct Database {
     /// Since when what the provider lists is our concern: the database knows how far it was read.
     pub swept_since: Option<i64>,
     pub campaigns: Vec<Campaign>,
+    /// The evidence that no posterior holds yet, oldest first.
+    pub evidence: Vec<Waiting>,
+    pub posteriors: Vec<Posterior>,
     /// The instants at which something falls due that were written since anybody asked.
     pub dues: Vec<i64>,
 }

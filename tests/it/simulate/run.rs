@@ -8,6 +8,7 @@ use std::task::{Context, Wake, Waker};
 
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Collector;
+use recoup::domain::learning::Policy;
 use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::Templates;
 
@@ -318,6 +319,7 @@ impl Runner {
         let skew = Arc::clone(&self.world.lock().hands[worker].skew);
         Engine::new(Parts {
             mails_per_domain_per_minute: 0,
+            learning: Policy::default(),
             storage: Arc::new(database::Port(self.line(worker))),
             clock: clock(&self.world, &skew),
             connections: vec![Connection {

@@ -6,7 +6,7 @@ use super::source::Source;
 
 /// The rooms of the house by floor, from the ground up.
 const FLOORS: [&[&str]; 6] = [
-    &["domain", "learning"],
+    &["domain"],
     &["config", "clock", "telemetry", "failpoint", "simulator"],
     &["store", "providers", "mailer"],
     &["engine"],

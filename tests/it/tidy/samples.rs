@@ -35,11 +35,6 @@ fn imports_go_down() {
         &["src/store.rs:1: `store` may not import `engine`"],
     );
     refused(
-        "src/learning.rs",
-        "use crate::domain::ids;",
-        &["src/learning.rs:1: `learning` may not import `domain`"],
-    );
-    refused(
         "src/config/http.rs",
         "\nuse crate::clock;",
         &["src/config/http.rs:2: `config` may not import `clock`"],
@@ -112,16 +107,16 @@ fn time_and_entropy_come_from_the_clock() {
     refused(path, "fn f() { let _ = Instant::now(); }", &[&told("Instant::now")]);
     refused(path, "use rand::Rng;", &[&told("rand::Rng")]);
     refused(
-        "src/learning/arms.rs",
+        "src/domain/learning/arms.rs",
         "fn f() { rand::rng() }",
-        &["src/learning/arms.rs:1: takes `rand::rng` outside the clock"],
+        &["src/domain/learning/arms.rs:1: takes `rand::rng` outside the clock"],
     );
     for name in ["random_range", "rngs::SysRng", "make_rng"] {
-        let told = format!("src/learning/arms.rs:1: takes `rand::{name}` outside the clock");
-        refused("src/learning/arms.rs", &format!("use rand::{name};"), &[&told]);
+        let told = format!("src/domain/learning/arms.rs:1: takes `rand::{name}` outside the clock");
+        refused("src/domain/learning/arms.rs", &format!("use rand::{name};"), &[&told]);
     }
     kept(
-        "src/learning/arms.rs",
+        "src/domain/learning/arms.rs",
         "use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};",
     );
     kept(path, "fn f() { operand::now(); tokio::time::Instant::now(); }");

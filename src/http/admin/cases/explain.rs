@@ -21,7 +21,8 @@ pub(super) async fn explain(state: web::Data<HttpState>, id: web::Path<String>) 
     let campaign = state.engine.campaign(&case.campaign).await?;
     let plan = last_plan(&state, &case).await?;
     let now = state.engine.clock().now();
-    let grounds = super::grounds(&state, &case);
+    let learned = state.engine.learned();
+    let grounds = super::grounds(&state, &case, &learned);
     Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, &grounds, now)))
 }
 

@@ -13,7 +13,8 @@ use crate::http::page::Page;
 pub(super) async fn forecast(state: web::Data<HttpState>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let case = super::find(&state, id.into_inner()).await?;
     let campaign = state.engine.campaign(&case.campaign).await?;
-    let grounds = super::grounds(&state, &case);
+    let learned = state.engine.learned();
+    let grounds = super::grounds(&state, &case, &learned);
     let data = crate::domain::forecast::forecast(&case, &campaign, &grounds, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(Page {
         data,

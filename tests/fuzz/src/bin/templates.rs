@@ -12,9 +12,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use recoup::domain::taxonomy::Wording;
 use recoup::domain::message::Message;
 use recoup::domain::money::Money;
+use recoup::domain::taxonomy::Wording;
 use recoup::mailer::context::{Card, MailContext};
 use recoup::mailer::render::RenderError;
 use recoup::mailer::{Locale, Rendered, Templates};

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Case;
-use recoup::domain::ids::{CaseId, NotificationId};
+use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::mutant::alive;
 use recoup::store::cases::Claim;
 use recoup::store::changes::{Decider, Found, Written};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
+use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
 use recoup::store::{Lease, Storage, Store, StoreError};
 
@@ -381,6 +382,48 @@ impl Storage for Port {
                 state.db.swept_since.get_or_insert(state.now);
             }
             state.db.settings.insert(name, value);
+        })
+        .await
+    }
+
+    async fn newest_posterior_version(&self) -> Result<u64, StoreError> {
+        self.glance(|state| state.db.posteriors.last().map_or(0, |posterior| posterior.version))
+    }
+
+    async fn newest_posterior(&self) -> Result<Option<Posterior>, StoreError> {
+        self.read(|state| state.db.posteriors.last().cloned()).await
+    }
+
+    async fn waiting_evidence(&self, limit: u64) -> Result<Vec<Waiting>, StoreError> {
+        if self.glance(|state| state.db.evidence.is_empty())? {
+            return Ok(Vec::new());
+        }
+        self.read(|state| {
+            let mut waiting = state.db.evidence.clone();
+            waiting.sort_by(|a, b| a.id.cmp(&b.id));
+            waiting.truncate(count(limit));
+            if let Some(mirror) = &state.mirror {
+                let real = async |store: &Store| store.waiting_evidence(limit).await;
+                mirror.does("waiting_evidence", &waiting, real);
+            }
+            waiting
+        })
+        .await
+    }
+
+    async fn keep_posterior(&self, posterior: &Posterior, holds: &[EvidenceId]) -> Result<bool, StoreError> {
+        self.write(|state| {
+            let newest = state.db.posteriors.last().map_or(0, |newest| newest.version);
+            let kept = newest < posterior.version;
+            if kept {
+                state.db.posteriors.push(posterior.clone());
+                state.db.evidence.retain(|waiting| !holds.contains(&waiting.id));
+            }
+            if let Some(mirror) = &state.mirror {
+                let real = async |store: &Store| store.keep_posterior(posterior, holds).await;
+                mirror.does("keep_posterior", &kept, real);
+            }
+            kept
         })
         .await
     }

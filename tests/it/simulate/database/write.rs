@@ -1,13 +1,15 @@
 //! What one transaction writes, under the laws of the schema.
 
 use jiff::Timestamp;
-use recoup::domain::command::AttemptStatus;
+use recoup::domain::command::{AttemptStatus, LateKind};
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
 use recoup::domain::message::Message;
+use recoup::domain::money::Money;
 use recoup::domain::mutant::alive;
 use recoup::store::StoreError;
 use recoup::store::changes::{AttemptEnd, CaseChange, NewNotice, NoticeEnd, RowWrite, Written};
 use recoup::store::inbox::{EventEnd, InboxStatus};
+use recoup::store::learning::Waiting;
 use recoup::store::notifications::{NotificationRow, NotificationStatus};
 
 use super::{AttemptRow, CaseRow, Database, MailRow};
@@ -178,13 +180,16 @@ impl Database {
                 }
             }
             RowWrite::SupersedeDunning(reason) => self.supersede(&case.id, reason, at),
-            RowWrite::BookLate(kind, amount) => {
-                self.ledger.late(&case.id, amount);
-                self.late.push((case.id.clone(), kind, amount));
-            }
+            RowWrite::BookLate(kind, amount) => self.book_late(&case.id, kind, amount),
+            RowWrite::See(id, evidence) => self.evidence.push(Waiting { id, evidence }),
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
             RowWrite::UnknownCode(unknown) => unreachable!("every code of the model is known, not so {unknown:?}"),
         }
+    }
+
+    fn book_late(&mut self, case: &CaseId, kind: LateKind, amount: Money) {
+        self.ledger.late(case, amount);
+        self.late.push((case.clone(), kind, amount));
     }
 
     fn supersede(&mut self, case: &CaseId, reason: &str, at: i64) {
