@@ -6,6 +6,7 @@ mod books;
 mod boot;
 mod doctor;
 mod drift;
+mod lists;
 mod restore;
 mod waits;
 

@@ -14,7 +14,8 @@ use recoup::engine::{Brand, Connection, Engine, HEARTBEAT, Parts};
 use recoup::mailer::{Mailer, Templates};
 use recoup::providers::signature::BadSignature;
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ListError, Malformed, NormalizedEvent, Provider,
+    ReadError,
 };
 use recoup::sandbox::{Fault, Shape};
 use recoup::store::{Store, settings};
@@ -234,7 +235,7 @@ impl Provider for Slow {
         unreachable!("nothing is asked of it")
     }
 
-    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ListError> {
         unreachable!("nothing is asked of it")
     }
 

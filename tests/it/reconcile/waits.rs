@@ -8,12 +8,11 @@ use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, State, Warning};
 use recoup::domain::outcome::Status;
 use recoup::engine::Engine;
-use recoup::providers::ChargeSeen;
 use recoup::store::{Store, campaigns, cases, ledger};
 
 use super::account::Account;
 use super::boot::parts;
-use crate::decide::desk::{at, eur};
+use crate::decide::desk::at;
 use crate::support::databases::each_database;
 
 /// A service that chases the account's one invoice since the morning of 3 March, beside somebody who charges as well.
@@ -39,14 +38,8 @@ impl Stage {
             stage.case().await.state,
             State::Processing { attempt: Some(_), .. }
         ));
-        stage.account.books().charges.push(ChargeSeen {
-            charge_id: "ch_extra".to_owned(),
-            customer_id: "cus_1".to_owned(),
-            invoice_id: Some("in_1".to_owned()),
-            payment_id: None,
-            amount: eur(1999),
-            made_at: at("2026-03-05T12:00:00Z"),
-        });
+        let made_at = at("2026-03-05T12:00:00Z");
+        stage.account.books().charge_by_another("ch_extra", made_at);
         stage
     }
 
@@ -67,7 +60,7 @@ impl Stage {
 
     /// The longest stretch for which the list of charges was read, in days.
     fn longest_list_days(&self) -> i64 {
-        let asked = &self.account.books().asked;
+        let asked = self.account.books().asked("charges");
         let longest = asked.iter().map(|(from, to)| to.duration_since(*from)).max();
         longest.unwrap().as_hours() / 24
     }
@@ -101,7 +94,7 @@ fn what_waits_makes_the_list_of_charges_a_week_longer_and_no_more() {
         stage.day(25).await;
         // A week, the day until the next turn, and the three days of every turn, but for some minutes.
         assert_eq!(stage.longest_list_days(), 10);
-        let (from, to) = *stage.account.books().asked.last().unwrap();
+        let (from, to) = *stage.account.books().asked("charges").last().unwrap();
         assert_eq!(
             to.duration_since(from).as_hours() / 24,
             3,
