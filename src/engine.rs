@@ -4,11 +4,10 @@
 //! rows in the database, never a timer in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 
 use crate::clock::{Backwards, Clock};
 use crate::domain::campaign::Campaign;
@@ -35,6 +34,7 @@ mod pace;
 mod pump;
 mod reconcile;
 mod steps;
+mod stretch;
 mod sweep;
 mod tick;
 
@@ -153,7 +153,7 @@ struct Inner {
     /// One tick at a time in a process: replicas are kept apart by leases, the test clock by this.
     ticking: tokio::sync::Mutex<()>,
     /// Set once: from then on nothing more is claimed.
-    stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
     campaigns: campaigns::Campaigns,
     knowledge: learn::Knowledge,
     /// The turns of the sweep as this process knows them, by connection.
@@ -239,7 +239,7 @@ impl Engine {
                 calls: Semaphore::new(CALLS_MAX),
                 pace: pace::Pace::new(parts.mails_per_domain_per_minute),
                 ticking: tokio::sync::Mutex::new(()),
-                stopping: AtomicBool::new(false),
+                stopping: watch::Sender::new(false),
                 campaigns: campaigns::Campaigns::default(),
                 knowledge: learn::Knowledge::new(parts.learning),
                 sweeps: Mutex::new(HashMap::new()),
@@ -295,7 +295,7 @@ impl Engine {
 
     /// Lets a tick end after what it is at, however much is still due, and every later one at once. For good.
     pub fn stop(&self) {
-        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.stopping.send_replace(true);
         self.nudge();
     }
 
@@ -414,7 +414,20 @@ impl Inner {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        *self.stopping.borrow()
+    }
+
+    /// Reads for upkeep, which is tried again: a process that is to stop does not wait for it.
+    async fn unless_stopping<T, E: From<ReadError>>(&self, read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                let reason = "this process is stopping".to_owned();
+                Err(ReadError::Unavailable { reason, retry_after: None }.into())
+            }
+            read = read => read,
+        }
     }
 
     fn codes(&self, connection: &str) -> &'static Taxonomy {

@@ -138,6 +138,17 @@ pub enum ReadError {
     },
 }
 
+/// Why a list could not be read from the provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// There is more than one answer can hold; a shorter stretch of time has less.
+    #[error("the list does not end")]
+    TooLong,
+    /// It could not be read at all. A provider without such a list says `NotFound`.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
 /// A payment of the invoice that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -280,20 +291,20 @@ pub trait Provider: Send + Sync {
     async fn invoice_of(&self, payment_id: Option<&str>, charge_id: Option<&str>) -> Result<Option<String>, ReadError>;
 
     /// The raw bytes of every event of concern made from `from` to `to`, oldest first: webhooks may have been lost on their
-    /// way. Fails where there are more than one answer can hold.
-    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError>;
+    /// way.
+    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ListError>;
 
-    /// Every invoice that is owed and whose automatic charge was tried, as the provider lists them now. Fails where there are
-    /// more than a list can hold; a provider without such a list answers `NotFound`.
-    async fn failed_invoices(&self) -> Result<Vec<String>, ReadError> {
-        Err(ReadError::NotFound)
+    /// Every invoice made from `from` to `to` that is owed and whose automatic charge was tried, as the provider lists them
+    /// now, newest first.
+    async fn failed_invoices(&self, from: Timestamp, to: Timestamp) -> Result<Vec<String>, ListError> {
+        let _ = (from, to);
+        Err(ReadError::NotFound.into())
     }
 
-    /// Every charge from `from` to `to` that took money and kept it, newest first. Fails where there are more than a list
-    /// can hold; a provider without such a list answers `NotFound`.
-    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
+    /// Every charge from `from` to `to` that took money and kept it, newest first.
+    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ListError> {
         let _ = (from, to);
-        Err(ReadError::NotFound)
+        Err(ReadError::NotFound.into())
     }
 
     /// Makes one cheap call that needs the credentials, and gives the time that the provider says it is, where it does.

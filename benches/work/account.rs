@@ -14,8 +14,8 @@ use recoup::domain::taxonomy::Taxonomy;
 use recoup::providers::signature::BadSignature;
 use recoup::providers::stripe::{Stripe, StripeSettings};
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, EventLabel, Malformed, NormalizedEvent, Provider,
-    ReadError, Refusal,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, EventLabel, ListError, Malformed, NormalizedEvent,
+    Provider, ReadError, Refusal,
 };
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -169,8 +169,8 @@ impl Provider for Account {
         Err(ReadError::NotFound)
     }
 
-    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
-        Err(ReadError::NotFound)
+    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ListError> {
+        Err(ReadError::NotFound.into())
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {

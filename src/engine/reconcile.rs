@@ -2,8 +2,8 @@
 //! it is mended where that is safe, and counted, so that an operator sees it.
 //!
 //! The jobs that read from the provider are bounded: one reads the invoices of all open cases once a day, at most
-//! `LOOKS_MAX` a turn; two read a list once a day, at most 400 calls, and then what the list does not explain, at most
-//! `READS_MAX` objects.
+//! `LOOKS_MAX` a turn; two read a list once a day, in pieces of at most 400 calls, and then what the list does not explain, at
+//! most `READS_MAX` objects.
 
 use std::panic::AssertUnwindSafe;
 

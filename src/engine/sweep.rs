@@ -12,11 +12,12 @@ use std::panic::AssertUnwindSafe;
 use jiff::Timestamp;
 use metrics::counter;
 
+use super::stretch::Stretch;
 use super::{Connection, Inner};
 use crate::domain::calendar::secs_from;
 use crate::domain::ids::InboxId;
 use crate::domain::mutant::alive;
-use crate::providers::{Hint, ReadError};
+use crate::providers::{Hint, ListError, ReadError};
 use crate::store::inbox::{InboxStatus, NewInbox, Received};
 use crate::store::{Store, StoreError, settings};
 use crate::telemetry::metric;
@@ -106,7 +107,10 @@ pub async fn to_now(inner: &Inner) -> Result<bool, StoreError> {
     for connection in inner.connections.values() {
         let mut turn = turn(inner, connection).await?;
         let now = inner.now();
-        while turn.swept_to < now && !inner.is_stopping() {
+        while turn.swept_to < now {
+            if inner.is_stopping() {
+                return Ok(false);
+            }
             let (next, _) = sweep(inner, connection, turn).await?;
             keep(inner, connection, next).await?;
             if next.swept_to <= turn.swept_to {
@@ -118,48 +122,86 @@ pub async fn to_now(inner: &Inner) -> Result<bool, StoreError> {
     Ok(true)
 }
 
+/// What one turn came to.
+#[derive(Clone, Copy, Debug)]
+struct Swept {
+    /// How far the list was read, and what we lacked taken in.
+    to: Timestamp,
+    /// Whether that is as far as it was to be.
+    whole: bool,
+    /// How many events no webhook had brought.
+    found: u64,
+    /// Whether a webhook had brought one that the turn before did not know.
+    brought: bool,
+}
+
 /// One turn: reads a stretch of the list and takes in what is missing.
 async fn sweep(inner: &Inner, connection: &Connection, turn: Turn) -> Result<(Turn, u64), StoreError> {
     let now = inner.now();
     let to = now.min(secs_from(turn.swept_to, STRETCH_SECS));
-    let mut done = Turn {
-        swept_to: to,
-        next_at: if to < now { now } else { secs_from(now, EVERY_SECS) },
-        ..turn
+    let swept = read(inner, connection, turn.swept_to, to).await?;
+    let next_at = if !swept.whole {
+        secs_from(now, AGAIN_SECS)
+    } else if to < now {
+        now
+    } else {
+        secs_from(now, EVERY_SECS)
     };
-    // What is older was in the hands of the turn before.
-    let fresh_from = secs_from(turn.swept_to, -YOUNG_SECS);
-    let (mut found, mut brought) = (0, false);
-    match connection
-        .provider
-        .events(secs_from(turn.swept_to, -OVERLAP_SECS), to)
-        .await
-    {
-        Ok(events) => {
-            crate::failpoint!("sweep_read");
-            for body in events {
-                let (listed, created_at) = take(inner, connection, body).await?;
-                found += u64::from(listed == Listed::Lost);
-                brought |= listed == Listed::Known && created_at > Some(fresh_from);
+    let silent_since = match swept {
+        Swept { brought: true, .. } => None,
+        Swept { found: 0, .. } => turn.silent_since,
+        Swept { .. } => turn.silent_since.or(Some(turn.swept_to)),
+    };
+    let next = Turn {
+        swept_to: swept.to,
+        next_at,
+        silent_since,
+    };
+    Ok((next, swept.found))
+}
+
+/// Reads the list from where the turn before came to up to `to`, or as far as it can be read.
+async fn read(inner: &Inner, connection: &Connection, since: Timestamp, to: Timestamp) -> Result<Swept, StoreError> {
+    let mut stretch = Stretch::new(secs_from(since, -OVERLAP_SECS), to);
+    // Where the time went back, the turn before came further than the present.
+    let begun = since.min(to);
+    let mut swept = Swept {
+        to: begun,
+        whole: false,
+        found: 0,
+        brought: false,
+    };
+    while let Some((from, until)) = stretch.piece() {
+        match inner.unless_stopping(connection.provider.events(from, until)).await {
+            Ok(events) => {
+                crate::failpoint!("sweep_read");
+                // What is older was in the hands of the turn before, or of the piece before.
+                let fresh_from = secs_from(since, -YOUNG_SECS).max(from);
+                for body in events {
+                    if inner.is_stopping() {
+                        return Ok(swept);
+                    }
+                    let (listed, created_at) = take(inner, connection, body).await?;
+                    swept.found += u64::from(listed == Listed::Lost);
+                    swept.brought |= listed == Listed::Known && created_at > Some(fresh_from);
+                }
+                stretch.go_on();
+                swept.to = begun.max(until);
             }
-            if brought {
-                done.silent_since = None;
-            } else if found > 0 {
-                done.silent_since = turn.silent_since.or(Some(turn.swept_to));
+            Err(ListError::TooLong) if stretch.halve() => {}
+            // A provider without such a list has nothing to sweep.
+            Err(ListError::Read(ReadError::NotFound)) => break,
+            Err(error) => {
+                tracing::warn!(connection = connection.name, %error, "the list of events could not be read");
+                return Ok(swept);
             }
-            Ok((done, found))
-        }
-        // A provider without such a list has nothing to sweep.
-        Err(ReadError::NotFound) => Ok((done, 0)),
-        Err(error) => {
-            tracing::warn!(connection = connection.name, %error, "the list of events could not be read");
-            let again = Turn {
-                next_at: secs_from(now, AGAIN_SECS),
-                ..turn
-            };
-            Ok((again, 0))
         }
     }
+    Ok(Swept {
+        to,
+        whole: true,
+        ..swept
+    })
 }
 
 /// Takes one event of the list in, unless it is here, still on its way, or of no concern; says when it was made, too.

@@ -11,8 +11,8 @@ use url::Url;
 use super::profile::IdempotencyProfile;
 use super::signature::{self, BadSignature};
 use super::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, EventLabel, Malformed, NormalizedEvent,
-    Provider, ReadError,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, EventLabel, ListError, Malformed,
+    NormalizedEvent, Provider, ReadError,
 };
 use crate::domain::campaign::FinalAction;
 use crate::domain::snapshot::Snapshot;
@@ -127,15 +127,15 @@ impl Provider for Stripe {
         payment::invoice_of(&self.client, payment_id, charge_id).await
     }
 
-    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ListError> {
         events::between(&self.client, from, to).await
     }
 
-    async fn failed_invoices(&self) -> Result<Vec<String>, ReadError> {
-        lists::failed_invoices(&self.client).await
+    async fn failed_invoices(&self, from: Timestamp, to: Timestamp) -> Result<Vec<String>, ListError> {
+        lists::failed_invoices(&self.client, from, to).await
     }
 
-    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
+    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ListError> {
         lists::charges(&self.client, from, to).await
     }
 

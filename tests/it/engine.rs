@@ -3,6 +3,7 @@
 mod alive;
 mod crashes;
 mod crew;
+mod desk;
 mod mails;
 mod poison;
 mod refusals;

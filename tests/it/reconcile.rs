@@ -1,11 +1,14 @@
 //! Reconciliation: what no event told of is found in time, what is right raises no alarm, and who cannot vouch for what it knows
 //! looks before it acts.
 
+mod account;
 mod books;
 mod boot;
 mod doctor;
 mod drift;
+mod lists;
 mod restore;
+mod waits;
 
 use std::collections::BTreeMap;
 

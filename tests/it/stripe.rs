@@ -7,6 +7,7 @@ mod charge;
 mod declines;
 mod fake;
 mod finish;
+mod lists;
 mod set_up;
 mod signature;
 mod snapshot;

@@ -9,8 +9,9 @@ use crate::domain::command::{Command, Reason};
 use crate::domain::event::Event;
 use crate::domain::money::Money;
 use crate::engine::handle::{ENGINE, Handled, handle};
+use crate::engine::stretch::Stretch;
 use crate::engine::{Connection, Inner};
-use crate::providers::{ChargeSeen, ReadError};
+use crate::providers::{ChargeSeen, ListError, ReadError};
 use crate::store::StoreError;
 
 /// How far back the charges are read each day, so that one that shows late is not missed.
@@ -33,22 +34,11 @@ pub(super) async fn unknown(inner: &Inner, mark: &str) -> Result<Ran, StoreError
     let back = secs_from(read_to.map_or(now, |at: Timestamp| at.min(now)), -BACK_SECS);
     let (from, to) = (back.max(since), secs_from(now, -YOUNG_SECS));
     let mut all = Booked::default();
-    if from < to {
-        for connection in inner.connections.values() {
-            match connection.provider.charges(from, to).await {
-                Ok(charges) => {
-                    let booked = book(inner, connection, &charges).await?;
-                    all.found += booked.found;
-                    all.unread |= booked.unread;
-                    all.waits |= booked.waits;
-                }
-                Err(ReadError::NotFound) => {}
-                Err(error) => {
-                    tracing::warn!(connection = connection.name, %error, "the list of charges could not be read");
-                    all.unread = true;
-                }
-            }
-        }
+    for connection in inner.connections.values() {
+        let booked = list(inner, connection, Stretch::new(from, to)).await?;
+        all.found += booked.found;
+        all.unread |= booked.unread;
+        all.waits |= booked.waits;
     }
     let read_to = match (all.unread, all.waits) {
         (true, _) => read_to,
@@ -70,6 +60,8 @@ pub(super) async fn unknown(inner: &Inner, mark: &str) -> Result<Ran, StoreError
 /// What became of a list of charges.
 #[derive(Default)]
 struct Booked {
+    /// How many were not on the books and were looked into, `READS_MAX` at most.
+    looked_into: usize,
     /// How many were not on the books and should have been.
     found: u64,
     /// Some could not be asked after: soon again.
@@ -86,13 +78,40 @@ enum Looked {
     Waits,
 }
 
-async fn book(inner: &Inner, connection: &Connection, charges: &[ChargeSeen]) -> Result<Booked, StoreError> {
+/// Books what one connection's list shows of a stretch.
+async fn list(inner: &Inner, connection: &Connection, mut stretch: Stretch) -> Result<Booked, StoreError> {
+    let mut booked = Booked::default();
+    while let Some((from, until)) = stretch.piece() {
+        match inner.unless_stopping(connection.provider.charges(from, until)).await {
+            Ok(charges) => {
+                book(inner, connection, &charges, &mut booked).await?;
+                stretch.go_on();
+            }
+            Err(ListError::TooLong) if stretch.halve() => {}
+            Err(ListError::Read(ReadError::NotFound)) => break,
+            Err(error) => {
+                tracing::warn!(connection = connection.name, %error, "the list of charges could not be read");
+                booked.unread = true;
+                break;
+            }
+        }
+    }
+    Ok(booked)
+}
+
+async fn book(
+    inner: &Inner,
+    connection: &Connection,
+    charges: &[ChargeSeen],
+    booked: &mut Booked,
+) -> Result<(), StoreError> {
     let pairs: Vec<(String, String)> = charges
         .iter()
         .map(|charge| (charge.charge_id.clone(), charge.customer_id.clone()))
         .collect();
     let unknown = unbooked(inner, connection, &pairs).await?;
-    if unknown.len() > READS_MAX {
+    let left = READS_MAX - booked.looked_into;
+    if unknown.len() > left {
         // The days overlap, so what is left out today has its chance tomorrow.
         tracing::warn!(
             connection = connection.name,
@@ -100,9 +119,9 @@ async fn book(inner: &Inner, connection: &Connection, charges: &[ChargeSeen]) ->
             "more charges are not on the books than one turn looks into"
         );
     }
-    let mut booked = Booked::default();
     let unknown = charges.iter().filter(|charge| unknown.contains(&charge.charge_id));
-    for charge in unknown.take(READS_MAX) {
+    for charge in unknown.take(left) {
+        booked.looked_into += 1;
         match look_into(inner, connection, charge).await? {
             Looked::News => {
                 tracing::error!(
@@ -117,7 +136,7 @@ async fn book(inner: &Inner, connection: &Connection, charges: &[ChargeSeen]) ->
             Looked::Waits => booked.waits = true,
         }
     }
-    Ok(booked)
+    Ok(())
 }
 
 /// Those of the charges that are not on the books although their customer is or was chased not long ago.
@@ -136,7 +155,8 @@ async fn look_into(inner: &Inner, connection: &Connection, charge: &ChargeSeen) 
     let mut invoice = charge.invoice_id.clone();
     if invoice.is_none() {
         let payment = charge.payment_id.as_deref();
-        invoice = match provider.invoice_of(payment, Some(&charge.charge_id)).await {
+        let asked = provider.invoice_of(payment, Some(&charge.charge_id));
+        invoice = match inner.unless_stopping(asked).await {
             Ok(invoice) => invoice,
             Err(ReadError::NotFound) => None,
             Err(_) => return Ok(Looked::Unread),
@@ -148,7 +168,7 @@ async fn look_into(inner: &Inner, connection: &Connection, charge: &ChargeSeen) 
     let Some(id) = inner.storage.case_of_invoice(&connection.name, &invoice).await? else {
         return Ok(Looked::NoNews);
     };
-    let snapshot = match provider.snapshot(&invoice).await {
+    let snapshot = match inner.unless_stopping(provider.snapshot(&invoice)).await {
         Ok(snapshot) => snapshot,
         Err(ReadError::NotFound) => return Ok(Looked::NoNews),
         Err(_) => return Ok(Looked::Unread),

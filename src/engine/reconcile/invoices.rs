@@ -12,8 +12,9 @@ use crate::domain::event::{Event, LookCause};
 use crate::domain::ids::CaseId;
 use crate::domain::snapshot::{InvoiceStatus, Snapshot};
 use crate::engine::handle::{ENGINE, Handled, Opened, handle, open_case};
+use crate::engine::stretch::Stretch;
 use crate::engine::{Connection, Inner};
-use crate::providers::ReadError;
+use crate::providers::{ListError, ReadError};
 use crate::store::StoreError;
 use crate::store::drift::{OpenCase, OpenSince};
 
@@ -97,8 +98,8 @@ async fn mend(inner: &Inner, case: &Case, open: &OpenSince) -> Result<Option<Eve
     let Some(connection) = inner.connections.get(&case.connection) else {
         return Ok(None);
     };
-    let snapshot = connection.provider.snapshot(&case.invoice_id).await.ok();
-    Ok(snapshot.map(hint))
+    let read = connection.provider.snapshot(&case.invoice_id);
+    Ok(inner.unless_stopping(read).await.ok().map(hint))
 }
 
 /// Some of the open cases: so many that all of them are read once a day, whatever their number.
@@ -186,6 +187,9 @@ async fn look_at(inner: &Inner, cases: Vec<OpenCase>) -> Result<(u64, Vec<OpenCa
     let mut found = 0;
     let mut read = Vec::with_capacity(cases.len());
     for some in cases.chunks(SIDE_BY_SIDE) {
+        if inner.is_stopping() {
+            break;
+        }
         let looks = some.iter().map(|case| Box::pin(look(inner, case)) as Look<'_>);
         for look in join_all(looks.collect::<Vec<_>>()).await {
             let look = look?;
@@ -193,6 +197,7 @@ async fn look_at(inner: &Inner, cases: Vec<OpenCase>) -> Result<(u64, Vec<OpenCa
             read.push(look.is_some());
         }
     }
+    let read = read.into_iter().chain(std::iter::repeat(false));
     let left = cases.into_iter().zip(read).filter(|(_, read)| !read);
     Ok((found, left.map(|(case, _)| case).collect()))
 }
@@ -202,7 +207,8 @@ async fn look(inner: &Inner, case: &OpenCase) -> Result<Option<bool>, StoreError
     let Some(connection) = inner.connections.get(&case.connection) else {
         return Ok(Some(false));
     };
-    let snapshot = match connection.provider.snapshot(&case.invoice_id).await {
+    let read = connection.provider.snapshot(&case.invoice_id);
+    let snapshot = match inner.unless_stopping(read).await {
         Ok(snapshot) => snapshot,
         // The next step of the case finds that out for itself.
         Err(ReadError::NotFound) => return Ok(Some(false)),
@@ -232,14 +238,9 @@ pub(super) async fn missing(inner: &Inner, mark: &str) -> Result<Ran, StoreError
     let since: Timestamp = mark.parse().unwrap_or(inner.now());
     let (mut found, mut complete) = (0, true);
     for connection in inner.connections.values() {
-        match connection.provider.failed_invoices().await {
-            Ok(invoices) => found += open_missing(inner, connection, &invoices, since).await?,
-            Err(ReadError::NotFound) => {}
-            Err(error) => {
-                tracing::warn!(connection = connection.name, %error, "the list of open invoices could not be read");
-                complete = false;
-            }
-        }
+        let (invoices, whole) = without_case(inner, connection).await?;
+        found += open_missing(inner, connection, &invoices, since).await?;
+        complete &= whole && !inner.is_stopping();
     }
     Ok(Ran {
         found,
@@ -248,31 +249,60 @@ pub(super) async fn missing(inner: &Inner, mark: &str) -> Result<Ran, StoreError
     })
 }
 
+/// The failed invoices without a case, newest first, however long ago they were made; and whether the list was read to its
+/// end.
+async fn without_case(inner: &Inner, connection: &Connection) -> Result<(Vec<String>, bool), StoreError> {
+    let mut stretch = Stretch::new(Timestamp::UNIX_EPOCH, inner.now());
+    let mut pieces = Vec::new();
+    let mut whole = true;
+    while let Some((from, until)) = stretch.piece() {
+        match inner
+            .unless_stopping(connection.provider.failed_invoices(from, until))
+            .await
+        {
+            Ok(invoices) => {
+                let mut unknown = Vec::new();
+                for invoice in invoices {
+                    let known = inner.storage.case_of_invoice(&connection.name, &invoice).await?;
+                    if known.is_none() {
+                        unknown.push(invoice);
+                    }
+                    if inner.is_stopping() {
+                        return Ok((Vec::new(), false));
+                    }
+                }
+                pieces.push(unknown);
+                stretch.go_on();
+            }
+            Err(ListError::TooLong) if stretch.halve() => {}
+            Err(ListError::Read(ReadError::NotFound)) => break,
+            Err(error) => {
+                tracing::warn!(connection = connection.name, %error, "the list of open invoices could not be read");
+                whole = false;
+                break;
+            }
+        }
+    }
+    Ok((pieces.into_iter().rev().flatten().collect(), whole))
+}
+
 async fn open_missing(
     inner: &Inner,
     connection: &Connection,
     invoices: &[String],
     since: Timestamp,
 ) -> Result<u64, StoreError> {
-    let (mut found, mut reads) = (0, 0);
-    for invoice in invoices {
-        if inner
-            .storage
-            .case_of_invoice(&connection.name, invoice)
-            .await?
-            .is_some()
-        {
-            continue;
-        }
-        reads += 1;
-        if reads > READS_MAX || inner.is_stopping() {
-            tracing::warn!(
-                connection = connection.name,
-                "more invoices without a case than one turn reads"
-            );
-            break;
-        }
-        let Ok(snapshot) = connection.provider.snapshot(invoice).await else {
+    let mut found = 0;
+    if invoices.len() > READS_MAX {
+        tracing::warn!(
+            connection = connection.name,
+            invoices = invoices.len(),
+            "more invoices without a case than one turn reads"
+        );
+    }
+    for invoice in invoices.iter().take(READS_MAX) {
+        let read = connection.provider.snapshot(invoice);
+        let Ok(snapshot) = inner.unless_stopping(read).await else {
             continue;
         };
         let now = inner.now();

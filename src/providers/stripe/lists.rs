@@ -1,4 +1,4 @@
-//! The provider's lists of what is owed and of what was charged, for what no event told of.
+//! The provider's lists by the time at which things were made, for what no event told of.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::client::Client;
 use super::wire::{Bare, Ref, id_of};
 use crate::domain::money::Money;
-use crate::providers::{ChargeSeen, ReadError};
+use crate::providers::{ChargeSeen, ListError};
 
 /// Objects of one page; a page stays well below the largest answer that is read.
 const PAGE: &str = "50";
@@ -46,9 +46,12 @@ struct Listed {
 }
 
 /// The open invoices whose automatic charge was tried; see `Provider::failed_invoices`.
-pub(super) async fn failed_invoices(client: &Client) -> Result<Vec<String>, ReadError> {
+pub(super) async fn failed_invoices(client: &Client, from: Timestamp, to: Timestamp) -> Result<Vec<String>, ListError> {
     let asked = [("status", "open"), ("collection_method", "charge_automatically")];
-    let owed: Vec<Owed> = all(client, "invoices", &asked, |invoice: &Owed| invoice.id.clone()).await?;
+    let owed: Vec<Owed> = made(client, "invoices", (from, to), &asked, |invoice: &Owed| {
+        invoice.id.clone()
+    })
+    .await?;
     let tried = owed.into_iter().filter(|invoice| {
         // A provider that does not know a filter must not make us chase what is not ours.
         invoice.attempted.unwrap_or(invoice.attempt_count.unwrap_or(0) > 0)
@@ -59,10 +62,8 @@ pub(super) async fn failed_invoices(client: &Client) -> Result<Vec<String>, Read
 }
 
 /// The charges that took money; see `Provider::charges`.
-pub(super) async fn charges(client: &Client, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
-    let (from, to) = (from.as_second().to_string(), to.as_second().to_string());
-    let asked = [("created[gte]", from.as_str()), ("created[lte]", to.as_str())];
-    let listed: Vec<Listed> = all(client, "charges", &asked, |charge: &Listed| charge.id.clone()).await?;
+pub(super) async fn charges(client: &Client, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ListError> {
+    let listed: Vec<Listed> = made(client, "charges", (from, to), &[], |charge: &Listed| charge.id.clone()).await?;
     Ok(listed.into_iter().filter_map(seen).collect())
 }
 
@@ -82,18 +83,25 @@ fn seen(charge: Listed) -> Option<ChargeSeen> {
     })
 }
 
-/// Every object of a list. It comes newest first, and each page begins after the last object of the one before.
-async fn all<T: Default + DeserializeOwned>(
+/// Every object of a list that was made in a stretch of time. It comes newest first, and each page begins after the last
+/// object of the one before.
+pub(super) async fn made<T: Default + DeserializeOwned>(
     client: &Client,
     list: &str,
+    (from, to): (Timestamp, Timestamp),
     asked: &[(&str, &str)],
     id: impl Fn(&T) -> Option<String>,
-) -> Result<Vec<T>, ReadError> {
+) -> Result<Vec<T>, ListError> {
+    let (from, to) = (from.as_second().to_string(), to.as_second().to_string());
     let mut found: Vec<T> = Vec::new();
     for _ in 0..PAGES_MAX {
         let before = found.last().and_then(&id);
-        let mut query = asked.to_vec();
-        query.push(("limit", PAGE));
+        let mut query = vec![
+            ("created[gte]", from.as_str()),
+            ("created[lte]", to.as_str()),
+            ("limit", PAGE),
+        ];
+        query.extend(asked);
         if let Some(before) = &before {
             query.push(("starting_after", before));
         }
@@ -104,8 +112,5 @@ async fn all<T: Default + DeserializeOwned>(
             return Ok(found);
         }
     }
-    Err(ReadError::Unavailable {
-        reason: format!("the list of {list} does not end"),
-        retry_after: None,
-    })
+    Err(ListError::TooLong)
 }

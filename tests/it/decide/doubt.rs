@@ -5,8 +5,9 @@ use recoup::domain::case::{State, Warning};
 use recoup::domain::command::{Command, Reason};
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::event::{Answer, Event};
+use recoup::domain::snapshot::{PaymentSeen, PaymentStatus};
 
-use super::desk::{DAY, Desk, HOUR, failed};
+use super::desk::{DAY, Desk, HOUR, at, failed};
 
 const KIND: DeclineKind = DeclineKind::InsufficientFunds;
 
@@ -71,6 +72,49 @@ fn a_customer_who_pays_while_a_charge_is_in_doubt_is_credited() {
            03-21 09:01 notify payment_received
            03-21 09:01 {"by":"customer","kind":"recovered"}"#,
     );
+}
+
+#[test]
+fn a_read_that_lags_behind_names_no_charge() {
+    let mut desk = doubtful();
+    let first = desk.attempt();
+    // The read shows a slow payment of the day before, which had long failed when we charged.
+    let slow = PaymentSeen {
+        status: PaymentStatus::Processing,
+        decline: None,
+        ..failed("ch_slow", KIND, at("2026-03-20T12:30:00Z"))
+    };
+    let failed = desk.truth.payment.replace(slow);
+    desk.due().unwrap();
+    assert_eq!(desk.last, [], "nothing is sent by what such a read says");
+    assert_eq!(desk.attempt(), first);
+    // The next read knows what our charge did meanwhile, and the key says whose money it is.
+    desk.truth.payment = failed;
+    desk.paid();
+    desk.due().unwrap();
+    desk.answer(Answer::Succeeded { charge_id: None }).unwrap();
+    desk.expect(
+        r#"03-21 09:02 resend
+           03-21 09:02 closed succeeded
+           03-21 09:02 notify payment_received
+           03-21 09:02 {"by":"retry","kind":"recovered"}"#,
+    );
+}
+
+#[test]
+fn a_slow_payment_that_began_after_the_charge_is_waited_for() {
+    // The same where the key is too old to be asked: then an older one may well be the only one there is.
+    for (later, charged_at) in [(0, "2026-03-21T08:00:10Z"), (20 * HOUR, "2026-03-20T12:30:00Z")] {
+        let mut desk = doubtful();
+        desk.truth.payment = Some(PaymentSeen {
+            status: PaymentStatus::Processing,
+            decline: None,
+            ..failed("ch_slow", KIND, at(charged_at))
+        });
+        desk.later(later);
+        desk.due().unwrap();
+        assert!(matches!(desk.case.state, State::Processing { attempt: Some(_), .. }));
+    }
 }
 
 #[test]

@@ -16,7 +16,8 @@ use recoup::mailer::{Mailer, Templates};
 use recoup::providers::signature::BadSignature;
 use recoup::providers::stripe::{Stripe, StripeSettings};
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ListError, Malformed, NormalizedEvent, Provider,
+    ReadError,
 };
 use recoup::sandbox::{API_KEY, Shape};
 use recoup::store::{cases, notifications};
@@ -134,8 +135,8 @@ impl Provider for Puppet {
     }
 
     /// The stories of the crew bring their events by hand; a sweep would find the others.
-    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
-        Err(ReadError::NotFound)
+    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ListError> {
+        Err(ReadError::NotFound.into())
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {

@@ -1,6 +1,6 @@
 //! The ledger, held against the provider's own books, the report and the database's laws.
 
-use recoup::domain::outcome::Status;
+use recoup::domain::outcome::{Outcome, RecoveredBy, Status};
 use recoup::sandbox::{NewCard, Shape};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -94,6 +94,34 @@ fn the_ledger_the_report_and_the_provider_say_the_same() {
             .sum();
         assert_eq!(reported, recovered, "{report:#}");
         assert_eq!(all_drift(), before, "nothing is wrong, so nothing is found");
+    });
+}
+
+/// The refund and the dispute are told of at once, the payments that they take back only by the sweep an hour later.
+#[test]
+fn money_that_is_taken_back_came_first() {
+    tell("2026-03-02T08:30:00Z", &async |story: &mut Story| {
+        let (refunded, disputed) = (
+            story.failed_invoice("insufficient_funds"),
+            story.failed_invoice("insufficient_funds"),
+        );
+        story.advance("2026-03-02T12:00:00Z").await;
+        assert!(story.sandbox.pay_by_customer(&refunded.invoice) && story.sandbox.pay_by_customer(&disputed.invoice));
+        assert!(story.sandbox.lose_webhooks() > 0);
+        assert!(story.sandbox.refund(&refunded.invoice) && story.sandbox.dispute(&disputed.invoice).is_some());
+        story.advance("2026-03-03T12:00:00Z").await;
+        for failed in [&refunded, &disputed] {
+            let by = RecoveredBy::Customer;
+            let outcome = story.case(&failed.invoice).await.outcome();
+            assert_eq!(
+                outcome,
+                Some(Outcome::Recovered { by }),
+                "{}",
+                story.diary(&failed.invoice).await
+            );
+            let accounts = accounts_of(story, &failed.invoice).await;
+            assert_eq!(accounts, ["invoiced -1999", "taken_back 1999"]);
+        }
     });
 }
 

@@ -1,30 +1,31 @@
 //! Who may act: not who slept, not who disagrees with the database about the time, and not with a lease that is too short.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
-use recoup::clock::{Clock, Simulated};
+use jiff::Timestamp;
+use recoup::clock::Clock;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, Collector};
 use recoup::domain::learning::Policy;
 use recoup::domain::outcome::Status;
 use recoup::domain::snapshot::Snapshot;
 use recoup::domain::taxonomy::Taxonomy;
-use recoup::engine::{Brand, Connection, Engine, Parts};
+use recoup::engine::{Brand, Connection, Engine, HEARTBEAT, Parts};
 use recoup::mailer::{Mailer, Templates};
 use recoup::providers::signature::BadSignature;
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, Malformed, NormalizedEvent, Provider, ReadError,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ListError, Malformed, NormalizedEvent, Provider,
+    ReadError,
 };
 use recoup::sandbox::{Fault, Shape};
-use recoup::store::Store;
+use recoup::store::{Store, settings};
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::{all_drift, drift};
 use crate::store::samples;
+use crate::support::clocks::Wrong;
 use crate::support::databases::each_database;
 use crate::support::story::{Story, tell_in};
 
@@ -116,30 +117,6 @@ fn a_restart_under_the_test_clock_reconciles_nothing() {
     });
 }
 
-/// A wall clock that is wrong by so many seconds.
-#[derive(Debug)]
-struct Wrong(AtomicI64);
-
-impl Wrong {
-    fn by_secs(secs: i64) -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(secs)))
-    }
-}
-
-impl Simulated for Wrong {
-    fn now(&self) -> Timestamp {
-        Clock::System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn entropy(&self) -> u128 {
-        recoup::clock::entropy()
-    }
-}
-
 async fn claimed(store: &Store) -> i64 {
     let sql = "SELECT COUNT(*) FROM due_cases WHERE lease_until IS NOT NULL";
     let statement = Statement::from_string(store.conn().get_database_backend(), sql);
@@ -147,7 +124,7 @@ async fn claimed(store: &Store) -> i64 {
     row.try_get_by_index(0).unwrap()
 }
 
-fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -> Parts {
+pub(super) fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -> Parts {
     Parts {
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
@@ -173,7 +150,7 @@ fn who_disagrees_with_the_database_about_the_time_does_not_act() {
                 ..samples::case(1)
             };
             samples::open(&store, &case).await.unwrap();
-            recoup::store::settings::set(store.conn(), "heartbeat", &Clock::System.now().to_string())
+            settings::set(store.conn(), HEARTBEAT, &Clock::System.now().to_string())
                 .await
                 .unwrap();
             let clock = Clock::Simulated(Wrong::by_secs(off_secs));
@@ -191,10 +168,44 @@ fn who_was_wrong_about_the_time_does_not_take_the_database_for_an_older_copy() {
         // A provider that is asked nothing: reconciliation would read its events.
         let engine = Engine::new(parts(&store, Clock::Simulated(wrong.clone()), vec![slow(30)]));
         for secs in [0, 600, 0] {
-            wrong.0.store(secs, Ordering::Relaxed);
+            wrong.set(secs);
             engine.tick().await.unwrap();
             assert!(!engine.is_reconciling());
         }
+    });
+}
+
+/// Whoever falls asleep between a look at the clock and the next, and wakes up an hour behind, writes that hour down nowhere:
+/// to all others the database would look like an older copy of itself.
+#[test]
+fn who_wakes_up_with_another_clock_leaves_the_heartbeat_alone() {
+    each_database(async |store| {
+        let right = Wrong::by_secs(0);
+        let other = Engine::new(parts(&store, Clock::Simulated(right.clone()), vec![slow(30)]));
+        other.tick().await.unwrap();
+        let heartbeat = async || {
+            let kept = settings::get(store.conn(), HEARTBEAT).await.unwrap();
+            kept.unwrap().parse::<Timestamp>().unwrap()
+        };
+        let begun = heartbeat().await;
+        let mut beats = 0;
+        for looks in 0.. {
+            let clock = Wrong::after(looks, -3600);
+            let sleeper = Engine::new(parts(&store, Clock::Simulated(clock.clone()), vec![slow(30)]));
+            let before = heartbeat().await;
+            sleeper.tick().await.unwrap();
+            let after = heartbeat().await;
+            assert!(before <= after, "it fell asleep after {looks} looks, and wrote {after}");
+            beats += usize::from(before < after);
+            if clock.is_right() {
+                break;
+            }
+        }
+        assert!(beats > 0 && begun < heartbeat().await, "who stays awake writes");
+        // A clock that is a little behind is compared at once.
+        right.set(-5);
+        other.tick().await.unwrap();
+        assert!(!other.is_reconciling());
     });
 }
 
@@ -231,7 +242,7 @@ impl Provider for Slow {
         unreachable!("nothing is asked of it")
     }
 
-    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+    async fn events(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Vec<u8>>, ListError> {
         unreachable!("nothing is asked of it")
     }
 

@@ -9,7 +9,7 @@ use recoup::domain::snapshot::{InvoiceStatus, Snapshot};
 use recoup::domain::taxonomy::Taxonomy;
 use recoup::providers::signature::BadSignature;
 use recoup::providers::{
-    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, Hint, Malformed, NormalizedEvent,
+    ActionOutcome, Capabilities, ChargeOutcome, ChargeRequest, ChargeSeen, Hint, ListError, Malformed, NormalizedEvent,
     PaymentHint, Provider, ReadError, Receipt, Refusal,
 };
 
@@ -352,25 +352,25 @@ impl Provider for Port {
         self.read(|_| Ok(number.map(|number| format!("in_{number}")))).await
     }
 
-    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ReadError> {
+    async fn events(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<u8>>, ListError> {
         let span = from.as_millisecond()..=to.as_millisecond();
-        self.read(|state| {
+        let read = self.read(|state| {
             let events = &state.books.events;
             let first = events.partition_point(|told| told.at < *span.start());
             let listed = events[first..].iter().take_while(|told| told.at <= *span.end());
             let listed = listed.filter(|told| told.listed);
             Ok(listed.map(|told| told.body.clone()).collect())
-        })
-        .await
+        });
+        Ok(read.await?)
     }
 
-    async fn failed_invoices(&self) -> Result<Vec<String>, ReadError> {
-        self.read(|state| Ok(state.books.failed())).await
+    async fn failed_invoices(&self, _: Timestamp, _: Timestamp) -> Result<Vec<String>, ListError> {
+        Ok(self.read(|state| Ok(state.books.failed())).await?)
     }
 
-    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ReadError> {
+    async fn charges(&self, from: Timestamp, to: Timestamp) -> Result<Vec<ChargeSeen>, ListError> {
         let span = from.as_millisecond()..=to.as_millisecond();
-        self.read(|state| Ok(state.books.takings(&span))).await
+        Ok(self.read(|state| Ok(state.books.takings(&span))).await?)
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeOutcome {
