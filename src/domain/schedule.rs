@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::calendar::{days_from, hours_from, secs_from, zone};
 use super::campaign::{Campaign, MessageStep, When};
 use super::case::Case;
-use super::ceiling::{Grounds, Verdict, ceiling};
+use super::ceiling::{Grounds, Verdict, may_charge};
 use super::mutant::alive;
 
 /// Two charges of the day ladder keep at least this distance, so that a charge for a new card and the planned one
@@ -15,7 +15,7 @@ const CHARGE_GAP_SECS: i64 = 12 * 3600;
 const NOTICE_GAP_SECS: i64 = 20 * 3600;
 
 /// Every charge the ladder still holds after `after`, in order of time; the ceiling is asked for each.
-pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds: &Grounds<'_>) -> Vec<Timestamp> {
+pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds: Grounds<'_>) -> Vec<Timestamp> {
     let Some(ladder) = campaign.ladder(case.decline.kind) else {
         return Vec::new();
     };
@@ -33,7 +33,7 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds
     let mut charges: Vec<Timestamp> = by_days
         .chain(by_hours)
         .filter(|at| *at > earliest)
-        .filter_map(|at| match ceiling(case, false, at, grounds) {
+        .filter_map(|at| match may_charge(case, false, at, grounds) {
             Verdict::Allowed => Some(at),
             Verdict::NotBefore(until, _) => Some(until),
             Verdict::Never(_) => None,

@@ -22,7 +22,7 @@ pub(super) async fn explain(state: web::Data<HttpState>, id: web::Path<String>) 
     let plan = last_plan(&state, &case).await?;
     let now = state.engine.clock().now();
     let grounds = super::grounds(&state, &case);
-    Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, &grounds, now)))
+    Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, grounds, now)))
 }
 
 /// The inputs of the last plan that the timeline keeps.
