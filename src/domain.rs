@@ -11,6 +11,7 @@ pub mod event;
 pub mod explain;
 pub mod forecast;
 pub mod ids;
+pub mod instrument;
 pub mod learning;
 pub mod ledger;
 pub mod message;

@@ -1,7 +1,7 @@
 //! The ceiling: what no campaign, model or person can override.
 //!
-//! Here stand the rules that hold on any network; each names its source. `Never` is about the instrument: a new card
-//! starts anew.
+//! Two kinds of rules: those of the networks, over everything that was tried on an instrument ([`ceiling`]), and those of our
+//! own over one case. `Never` is about the instrument: a new card starts anew.
 
 use jiff::Timestamp;
 
@@ -13,10 +13,16 @@ use super::mutant::alive;
 use super::taxonomy::Taxonomy;
 use super::words::words;
 
+pub use network::{Charge, Said, ceiling, consult};
+pub use rules::Rules;
+
+mod network;
+pub mod rules;
+
 words! {
     /// The rule behind a refusal.
     Rule {
-        /// The last decline forbids any further charge of the instrument.
+        /// A decline forbids any further charge of the instrument.
         TerminalDecline = "terminal_decline",
         /// Only the customer can make the payment succeed; a charge off-session cannot.
         CustomerMustAct = "customer_must_act",
@@ -28,6 +34,58 @@ words! {
         UnknownCode = "unknown_code",
         /// The provider blocks a card for some days after a hard decline; a charge before would not reach the network.
         ProviderBlock = "provider_block",
+        /// Mastercard's advice not to try again, or that the customer stopped the payment.
+        MastercardDoNotTryAgain = "mastercard_do_not_try_again",
+        /// Mastercard's sanctions score.
+        MastercardSanctions = "mastercard_sanctions",
+        /// A virtual card for a single use.
+        MastercardSingleUse = "mastercard_single_use",
+        /// Mastercard's advice to wait.
+        MastercardWait = "mastercard_wait",
+        /// Mastercard's fee for trying again within 30 days of the advice not to.
+        MastercardAdviceFee = "mastercard_advice_fee",
+        /// Mastercard's count of declines in 24 hours.
+        MastercardDay = "mastercard_day",
+        /// Mastercard's count of declines in 30 days.
+        MastercardMonth = "mastercard_month",
+        /// Mastercard's count in a billing month in Brazil.
+        MastercardBrazil = "mastercard_brazil",
+        /// Visa's category 1: the issuer will never approve.
+        VisaCategory1 = "visa_category_1",
+        /// Visa's count of reattempts in 30 days.
+        VisaReattempts = "visa_reattempts",
+        /// Our cap for American Express.
+        AmexAttempts = "amex_attempts",
+        /// Our cap for Discover.
+        DiscoverAttempts = "discover_attempts",
+        /// Our cap for every other card.
+        OtherCardAttempts = "other_card_attempts",
+        /// Cards of India are not charged again without their holder.
+        IndiaCards = "india_cards",
+        /// SEPA's reasons that no new collection can heal.
+        SepaNever = "sepa_never",
+        /// Nacha's returns that forbid another entry.
+        AchNever = "ach_never",
+        /// Only returns for want of money may be reinitiated.
+        AchOnlyFunds = "ach_only_funds",
+        /// Nacha's two reinitiations in 180 days.
+        AchReinitiations = "ach_reinitiations",
+        /// Bacs' reasons that end the instruction.
+        BacsNever = "bacs_never",
+        /// Only what was referred to the payer is collected again.
+        BacsOnlyRefer = "bacs_only_refer",
+        /// Bacs' month for collecting again.
+        BacsMonth = "bacs_month",
+        /// The returns of Canadian debits that forbid another one.
+        PadNever = "pad_never",
+        /// Only Canadian returns for want of money are presented again.
+        PadOnlyFunds = "pad_only_funds",
+        /// Canadian debits are presented again once, within 30 days and for the same amount.
+        PadOnce = "pad_once",
+        /// The returns of Australian debits that forbid another one.
+        BecsNever = "becs_never",
+        /// Only Australian debits that were referred to the customer are tried again.
+        BecsOnlyRefer = "becs_only_refer",
     }
 }
 
@@ -51,6 +109,19 @@ pub enum Verdict {
     Allowed,
 }
 
+impl Verdict {
+    /// Both together: the first refusal, else the latest instant.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never(_), _) | (_, Self::Allowed) => self,
+            (_, Self::Never(_)) | (Self::Allowed, _) => other,
+            (Self::NotBefore(at, _), Self::NotBefore(later, _)) if later > at => other,
+            (Self::NotBefore(..), Self::NotBefore(..)) => self,
+        }
+    }
+}
+
 /// What charges are planned and judged by, besides the case and its campaign.
 #[derive(Clone, Copy, Debug)]
 pub struct Grounds<'a> {
@@ -60,8 +131,8 @@ pub struct Grounds<'a> {
     pub learned: &'a Learned,
 }
 
-/// What the ceiling says of a charge of the case at `at`. A payment method that was not declined yet starts anew.
-pub fn ceiling(case: &Case, fresh_method: bool, at: Timestamp, grounds: &Grounds<'_>) -> Verdict {
+/// What the rules of our own say of a charge of the case at `at`. A payment method that was not declined yet starts anew.
+pub fn may_charge(case: &Case, fresh_method: bool, at: Timestamp, grounds: Grounds<'_>) -> Verdict {
     if alive("no_ceiling") {
         return Verdict::Allowed;
     }

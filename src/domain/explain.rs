@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::written;
 use super::campaign::Campaign;
 use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
-use super::ceiling::{Grounds, Verdict, ceiling};
+use super::ceiling::{Grounds, Verdict, may_charge};
 use super::decline::{Decline, Disposition};
 use super::outcome::Outcome;
 use super::schedule::planned::{Decided, Stored};
@@ -44,7 +44,7 @@ pub fn explain(
     case: &Case,
     campaign: &Campaign,
     plan: Option<serde_json::Value>,
-    grounds: &Grounds<'_>,
+    grounds: Grounds<'_>,
     now: Timestamp,
 ) -> Explanation {
     let next_action = case.next_action();
@@ -109,7 +109,7 @@ fn sentence(case: &Case, next: Option<&NextAction>, plan: Option<&serde_json::Va
     }
 }
 
-fn rules(case: &Case, campaign: &Campaign, grounds: &Grounds<'_>, now: Timestamp) -> Vec<RuleSaid> {
+fn rules(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Timestamp) -> Vec<RuleSaid> {
     let mut rules = Vec::new();
     let mut say = |rule: &str, said: String| {
         let rule = rule.to_owned();
@@ -145,7 +145,7 @@ fn rules(case: &Case, campaign: &Campaign, grounds: &Grounds<'_>, now: Timestamp
     let at = case.timers.charge_at.unwrap_or(now);
     say(
         "ceiling",
-        match ceiling(case, case.fresh_method(), at, grounds) {
+        match may_charge(case, case.fresh_method(), at, grounds) {
             Verdict::Allowed => format!("a charge at {} is allowed", written(at)),
             Verdict::NotBefore(until, rule) => format!("no charge before {} ({rule})", written(until)),
             Verdict::Never(rule) => format!("no charge at all ({rule})"),

@@ -26,7 +26,7 @@ pub struct ForecastStep {
 }
 
 /// Every step still planned, in order of time, if each charge is declined like the last one and nobody intervenes.
-pub fn forecast(case: &Case, campaign: &Campaign, grounds: &Grounds<'_>, now: Timestamp) -> Vec<ForecastStep> {
+pub fn forecast(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Timestamp) -> Vec<ForecastStep> {
     let resumed_at = match &case.state {
         // Where a person must decide, nothing happens while nobody intervenes.
         State::Closed { .. } | State::Ending { .. } | State::NeedsPerson => return Vec::new(),
@@ -50,7 +50,7 @@ pub fn forecast(case: &Case, campaign: &Campaign, grounds: &Grounds<'_>, now: Ti
 fn charges(
     case: &Case,
     campaign: &Campaign,
-    grounds: &Grounds<'_>,
+    grounds: Grounds<'_>,
     (from, resumed): (Timestamp, bool),
 ) -> Vec<ForecastStep> {
     if case.collector == Collector::Provider {

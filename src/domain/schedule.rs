@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::calendar::{days_from, hours_from, secs_from, zone};
 use super::campaign::{Campaign, MessageStep, Planned, When};
 use super::case::Case;
-use super::ceiling::{Grounds, Verdict, ceiling};
+use super::ceiling::{Grounds, Verdict, may_charge};
 use super::learning::choice::Choice;
 use super::mutant::alive;
 
@@ -18,7 +18,7 @@ const CHARGE_GAP_SECS: i64 = 12 * 3600;
 const NOTICE_GAP_SECS: i64 = 20 * 3600;
 
 /// Every charge the ladder still holds after `after`, in order of time; the ceiling is asked for each.
-pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds: &Grounds<'_>) -> Vec<Timestamp> {
+pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds: Grounds<'_>) -> Vec<Timestamp> {
     let Some(ladder) = campaign.ladder(case.decline.kind) else {
         return Vec::new();
     };
@@ -39,7 +39,7 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds
     let mut charges: Vec<Timestamp> = by_days
         .chain(by_hours)
         .filter(|at| *at > earliest)
-        .filter_map(|at| match ceiling(case, false, at, grounds) {
+        .filter_map(|at| match may_charge(case, false, at, grounds) {
             Verdict::Allowed => Some(at),
             Verdict::NotBefore(until, _) => Some(until),
             Verdict::Never(_) => None,
@@ -54,7 +54,7 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds
 }
 
 /// The charges that the arm of a case plans after `after`, if each is declined like the last one.
-fn planned_after(case: &Case, planned: &Planned, after: Timestamp, grounds: &Grounds<'_>) -> Vec<Timestamp> {
+fn planned_after(case: &Case, planned: &Planned, after: Timestamp, grounds: Grounds<'_>) -> Vec<Timestamp> {
     let mut case = case.clone();
     let (choice, _) = planned::arm(&case, planned, grounds.learned);
     let (mut charges, mut after) = (Vec::new(), after);
@@ -73,11 +73,11 @@ fn next_planned(
     planned: &Planned,
     choice: Choice,
     after: Timestamp,
-    grounds: &Grounds<'_>,
+    grounds: Grounds<'_>,
 ) -> Option<Timestamp> {
     let inputs = planned::inputs(case, planned, grounds.learned, choice, after);
     let at = planned::decide(&inputs, grounds.learned).at?;
-    match ceiling(case, false, at, grounds) {
+    match may_charge(case, false, at, grounds) {
         Verdict::Allowed => Some(at),
         Verdict::NotBefore(until, _) => Some(until.max(at)),
         Verdict::Never(_) => None,

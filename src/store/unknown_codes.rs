@@ -42,7 +42,7 @@ const COLUMNS: [Field; 6] = [
 
 /// What a transaction adds to a code.
 #[derive(Serialize)]
-struct Seen<'a> {
+struct Sighting<'a> {
     connection: &'a str,
     section: &'a str,
     code: String,
@@ -53,7 +53,7 @@ struct Seen<'a> {
 
 /// Counts the unknown codes among the rows of the changes, in the order of their names so that nobody waits in a circle.
 pub async fn count(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
-    let mut seen: BTreeMap<(&str, &str, &str), Seen<'_>> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, &str, &str), Sighting<'_>> = BTreeMap::new();
     for change in changes {
         let at = change.at.as_millisecond();
         for row in &change.rows {
@@ -61,7 +61,7 @@ pub async fn count(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
             let (connection, section) = (change.case.connection.as_str(), unknown.section.as_str());
             let known = seen
                 .entry((connection, section, &unknown.code))
-                .or_insert_with(|| Seen {
+                .or_insert_with(|| Sighting {
                     connection,
                     section,
                     code: unknown.code.chars().take(CODE_CHARS_MAX).collect(),

@@ -1,4 +1,8 @@
-//! The rules as data: what their files hold, and what their schemas say of them.
+//! The rules as data and as a pure function: what the files hold, what their schemas say of them, and that nothing breaks them.
 
+mod ceiling;
 mod codes;
+mod debits;
+mod naive;
+mod random;
 mod schema;

@@ -6,7 +6,7 @@
 mod books;
 mod calm;
 mod database;
-mod dice;
+pub mod dice;
 mod equal;
 mod faults;
 mod judge;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::domain::calendar::written;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{Case, Collector, Trigger, Warning};
-use crate::domain::ceiling::{Verdict, ceiling};
+use crate::domain::ceiling::{Verdict, may_charge};
 use crate::domain::command::{Entry, EntryKind, Moment};
 use crate::domain::decline::{Decline, Disposition};
 use crate::domain::schedule::{charges_after, next_notice, planned};
@@ -32,7 +32,7 @@ pub fn replan(case: &mut Case, moment: &Moment<'_>) -> Entry {
     let (campaign, now) = (moment.campaign, moment.now);
     let decision = decision(case, moment);
     let charges = if case.collector == Collector::Us {
-        charges_after(case, campaign, now, &moment.grounds)
+        charges_after(case, campaign, now, moment.grounds)
     } else {
         Vec::new()
     };
@@ -74,7 +74,7 @@ pub fn plan_notice(case: &mut Case, campaign: &Campaign, now: Timestamp) {
 /// The decision and its inputs, for the timeline and for `explain`.
 fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp], decision: &Value) -> Entry {
     let at = case.timers.charge_at.unwrap_or(moment.now);
-    let verdict = match ceiling(case, false, at, &moment.grounds) {
+    let verdict = match may_charge(case, false, at, moment.grounds) {
         Verdict::Allowed => json!({"verdict": "allowed"}),
         Verdict::NotBefore(at, rule) => json!({"verdict": "not_before", "at": at, "rule": rule}),
         Verdict::Never(rule) => json!({"verdict": "never", "rule": rule}),

@@ -6,7 +6,7 @@ use super::Draft;
 use super::close::{begin, close};
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{State, Trigger};
-use crate::domain::ceiling::{Verdict, ceiling};
+use crate::domain::ceiling::{Verdict, may_charge};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::event::StaffAction;
 use crate::domain::mutant::alive;
@@ -89,11 +89,11 @@ fn retry_allowed(draft: &Draft<'_>) -> Result<(), Reason> {
     if super::open::provider_collects(&draft.case) || draft.case.memory.provider_next_attempt_at.is_some() {
         return Err(Reason::ProviderCollects);
     }
-    match ceiling(
+    match may_charge(
         &draft.case,
         draft.case.fresh_method(),
         draft.now(),
-        &draft.moment.grounds,
+        draft.moment.grounds,
     ) {
         Verdict::Allowed => Ok(()),
         Verdict::NotBefore(..) => Err(Reason::Ceiling),

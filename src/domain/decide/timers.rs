@@ -7,7 +7,7 @@ use super::plan::plan_notice;
 use super::{DAILY_SECS, Draft};
 use crate::domain::calendar::{secs_from, written};
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
-use crate::domain::ceiling::{Rule, Verdict, ceiling};
+use crate::domain::ceiling::{Rule, Verdict, may_charge};
 use crate::domain::command::{Command, EntryKind};
 use crate::domain::decline::Disposition;
 use crate::domain::schedule::planned;
@@ -93,7 +93,7 @@ fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     // A renewal that names no payment method lifts what new data can heal, and nothing else.
     let healed = trigger == Trigger::CardUpdate && draft.case.decline.disposition != Disposition::Never;
     let fresh = healed || draft.case.fresh_method();
-    match ceiling(&draft.case, fresh, now, &draft.moment.grounds) {
+    match may_charge(&draft.case, fresh, now, draft.moment.grounds) {
         Verdict::Allowed => open_attempt(draft, snapshot, trigger),
         Verdict::NotBefore(until, rule) => put_off(draft, until, rule.as_str()),
         Verdict::Never(rule) => give_up(draft, rule),

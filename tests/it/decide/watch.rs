@@ -163,7 +163,7 @@ impl Watch {
 }
 
 fn explained(desk: &Desk) {
-    let said = explain(&desk.case, &desk.campaign, None, &grounds(), desk.now);
+    let said = explain(&desk.case, &desk.campaign, None, grounds(), desk.now);
     readable(&said.sentence);
     for rule in &said.rules {
         readable(&rule.said);

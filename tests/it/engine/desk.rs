@@ -11,13 +11,15 @@ use recoup::clock::Clock;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Case;
 use recoup::domain::event::StaffAction;
-use recoup::domain::ids::{CaseId, NotificationId};
+use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
+use recoup::domain::learning::Policy;
 use recoup::engine::{Brand, Engine, Parts, StaffError};
 use recoup::mailer::{Mailer, Templates};
 use recoup::store::cases::Claim;
 use recoup::store::changes::Decider;
 use recoup::store::drift::{BooksPage, ChainCheck, OpenCase, OpenSince, Overdue};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
+use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
 use recoup::store::{Lease, Oversight, Storage, Store, StoreError, audit, campaigns};
 use tokio::sync::Semaphore;
@@ -162,11 +164,28 @@ fn parts(storage: Arc<Held>) -> Parts {
             support: None,
         },
         mails_per_domain_per_minute: 0,
+        learning: Policy::default(),
     }
 }
 
 #[async_trait]
 impl Storage for Held {
+    async fn newest_posterior_version(&self) -> Result<u64, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn newest_posterior(&self) -> Result<Option<Posterior>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn waiting_evidence(&self, _: u64) -> Result<Vec<Waiting>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn keep_posterior(&self, _: &Posterior, _: &[EvidenceId]) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
     async fn take_in(&self, _: &NewInbox) -> Result<Received, StoreError> {
         unreachable!("only cases are changed")
     }

@@ -10,6 +10,7 @@ use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::Collector;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::snapshot::{InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot};
+use recoup::domain::taxonomy::Taxonomy;
 use recoup::engine::{Connection, Engine};
 use recoup::providers::signature::BadSignature;
 use recoup::providers::{
@@ -146,6 +147,10 @@ impl Provider for Account {
             call_timeout: Duration::from_secs(30),
             livemode: None,
         }
+    }
+
+    fn codes(&self) -> &'static Taxonomy {
+        &recoup::providers::stripe::declines::TABLE
     }
 
     fn verify(&self, _: Option<&str>, _: &[u8], _: Timestamp) -> Result<(), BadSignature> {

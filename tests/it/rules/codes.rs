@@ -5,7 +5,7 @@ use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::network::Network;
 use recoup::domain::taxonomy::{CodesOf, Taxonomy, UnknownCode, Wording};
 use recoup::providers::stripe::declines::TABLE;
-use recoup::sandbox::Shape;
+use recoup::sandbox::{Outcome as Charge, Shape};
 use recoup::store::timeline;
 
 use crate::support::story::{Story, tell_in};
@@ -110,6 +110,8 @@ fn customers_are_told_what_the_code_says_unless_the_network_overrules_it() {
 fn an_unknown_code_is_charged_twice_and_listed() {
     tell_in(Shape::New, "2026-03-02T08:00:00Z", &[], &async |story: &mut Story| {
         let failed = story.failed_invoice("brand_new");
+        let always = std::iter::repeat_n(Charge::decline("brand_new"), 10);
+        story.sandbox.script_outcomes(&failed.invoice, always);
         story.settle().await;
         story.advance("2026-03-20T08:00:00Z").await;
         let case = story.case(&failed.invoice).await;
@@ -125,7 +127,7 @@ fn an_unknown_code_is_charged_twice_and_listed() {
         assert_eq!(
             listed["data"],
             serde_json::json!([{"connection": "stripe", "section": "provider", "code": "brand_new",
-                "first_seen": "2026-03-02T08:00:00Z", "last_seen": "2026-03-05T09:00:00Z", "count": 3}])
+                "first_seen": "2026-03-02T08:00:00Z", "last_seen": "2026-03-05T08:00:00Z", "count": 3}])
         );
         let metrics = reqwest::get(format!("{}/metrics", story.url))
             .await

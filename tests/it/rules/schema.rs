@@ -1,6 +1,8 @@
 //! The committed schemas against the committed files, by as much of JSON Schema as they use.
 
+use recoup::domain::ceiling::{Rule, Rules};
 use recoup::domain::decline::{DeclineKind, Disposition};
+use recoup::domain::network::Network;
 use recoup::domain::taxonomy::{CodesOf, Grade, Wording};
 use serde_json::Value;
 
@@ -9,6 +11,9 @@ const FILES_OF_CODES: [&str; 2] = [
     include_str!("../../../src/domain/rules/codes.json"),
     include_str!("../../../src/domain/rules/stripe.json"),
 ];
+
+const NETWORKS: &str = include_str!("../../../src/domain/rules/networks.schema.json");
+const FILE_OF_NETWORKS: &str = include_str!("../../../src/domain/rules/networks.json");
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -20,7 +25,6 @@ fn faults(root: &Value, schema: &Value, value: &Value, place: &str) -> Vec<Strin
     let mut found = Vec::new();
     for (keyword, said) in schema.as_object().unwrap() {
         found.extend(match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "properties" => Vec::new(),
             "$ref" => {
                 let named = root.pointer(said.as_str().unwrap().trim_start_matches('#')).unwrap();
                 faults(root, named, value, place)
@@ -28,7 +32,7 @@ fn faults(root: &Value, schema: &Value, value: &Value, place: &str) -> Vec<Strin
             "type" if !is_of(value, said.as_str().unwrap()) => fault("is of another type"),
             "enum" if !said.as_array().unwrap().contains(value) => fault("is none of the words"),
             "const" if said != value => fault("is another value"),
-            "minLength" if value.as_str().is_some_and(|text| text.len() < 1) => fault("is empty"),
+            "minLength" if value == "" => fault("is empty"),
             "minimum" if value.as_i64() < said.as_i64() => fault("is too small"),
             "required" => {
                 let missing = said
@@ -45,7 +49,9 @@ fn faults(root: &Value, schema: &Value, value: &Value, place: &str) -> Vec<Strin
                     .collect()
             }
             "additionalProperties" => fields(root, schema, value, place),
-            "type" | "enum" | "const" | "minLength" | "minimum" => Vec::new(),
+            // These say nothing, or have been asked in vain.
+            "$schema" | "$defs" | "title" | "description" | "properties" | "type" | "enum" | "const" | "minLength"
+            | "minimum" => Vec::new(),
             other => panic!("the schema uses {other}, which is not checked here"),
         });
     }
@@ -88,6 +94,46 @@ fn every_file_of_codes_keeps_the_schema() {
     let schema = json(CODES);
     for file in FILES_OF_CODES {
         assert_eq!(faults(&schema, &schema, &json(file), ""), [""; 0]);
+    }
+}
+
+#[test]
+fn the_file_of_networks_keeps_its_schema() {
+    let schema = json(NETWORKS);
+    assert_eq!(faults(&schema, &schema, &json(FILE_OF_NETWORKS), ""), [""; 0]);
+    let rule = &schema["$defs"]["rule"]["properties"];
+    assert_eq!(rule["rule"]["enum"], words(Rule::ALL, Rule::as_str));
+    assert_eq!(schema["$defs"]["network"]["enum"], words(Network::ALL, Network::as_str));
+    assert_eq!(schema["$defs"]["grade"]["enum"], words(Grade::ALL, Grade::as_str));
+}
+
+/// What the schema calls a field that must be there, the service cannot read without; nor with one that it does not know.
+#[test]
+fn schema_and_service_want_the_same_fields() {
+    let file = json(FILE_OF_NETWORKS);
+    assert!(Rules::read(&file.to_string()).is_ok());
+    let forms = [
+        "/rules/0",
+        "/categories",
+        "/categories/codes/0",
+        "/rules/0/form/never_after",
+    ];
+    for place in forms {
+        for name in file.pointer(place).unwrap().as_object().unwrap().keys() {
+            let mut without = file.clone();
+            without
+                .pointer_mut(place)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove(name);
+            let schema = json(NETWORKS);
+            let refused = !faults(&schema, &schema, &without, "").is_empty();
+            assert_eq!(Rules::read(&without.to_string()).is_err(), refused, "{place}/{name}");
+        }
+        let mut with = file.clone();
+        with.pointer_mut(place).unwrap()["colour"] = "blue".into();
+        assert!(Rules::read(&with.to_string()).is_err(), "{place}");
     }
 }
 

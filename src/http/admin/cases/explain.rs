@@ -23,7 +23,7 @@ pub(super) async fn explain(state: web::Data<HttpState>, id: web::Path<String>) 
     let now = state.engine.clock().now();
     let learned = state.engine.learned();
     let grounds = super::grounds(&state, &case, &learned);
-    Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, &grounds, now)))
+    Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, grounds, now)))
 }
 
 /// The inputs of the last plan that the timeline keeps.

@@ -15,7 +15,7 @@ pub(super) async fn forecast(state: web::Data<HttpState>, id: web::Path<String>)
     let campaign = state.engine.campaign(&case.campaign).await?;
     let learned = state.engine.learned();
     let grounds = super::grounds(&state, &case, &learned);
-    let data = crate::domain::forecast::forecast(&case, &campaign, &grounds, state.engine.clock().now());
+    let data = crate::domain::forecast::forecast(&case, &campaign, grounds, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(Page {
         data,
         next_cursor: None,
