@@ -147,7 +147,7 @@ pub fn compare(size: Size, policies: &[Policy], played: &[Played]) -> Comparison
     let budgets = BUDGETS.iter().enumerate().map(|(budget, attempts)| {
         let cells: Vec<Vec<Cell>> = (0..policies.len())
             .map(|policy| {
-                let of = |world| cell(sum(played, world, budget, policy));
+                let of = |world| cell(&sum(played, world, budget, policy));
                 (0..known.all.len()).map(of).collect()
             })
             .collect();
@@ -214,7 +214,7 @@ fn calibration_error(played: &[Played], budget: usize, policy: usize) -> Option<
     (charges > 0).then(|| ratio(off, charges) / 10_000.0)
 }
 
-fn cell(tally: play::Tally) -> Cell {
+fn cell(tally: &play::Tally) -> Cell {
     Cell {
         share_of_bound: ratio(tally.paid, tally.payable) * 100.0,
         net_per_hundred: exact(tally.net) / 10_000.0 / exact(tally.owed_minor).max(1.0) * 100.0,

@@ -58,7 +58,7 @@ impl Knowledge {
         *newest = Arc::new(Learned {
             version: posterior.version,
             model: Model::read(&self.prior, &posterior.document),
-            policy: newest.policy.clone(),
+            policy: newest.policy,
         });
         *self.made_at.write().unwrap_or_else(PoisonError::into_inner) = Some(posterior.at);
     }

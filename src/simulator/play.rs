@@ -119,7 +119,7 @@ pub fn charge(place: &Place, invoice: &Invoice, hour: i32, tally: &mut Tally) ->
 }
 
 /// What came of an invoice once its window is over.
-pub fn settle(invoice: &Invoice, tally: Tally, charged: bool) -> Tally {
+pub fn settle(invoice: &Invoice, tally: &Tally, charged: bool) -> Tally {
     let end = invoice.failed_at + WINDOW_DAYS * DAY;
     let paid = if charged {
         !invoice.returned_late
@@ -136,7 +136,7 @@ pub fn settle(invoice: &Invoice, tally: Tally, charged: bool) -> Tally {
         owed_minor: invoice.amount_minor,
         paid: u64::from(paid),
         net: tally.net + won,
-        ..tally
+        ..*tally
     }
 }
 

@@ -84,7 +84,7 @@ impl Service<'_> {
         }
         let all = self.invoices.iter().zip(&self.chases);
         all.fold(Tally::default(), |sum, (invoice, chase)| {
-            sum.plus(settle(invoice, chase.tally, chase.charged))
+            sum.plus(settle(invoice, &chase.tally, chase.charged))
         })
     }
 
@@ -181,7 +181,7 @@ impl Service<'_> {
 
     fn close(&mut self, number: usize, now: i32) {
         let (invoice, chase) = (&self.invoices[number], &self.chases[number]);
-        let paid = settle(invoice, chase.tally, chase.charged).paid > 0;
+        let paid = settle(invoice, &chase.tally, chase.charged).paid > 0;
         let reward = plan::reward(paid, chase.made, invoice.amount_minor, &Terms::default());
         if let Some(arm) = chase.arm {
             self.learn(invoice.kind, now, Fact::Case { arm, reward });

@@ -14,7 +14,7 @@ use crate::domain::decline::DeclineKind;
 
 /// How much of what was learned is still believed a day later.
 const KEPT_A_DAY: f64 = 0.999;
-/// The square of the deviation at which the logistic curve is as flat as one over uncertain weights (MacKay's pi / 8).
+/// The square of the deviation at which the logistic curve is as flat as one over uncertain weights (an eighth of pi, after David Mackay).
 const FLATTENING: f64 = core::f64::consts::PI / 8.0;
 /// How many features a kind has.
 pub const FEATURES: usize = 68;

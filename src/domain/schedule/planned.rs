@@ -85,9 +85,7 @@ impl Stored {
             let (then, now) = (&self.decided, &decided);
             return Some(format!("it was decided {then:?}, and is now {now:?}"));
         }
-        let Some(Chosen { arms, candidates, seed }) = self.chosen.as_ref() else {
-            return None;
-        };
+        let Chosen { arms, candidates, seed } = self.chosen.as_ref()?;
         let choice = self.inputs.choice;
         if choice.held_out {
             return None;

@@ -57,8 +57,8 @@ fn an_arm_plans_and_learns_and_every_decision_can_be_told_again() {
     let settings = [("RECOUP__CAMPAIGNS__DIR", dir.as_str())];
     tell_in(Shape::New, START, &settings, &async |story: &mut Story| {
         let invoices = failed_invoices(story);
-        let case = story.case(&invoices[0]).await;
         story.advance("2026-03-03T09:30:00Z").await;
+        let case = story.case(&invoices[0]).await;
         explained(story).await;
         story.advance("2026-03-18T00:00:00Z").await;
         for invoice in &invoices {
