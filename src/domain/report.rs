@@ -16,6 +16,7 @@ use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use super::words::words;
 
 pub mod cohort;
+pub mod compliance;
 pub mod rate;
 
 pub use cohort::Cohort;

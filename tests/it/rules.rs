@@ -3,6 +3,6 @@
 mod ceiling;
 mod codes;
 mod debits;
-mod naive;
+pub mod naive;
 mod random;
 mod schema;
