@@ -17,6 +17,7 @@ use super::words::words;
 
 pub mod cohort;
 pub mod rate;
+pub mod uplift;
 
 pub use cohort::Cohort;
 pub use rate::Rate;

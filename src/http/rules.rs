@@ -22,6 +22,8 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("POST", "/v1/inbox/{id}/rerun", Role::Billing),
     ("GET", "/v1/notifications", Role::Viewer),
     ("GET", "/v1/reports/recovery", Role::Marketing),
+    ("GET", "/v1/reports/uplift", Role::Marketing),
+    ("GET", "/v1/learning", Role::Billing),
     ("GET", "/v1/campaigns", Role::Viewer),
     ("GET", "/v1/campaigns/{name}", Role::Viewer),
     ("GET", "/v1/unknown-codes", Role::Viewer),

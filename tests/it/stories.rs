@@ -7,3 +7,4 @@ mod learning;
 mod local_time;
 mod ordinary;
 mod staff;
+mod uplift;
