@@ -20,6 +20,7 @@ mod m20261128_000009_less_to_write;
 mod m20261129_000010_unknown_codes;
 mod m20261129_000012_learning;
 mod m20261129_000013_instruments;
+mod m20261129_000014_lines_by_time;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000010_unknown_codes::Migration),
             Box::new(m20261129_000012_learning::Migration),
             Box::new(m20261129_000013_instruments::Migration),
+            Box::new(m20261129_000014_lines_by_time::Migration),
         ]
     }
 }

@@ -18,6 +18,7 @@ use super::words::words;
 pub mod cohort;
 pub mod compliance;
 pub mod rate;
+pub mod uplift;
 
 pub use cohort::Cohort;
 pub use rate::Rate;

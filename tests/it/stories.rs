@@ -8,3 +8,4 @@ mod learning;
 mod local_time;
 mod ordinary;
 mod staff;
+mod uplift;

@@ -110,7 +110,8 @@ pub fn arm(case: &Case, planned: &Planned, learned: &Learned) -> (Choice, Option
     let chosen = choose(learned, &planned.arms, kind, seed, &case.customer_id);
     let candidates = chosen.candidates;
     let arms = planned.arms.clone();
-    (chosen.choice, Some(Chosen { arms, candidates, seed }))
+    let choice = chosen.choice.after(case.memory.choice);
+    (choice, Some(Chosen { arms, candidates, seed }))
 }
 
 /// What the next charge of a case after an instant is decided by.

@@ -123,6 +123,12 @@ async fn audited(story: &Story) {
     );
     assert!(blocked["put_off"].as_u64() >= Some(1), "{found}");
     assert_eq!(found["breaches"], 0, "{found}");
+    let (status, served) = story.get("/v1/reports/compliance?from=2026-03-01&to=2026-04-01").await;
+    assert_eq!(
+        (status, &served["attempts"], &served["blocked"]),
+        (200, &found["attempts"], &found["blocked"])
+    );
+    assert!(served["definitions"]["breaches"].is_string(), "{served}");
 
     let conn = story.app.store.conn();
     let once_more = "INSERT INTO instrument_attempts SELECT id || '_2', connection, instrument, network, country, funding, case_id, \
