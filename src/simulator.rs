@@ -216,7 +216,10 @@ mod tests {
             // It charges within hours, whatever wait it was advised.
             let backoff = would("backoff");
             assert!(backoff.rules.contains_key(&Rule::MastercardWait), "{backoff:?}");
-            assert!(backoff.rules.contains_key(&Rule::MastercardDoNotTryAgain), "{backoff:?}");
+            assert!(
+                backoff.rules.contains_key(&Rule::MastercardDoNotTryAgain),
+                "{backoff:?}"
+            );
             assert!(backoff.charges > would("even 09:00").charges, "{backoff:?}");
             // The first attempt and eight more in two weeks are one too many for these.
             let eight = would("8 in 14 days").rules.contains_key(&Rule::AmexAttempts);
@@ -230,7 +233,9 @@ mod tests {
         for budget in &comparison.budgets {
             let failures: Vec<u32> = budget.cold_start.iter().map(|start| start.failures).collect();
             assert_eq!(failures, [100, 400]);
-            let [few, all] = &budget.cold_start[..] else { panic!("{budget:?}") };
+            let [few, all] = &budget.cold_start[..] else {
+                panic!("{budget:?}")
+            };
             for (line, cold) in budget.policies.iter().zip(&all.policies) {
                 assert_eq!(line.mean.share_of_bound.to_bits(), cold.share_of_bound.to_bits());
             }

@@ -70,13 +70,21 @@ fn lines(failures: u32, policies: &[Policy], played: &[Played], budget: usize, w
         let of = |world| comparison::cell(&comparison::sum(played, failures, world, budget, policy)).share_of_bound;
         (0..worlds.len()).map(of).collect()
     };
-    let rules = policies.iter().position(|policy| matches!(policy, Policy::ByKind)).map(shares);
+    let rules = policies
+        .iter()
+        .position(|policy| matches!(policy, Policy::ByKind))
+        .map(shares);
     let all = policies.iter().enumerate().map(|(number, policy)| {
         let mine = shares(number);
-        let behind = rules.iter().flatten().zip(&mine).zip(worlds).map(|((rules, mine), world)| Behind {
-            world: world.clone(),
-            points: rules - mine,
-        });
+        let behind = rules
+            .iter()
+            .flatten()
+            .zip(&mine)
+            .zip(worlds)
+            .map(|((rules, mine), world)| Behind {
+                world: world.clone(),
+                points: rules - mine,
+            });
         Cold {
             policy: policy.name(),
             share_of_bound: comparison::mean_of(&mine),

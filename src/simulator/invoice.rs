@@ -159,7 +159,10 @@ impl Invoice {
 fn network(place: &Place, id: u64) -> Network {
     let mut dice = Dice::new(mixed(mixed(place.seed, 6), id));
     let chosen = dice.pick(place.networks.iter().map(|(_, share)| *share));
-    place.networks.get(chosen).map_or(Network::Unknown, |(network, _)| *network)
+    place
+        .networks
+        .get(chosen)
+        .map_or(Network::Unknown, |(network, _)| *network)
 }
 
 fn days_since_pay(place: &Place, group: usize, hour: i32) -> Option<f64> {

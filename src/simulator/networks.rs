@@ -105,7 +105,7 @@ impl Record {
         let mut hour = hour;
         // Each wait ends later than the one before, so the window bounds them.
         while hour <= end {
-            match ceiling(&place.rules, &self.charge(hour), &self.history) {
+            match ceiling(place.rules(self.instrument.network), &self.charge(hour), &self.history) {
                 Verdict::Allowed => return Some(hour),
                 Verdict::NotBefore(until, _) => hour = hour_from(until).max(hour + 1),
                 Verdict::Never(_) => return None,
@@ -117,7 +117,7 @@ impl Record {
     /// The rules that a charge in an hour breaks.
     pub fn broken(&self, place: &Place, hour: i32) -> Vec<Rule> {
         let charge = self.charge(hour);
-        let said = consult(&place.rules, &charge, &self.history);
+        let said = consult(place.rules(self.instrument.network), &charge, &self.history);
         said.filter(|said| said.verdict != Verdict::Allowed)
             .map(|said| said.rule)
             .collect()

@@ -184,8 +184,8 @@ pub struct Place {
     pub codes: BTreeMap<DeclineKind, BTreeMap<Network, String>>,
     /// The advice of Mastercard, by kind.
     pub advice: BTreeMap<DeclineKind, Advice>,
-    /// The rules of the networks.
-    pub rules: Rules,
+    /// The rules that bind each network.
+    rules: BTreeMap<Network, Rules>,
     /// The groups of people.
     groups: Vec<Group>,
     /// Those from some hour on.
@@ -216,11 +216,19 @@ impl Place {
             networks: pairs(world.networks.as_ref().unwrap_or(&all.networks)),
             codes: all.codes.clone(),
             advice: all.advice.clone(),
-            rules: Rules::embedded(),
+            rules: Network::ALL
+                .iter()
+                .map(|network| (*network, rules_of(*network)))
+                .collect(),
             world: world.clone(),
             seed,
             days,
         }
+    }
+
+    /// The rules that bind charges of a network.
+    pub fn rules(&self, network: Network) -> &Rules {
+        self.rules.get(&network).expect("there are rules for every network")
     }
 
     /// The groups of people at an hour.
@@ -252,6 +260,13 @@ impl Place {
             _ => f64::midpoint(night, day),
         }
     }
+}
+
+/// The rules without those of other networks, so that these need not be looked at for each charge.
+fn rules_of(network: Network) -> Rules {
+    let mut rules = Rules::embedded();
+    rules.rules.retain(|rule| rule.networks.contains(&network));
+    rules
 }
 
 fn pairs<T: Copy>(shares: &BTreeMap<T, f64>) -> Vec<(T, f64)> {

@@ -6,3 +6,6 @@ mod debits;
 mod naive;
 mod random;
 mod schema;
+mod worlds;
+
+use crate::simulate::dice;
