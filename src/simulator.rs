@@ -12,7 +12,7 @@
 use service::Ceiling;
 use world::{Place, Worlds};
 
-pub use comparison::{Budget, Cell, Comparison, compare};
+pub use comparison::{About, Broken, Budget, Cell, Comparison, Line, compare};
 pub use policy::Policy;
 
 mod calendar;
