@@ -150,7 +150,7 @@ fn campaigns_are_simulated_as_they_stand() {
             "--failures",
             "200",
             "--seeds",
-            "2",
+            "1",
             "--campaigns",
             campaigns.to_str().unwrap(),
         ];
@@ -174,18 +174,7 @@ fn campaigns_are_simulated_as_they_stand() {
         names.contains(&"patient@3") && names.contains(&"even 09:00"),
         "{names:?}"
     );
-    let line = |name: &str| lines.iter().find(|line| line["policy"] == name).unwrap();
-    let (patient, keen) = (line("patient@3"), line("keen@3"));
-    // Days are the same whatever was seen and would break rules if nobody asked; an arm tells its chances and asks.
-    assert!(patient["would_break"]["charges"].as_u64().unwrap() > 0, "{patient}");
-    assert!(patient["calibration_error"].is_null() && keen["would_break"].is_null());
-    assert!(keen["calibration_error"].as_f64().unwrap() < 20.0, "{keen}");
-    for line in lines {
-        assert_eq!(line["broken"]["charges"], 0, "{line}");
-    }
-    let cold = comparison["budgets"][0]["cold_start"].as_array().unwrap();
-    assert_eq!(cold.len(), 2, "at 100 failures and at all 200");
-    assert_eq!(cold[0]["policies"].as_array().unwrap().len(), lines.len());
+    rules_and_cold_starts_are_told(&comparison["budgets"][0]);
     let table = simulate(&[]);
     for told in [
         "patient@3",
@@ -206,4 +195,20 @@ fn campaigns_are_simulated_as_they_stand() {
     );
     assert_eq!(bad.status.code(), Some(1));
     assert!(written(&bad).contains("patient.toml"), "{}", written(&bad));
+}
+
+/// Days are the same whatever was seen and would break rules if nobody asked; an arm tells its chances and asks.
+fn rules_and_cold_starts_are_told(budget: &serde_json::Value) {
+    let lines = budget["policies"].as_array().unwrap();
+    let line = |name: &str| lines.iter().find(|line| line["policy"] == name).unwrap();
+    let (patient, keen) = (line("patient@3"), line("keen@3"));
+    assert!(patient["would_break"]["charges"].as_u64().unwrap() > 0, "{patient}");
+    assert!(patient["calibration_error"].is_null() && keen["would_break"].is_null());
+    assert!(keen["calibration_error"].as_f64().unwrap() < 20.0, "{keen}");
+    for line in lines {
+        assert_eq!(line["broken"]["charges"], 0, "{line}");
+    }
+    let cold = budget["cold_start"].as_array().unwrap();
+    assert_eq!(cold.len(), 2, "at 100 failures and at all 200");
+    assert_eq!(cold[0]["policies"].as_array().unwrap().len(), lines.len());
 }
