@@ -8,9 +8,12 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::{SignedDuration, Timestamp};
 use recoup::domain::campaign::Planned;
-use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers};
+use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, Origin, State, Timers};
+use recoup::domain::ceiling::{Grounds, Rules};
+use recoup::domain::command::AttemptStatus;
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::ids::CaseId;
+use recoup::domain::instrument::{History, Instrument, PastAttempt, Tried};
 use recoup::domain::learning::Learned;
 use recoup::domain::learning::arms::{Arm, USUAL};
 use recoup::domain::learning::dice::Dice;
@@ -19,7 +22,9 @@ use recoup::domain::learning::model::{Evidence, Fact, Model};
 use recoup::domain::learning::prior::Prior;
 use recoup::domain::learning::slots::Slot;
 use recoup::domain::money::Money;
+use recoup::domain::network::Network;
 use recoup::domain::schedule::planned;
+use recoup::providers::stripe::declines::TABLE;
 use serde_json::json;
 
 /// What the posterior has seen.
@@ -74,6 +79,12 @@ fn case() -> Case {
     let opened_at = at(FAILED_AT);
     let mut memory = Memory::since(opened_at);
     memory.country = Some("DE".to_owned());
+    memory.instrument = Some(Instrument {
+        key: "fp_1".to_owned(),
+        network: Network::Mastercard,
+        country: Some("DE".to_owned()),
+        funding: None,
+    });
     Case {
         id: CaseId::new(opened_at.as_millisecond(), 1),
         connection: "main".to_owned(),
@@ -107,25 +118,50 @@ fn case() -> Case {
     }
 }
 
-/// Decides on the next charge of a case, as text to be stored.
-fn decided(case: &Case, planned: &Planned, learned: &Learned) -> String {
-    let (choice, chosen) = planned::arm(case, planned, learned);
-    let inputs = planned::inputs(case, planned, learned, choice, case.opened_at);
-    let decided = planned::decide(&inputs, learned);
-    assert!(decided.at.is_some(), "there is a charge to be decided on");
+/// Ten declines of the same card before, three days apart.
+fn history(case: &Case) -> History {
+    let mut history = History::default();
+    for back in (0..10).rev() {
+        let past = PastAttempt {
+            id: None,
+            at: case.opened_at - SignedDuration::from_hours(back * 72),
+            case_id: case.id.clone(),
+            origin: Origin::Provider,
+            amount: case.amount_due,
+            status: AttemptStatus::Declined,
+            decline: Some(case.decline.clone()),
+        };
+        history.push(case.instrument().key, past);
+    }
+    history
+}
+
+/// Decides on the next charge of a case, as text to be stored; the ceiling is asked too.
+fn decided(case: &Case, planned: &Planned, grounds: Grounds<'_>) -> String {
+    let tried = Tried::on(case.instrument(), grounds.history);
+    let (choice, chosen) = planned::arm(case, planned, grounds.learned);
+    let next = planned::next(case, planned, choice, case.opened_at, &tried, grounds);
+    assert!(next.at.is_some(), "there is a charge to be decided on");
     json!({
         "arm": choice.arm,
         "propensity": choice.propensity,
-        "seed": inputs.ask.seed,
+        "seed": next.inputs.ask.seed,
         "chosen": chosen,
-        "inputs": inputs,
-        "decided": decided,
+        "inputs": next.inputs,
+        "decided": next.decided,
     })
     .to_string()
 }
 
 fn decision(criterion: &mut Criterion) {
     let (learned, case) = (learned(), case());
+    let (rules, history) = (Rules::embedded(), history(&case));
+    let grounds = Grounds {
+        codes: &TABLE,
+        learned: &learned,
+        rules: &rules,
+        history: &history,
+    };
     let planned = |arms: &[Arm], charges| Planned {
         charges,
         within_days: 14,
@@ -133,7 +169,7 @@ fn decision(criterion: &mut Criterion) {
     };
     let mut bench = |name: &str, case: &Case, planned: &Planned| {
         criterion.bench_function(name, |bencher| {
-            bencher.iter(|| decided(black_box(case), black_box(planned), black_box(&learned)));
+            bencher.iter(|| decided(black_box(case), black_box(planned), black_box(grounds)));
         });
     };
     // The slowest one: a single charge looks at nearly all hours of the window.

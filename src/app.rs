@@ -130,6 +130,7 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
             .as_ref()
             .map_or(0, |_| config.mail.per_domain_per_minute),
         learning: config.learning,
+        rules: config.rules.clone(),
     };
     parts.check()?;
     let engine = Engine::new(parts);

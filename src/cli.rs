@@ -13,6 +13,7 @@ use crate::telemetry::{self, Form};
 
 mod backup;
 mod check;
+mod compliance;
 pub mod demo;
 mod doctor;
 mod healthcheck;
@@ -52,6 +53,8 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Derive stored decisions again; exit 1 at the first that differs.
     Replay(replay::Arguments),
+    /// Audit the charges of a span by the rules of card networks and bank debits; exit 1 where one of ours broke a rule.
+    Compliance(compliance::Arguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Manage API keys.
@@ -81,7 +84,8 @@ pub fn run() -> ExitCode {
         | Command::Keys(_)
         | Command::Doctor(_)
         | Command::Backup(_)
-        | Command::Replay(_) => with_config(&arguments),
+        | Command::Replay(_)
+        | Command::Compliance(_) => with_config(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,6 +107,7 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Doctor(given) => doctor::run(&config, given).await,
             Command::Backup(given) => backup::run(&config, given).await,
             Command::Replay(given) => replay::run(&config, given).await,
+            Command::Compliance(given) => compliance::run(&config, given).await,
             Command::Check | Command::Openapi | Command::Simulate(_) | Command::Healthcheck(_) | Command::Demo(_) => {
                 Ok(())
             }

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod campaigns;
+mod ceiling;
 pub mod clock;
 pub mod database;
 mod fault;
@@ -23,6 +24,7 @@ use std::path::Path;
 pub use fault::{ConfigErrors, Fault, Origin};
 use values::Values;
 
+use crate::domain::ceiling::Rules;
 use crate::domain::learning::Policy;
 use crate::domain::retention::Retention;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub retention: Retention,
     /// What the operator decides of how charges are planned.
     pub learning: Policy,
+    /// The rules of card networks and bank debits, with the operator's limits.
+    pub rules: Rules,
     /// Access from the start.
     pub admin: admin::Admin,
     /// Where campaigns come from.
@@ -78,13 +82,14 @@ impl Config {
         let mail = mail::read(&mut values);
         let retention = retention::read(&mut values);
         let learning = learning::read(&mut values);
+        let rules = ceiling::read(&mut values);
         let admin = admin::read(&mut values);
         let campaigns = campaigns::read(&mut values);
         let log = log::read(&mut values);
         refuse_test_clock_with_live_key(&mut values);
         let faults = values.into_faults();
-        match (database, http, clock, mail, retention, learning) {
-            (Some(database), Some(http), Some(clock), Some(mail), Some(retention), Some(learning))
+        match (database, http, clock, mail, retention, learning, rules) {
+            (Some(database), Some(http), Some(clock), Some(mail), Some(retention), Some(learning), Some(rules))
                 if faults.is_empty() =>
             {
                 Ok(Self {
@@ -95,6 +100,7 @@ impl Config {
                     mail,
                     retention,
                     learning,
+                    rules,
                     admin,
                     campaigns,
                     log,

@@ -12,9 +12,11 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use crate::clock::{Backwards, Clock};
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{CampaignRef, Case, Collector};
+use crate::domain::ceiling::Rules;
 use crate::domain::command::Reason;
 use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
+use crate::domain::instrument::History;
 use crate::domain::learning::{Learned, Policy};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::taxonomy::Taxonomy;
@@ -38,6 +40,7 @@ mod stretch;
 mod sweep;
 mod tick;
 
+pub use campaigns::FOR_NEW_CASES;
 pub use gate::{BIRTHMARK, HEARTBEAT};
 pub use pump::PLACES;
 pub use reconcile::Job;
@@ -99,6 +102,8 @@ pub struct Parts {
     pub mails_per_domain_per_minute: u32,
     /// What the operator decides of learning.
     pub learning: Policy,
+    /// The rules of the networks, with the operator's limits.
+    pub rules: Rules,
 }
 
 /// A call could outlast the lease under which it is made.
@@ -156,6 +161,7 @@ struct Inner {
     stopping: watch::Sender<bool>,
     campaigns: campaigns::Campaigns,
     knowledge: learn::Knowledge,
+    rules: Rules,
     /// The turns of the sweep as this process knows them, by connection.
     sweeps: Mutex<HashMap<String, sweep::Turn>>,
     /// The turns of reconciliation as this process knows them.
@@ -242,6 +248,7 @@ impl Engine {
                 stopping: watch::Sender::new(false),
                 campaigns: campaigns::Campaigns::default(),
                 knowledge: learn::Knowledge::new(parts.learning),
+                rules: parts.rules,
                 sweeps: Mutex::new(HashMap::new()),
             }),
         }
@@ -355,6 +362,17 @@ impl Engine {
     /// What was learned, as far as this process has read it.
     pub fn learned(&self) -> Arc<Learned> {
         self.inner.knowledge.newest()
+    }
+
+    /// The rules of the networks.
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
+    /// What was tried on the instrument of a case.
+    pub async fn history(&self, case: &Case) -> Result<History, StoreError> {
+        let key = case.instrument().key;
+        self.inner.storage.history(&case.connection, &[key]).await
     }
 
     /// The campaign version that a case is pinned to.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::domain::campaign::FinalAction;
 use crate::domain::decline::Decline;
+use crate::domain::instrument::Instrument;
 use crate::domain::money::Money;
 use crate::domain::snapshot::{CardShown, Snapshot};
 use crate::domain::taxonomy::Taxonomy;
@@ -81,6 +82,8 @@ pub enum Hint {
         payment_method: Option<String>,
         /// The stable name of the card behind it, where the event names it.
         fingerprint: Option<String>,
+        /// What stands behind it, as far as the event tells.
+        instrument: Option<Instrument>,
         /// Whether a known payment method got new data (card updater), as against a new one.
         renewed: bool,
     },
@@ -173,6 +176,8 @@ pub struct Refusal {
     pub fingerprint: Option<String>,
     /// The card as mails may show it.
     pub card: Option<CardShown>,
+    /// What was charged, where the answer tells.
+    pub instrument: Option<Instrument>,
 }
 
 /// The answer to one charge.

@@ -32,6 +32,7 @@ pub use self::charging::Outcome;
 pub use self::faults::{Fault, Faults};
 use self::hooks::Endpoint;
 pub use self::hooks::{Delivered, Delivery};
+pub use self::issuer::Refusal;
 pub use self::mailbox::{Letter, Mailbox};
 pub use self::objects::{Habits, Standing};
 pub use self::server::API_KEY;

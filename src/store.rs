@@ -36,6 +36,7 @@ mod entity;
 mod error;
 pub mod idempotency;
 pub mod inbox;
+pub mod instruments;
 pub mod keys;
 pub mod late;
 pub mod learning;

@@ -19,6 +19,8 @@ mod m20261122_000008_plans;
 mod m20261128_000009_less_to_write;
 mod m20261129_000010_unknown_codes;
 mod m20261129_000012_learning;
+mod m20261129_000013_instruments;
+mod m20261129_000014_lines_by_time;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000009_less_to_write::Migration),
             Box::new(m20261129_000010_unknown_codes::Migration),
             Box::new(m20261129_000012_learning::Migration),
+            Box::new(m20261129_000013_instruments::Migration),
+            Box::new(m20261129_000014_lines_by_time::Migration),
         ]
     }
 }

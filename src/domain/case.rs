@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::campaign::FinalAction;
 use super::decline::Decline;
 use super::ids::{AttemptId, CaseId};
+use super::instrument::Instrument;
 use super::money::Money;
 use super::outcome::{Outcome, Status};
 use super::snapshot::{InvoiceStatus, Snapshot};
@@ -153,6 +154,9 @@ pub struct OpenAttempt {
     pub amount: Money,
     /// The payment method passed along, if one was.
     pub payment_method: Option<String>,
+    /// What is charged, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<Instrument>,
     /// Why it is made.
     pub trigger: Trigger,
 }
@@ -406,6 +410,16 @@ impl Case {
             .into_iter()
             .flatten()
             .min_by_key(|(_, at, _)| *at)
+    }
+
+    /// What a charge of the case would go to, as far as it is known.
+    pub fn instrument(&self) -> Instrument {
+        let fresh = self
+            .fresh_method()
+            .then(|| self.memory.new_instrument.clone())
+            .flatten();
+        let known = fresh.or_else(|| self.memory.instrument.clone());
+        known.unwrap_or_else(|| Instrument::of_case(&self.id))
     }
 
     /// Whether the customer brought a payment method that was not declined yet.

@@ -3,11 +3,15 @@
 //! Two kinds of rules: those of the networks, over everything that was tried on an instrument ([`ceiling`]), and those of our
 //! own over one case. `Never` is about the instrument: a new card starts anew.
 
-use jiff::Timestamp;
+use std::fmt;
 
-use super::calendar::secs_from;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::calendar::written;
 use super::case::Case;
 use super::decline::Disposition;
+use super::instrument::{History, Tried};
 use super::learning::Learned;
 use super::mutant::alive;
 use super::taxonomy::Taxonomy;
@@ -93,9 +97,7 @@ words! {
 pub const CHARGES_MAX: u32 = 8;
 /// The most charges of ours on a case whose last decline has a code that we do not know.
 pub const UNKNOWN_CHARGES_MAX: u32 = 2;
-/// The wait after the provider blocked a charge because the card was declined for good before.
-const BLOCK_SECS: i64 = 72 * 3600;
-/// The provider code of that block.
+/// The provider code of a block because the card was declined for good before.
 pub const BLOCK_CODE: &str = "previously_declined_do_not_retry";
 
 /// What the ceiling says of a charge at some instant.
@@ -107,6 +109,22 @@ pub enum Verdict {
     NotBefore(Timestamp, Rule),
     /// It may be made.
     Allowed,
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed => f.write_str("allowed"),
+            Self::NotBefore(at, _) => write!(f, "not before {}", written(*at)),
+            Self::Never(_) => f.write_str("never"),
+        }
+    }
 }
 
 impl Verdict {
@@ -129,13 +147,55 @@ pub struct Grounds<'a> {
     pub codes: &'a Taxonomy,
     /// What was learned.
     pub learned: &'a Learned,
+    /// The rules of the networks.
+    pub rules: &'a Rules,
+    /// What was tried on the instruments of the case's connection.
+    pub history: &'a History,
 }
 
-/// What the rules of our own say of a charge of the case at `at`. A payment method that was not declined yet starts anew.
-pub fn may_charge(case: &Case, fresh_method: bool, at: Timestamp, grounds: Grounds<'_>) -> Verdict {
+/// What every rule together says of a charge of the case on an instrument at `at`. A payment method that was not declined yet
+/// starts anew, as far as our own rules are concerned; for the networks it is the instrument that does.
+pub fn may_charge(case: &Case, tried: &Tried, fresh_method: bool, at: Timestamp, grounds: Grounds<'_>) -> Verdict {
     if alive("no_ceiling") {
         return Verdict::Allowed;
     }
+    let charge = charge_of(case, tried, at);
+    own(case, fresh_method, grounds).and(ceiling(grounds.rules, &charge, &tried.attempts))
+}
+
+/// What each rule says that binds a charge of the case on an instrument at `at`.
+pub fn consulted(case: &Case, tried: &Tried, fresh_method: bool, at: Timestamp, grounds: Grounds<'_>) -> Vec<Said> {
+    let own = match own(case, fresh_method, grounds) {
+        Verdict::Never(rule) if rule != Rule::EightRetries => Some(Said::plain(rule, Verdict::Never(rule))),
+        Verdict::Never(_) | Verdict::NotBefore(..) | Verdict::Allowed => None,
+    };
+    let spent = case.memory.charges >= CHARGES_MAX;
+    let eight = Said {
+        rule: Rule::EightRetries,
+        verdict: if spent {
+            Verdict::Never(Rule::EightRetries)
+        } else {
+            Verdict::Allowed
+        },
+        counted: Some(case.memory.charges),
+        limit: Some(CHARGES_MAX),
+    };
+    let charge = charge_of(case, tried, at);
+    let networks = consult(grounds.rules, &charge, &tried.attempts);
+    std::iter::once(eight).chain(own).chain(networks).collect()
+}
+
+fn charge_of<'a>(case: &'a Case, tried: &'a Tried, at: Timestamp) -> Charge<'a> {
+    Charge {
+        instrument: &tried.instrument,
+        amount: case.amount_due,
+        case_id: &case.id,
+        at,
+    }
+}
+
+/// What the rules of our own say of a charge of the case.
+fn own(case: &Case, fresh_method: bool, grounds: Grounds<'_>) -> Verdict {
     if case.memory.charges >= CHARGES_MAX {
         return Verdict::Never(Rule::EightRetries);
     }
@@ -149,18 +209,6 @@ pub fn may_charge(case: &Case, fresh_method: bool, at: Timestamp, grounds: Groun
         Disposition::Retry if case.memory.charges >= UNKNOWN_CHARGES_MAX && grounds.codes.is_guess(&case.decline) => {
             Verdict::Never(Rule::UnknownCode)
         }
-        Disposition::Retry => {
-            // The block is as old as the last charge at most: the kind may have been seen long before.
-            let since = case
-                .memory
-                .last_charge_at
-                .map_or(case.memory.kind_since, |last| last.max(case.memory.kind_since));
-            let until = secs_from(since, BLOCK_SECS);
-            if case.decline.provider_code.as_deref() == Some(BLOCK_CODE) && at < until {
-                Verdict::NotBefore(until, Rule::ProviderBlock)
-            } else {
-                Verdict::Allowed
-            }
-        }
+        Disposition::Retry => Verdict::Allowed,
     }
 }

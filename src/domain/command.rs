@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::case::{Case, OpenAttempt, Origin};
-use super::ceiling::Grounds;
+use super::ceiling::{Grounds, Rule};
 use super::decline::Decline;
 use super::event::SeenAttempt;
 use super::ids::AttemptId;
+use super::instrument::Instrument;
 use super::learning::model::Evidence;
 use super::message::Message;
 use super::money::Money;
@@ -120,6 +121,17 @@ pub enum Command {
         charge_id: Option<String>,
         /// Why it was declined.
         decline: Option<Decline>,
+        /// What was charged, where it is known.
+        instrument: Option<Instrument>,
+    },
+    /// Record that the ceiling refused or put off a charge that was wanted.
+    Block {
+        /// What would have been charged.
+        instrument: Instrument,
+        /// The rule.
+        rule: Rule,
+        /// When it may be made; none where it may not.
+        until: Option<Timestamp>,
     },
     /// Carry out the final action at the provider.
     Finish,

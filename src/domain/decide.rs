@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 
 use super::calendar::{secs_from, written};
 use super::case::{Case, Collector, State, Trigger, Warning};
+use super::ceiling::Verdict;
 use super::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
 use super::decline::DeclineKind;
 use super::event::Event;
+use super::instrument::{Instrument, Tried};
 use super::learning::model::{Evidence, Fact};
 
 mod answer;
+mod asks;
 mod books;
 mod close;
 mod doubt;
@@ -22,8 +25,10 @@ mod method;
 mod open;
 mod plan;
 mod staff;
+mod target;
 mod timers;
 
+pub use asks::instruments_asked;
 pub use open::{NoCase, open, open_reversal};
 
 /// The first wait after the provider was out of reach; it doubles up to the longest.
@@ -52,12 +57,14 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::MethodChanged {
             payment_method,
             fingerprint,
+            instrument,
             renewed,
             at,
         } => {
             let seen = method::Seen {
                 method: payment_method.as_deref(),
                 fingerprint: fingerprint.as_deref(),
+                instrument: instrument.as_ref(),
                 renewed: *renewed,
                 at: *at,
             };
@@ -130,11 +137,38 @@ impl<'a> Draft<'a> {
             Some(Trigger::CardUpdate | Trigger::Staff) => waiting,
             Some(Trigger::Schedule) | None => self.case.fresh_method().then_some(Trigger::CardUpdate),
         };
-        let entry = plan::replan(&mut self.case, &self.moment);
+        let tried = self.tried(self.case.instrument());
+        let (entry, refused) = plan::replan(&mut self.case, &self.moment, &tried);
         self.entries.push(entry);
+        if let Some(verdict) = refused {
+            self.block(tried.instrument, verdict);
+        }
         if let Some(trigger) = trigger.filter(|_| self.case.collector == Collector::Us) {
             self.charge_now(trigger);
         }
+    }
+
+    /// An instrument with everything that was tried on it, this decision's own doings included.
+    fn tried(&self, instrument: Instrument) -> Tried {
+        let mut tried = Tried::on(instrument, self.moment.grounds.history);
+        for command in &self.commands {
+            tried.note(&self.case, command, self.moment.now);
+        }
+        tried
+    }
+
+    /// Records that the ceiling did not allow a charge that was wanted.
+    fn block(&mut self, instrument: Instrument, verdict: Verdict) {
+        let (rule, until) = match verdict {
+            Verdict::Allowed => return,
+            Verdict::NotBefore(until, rule) => (rule, Some(until)),
+            Verdict::Never(rule) => (rule, None),
+        };
+        self.commands.push(Command::Block {
+            instrument,
+            rule,
+            until,
+        });
     }
 
     /// Keeps what was seen of a kind of decline, to learn from it.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::case::{Collector, Contact};
 use super::decline::Decline;
 use super::ids::AttemptId;
+use super::instrument::Instrument;
 use super::money::Money;
 use super::snapshot::{CardShown, Snapshot};
 use super::words::words;
@@ -41,6 +42,8 @@ pub enum Answer {
         fingerprint: Option<String>,
         /// The card as mails may show it.
         card: Option<CardShown>,
+        /// What was charged.
+        instrument: Option<Instrument>,
     },
     /// It is under way for days.
     Processing {
@@ -150,6 +153,8 @@ pub enum Event {
         payment_method: Option<String>,
         /// The stable name of the card.
         fingerprint: Option<String>,
+        /// What stands behind it, as far as the event tells.
+        instrument: Option<Instrument>,
         /// Whether it is a known one with new data.
         renewed: bool,
         /// When that happened at the provider, where it is told.
@@ -204,6 +209,19 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether the case was read because it was due.
+    pub const fn is_due_look(&self) -> bool {
+        matches!(
+            self,
+            Self::Looked {
+                cause: LookCause::Due,
+                ..
+            }
+        )
+    }
+}
+
 /// What is needed to open a case, besides the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
@@ -228,4 +246,6 @@ pub struct SeenAttempt {
     pub decline: Decline,
     /// The payment method.
     pub payment_method: Option<String>,
+    /// What was charged, where it is known.
+    pub instrument: Option<Instrument>,
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::calendar::written;
 use super::campaign::Campaign;
 use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
-use super::ceiling::{Grounds, Verdict, may_charge};
+use super::ceiling::{Grounds, Rules, Said, Verdict, consulted, may_charge};
 use super::decline::{Decline, Disposition};
+use super::instrument::Tried;
 use super::outcome::Outcome;
 use super::schedule::planned::{Decided, Stored};
 
@@ -18,6 +19,12 @@ pub struct RuleSaid {
     pub rule: String,
     /// What it said.
     pub said: String,
+    /// Where the rule is published, for those of card networks and bank debits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Which edition of it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
 }
 
 /// Why, and when next.
@@ -112,8 +119,12 @@ fn sentence(case: &Case, next: Option<&NextAction>, plan: Option<&serde_json::Va
 fn rules(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Timestamp) -> Vec<RuleSaid> {
     let mut rules = Vec::new();
     let mut say = |rule: &str, said: String| {
-        let rule = rule.to_owned();
-        rules.push(RuleSaid { rule, said });
+        rules.push(RuleSaid {
+            rule: rule.to_owned(),
+            said,
+            source: None,
+            edition: None,
+        });
     };
     say(
         "collector",
@@ -143,9 +154,11 @@ fn rules(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Timestamp)
         .to_owned(),
     );
     let at = case.timers.charge_at.unwrap_or(now);
+    let tried = Tried::on(case.instrument(), grounds.history);
+    let fresh = case.fresh_method();
     say(
         "ceiling",
-        match may_charge(case, case.fresh_method(), at, grounds) {
+        match may_charge(case, &tried, fresh, at, grounds) {
             Verdict::Allowed => format!("a charge at {} is allowed", written(at)),
             Verdict::NotBefore(until, rule) => format!("no charge before {} ({rule})", written(until)),
             Verdict::Never(rule) => format!("no charge at all ({rule})"),
@@ -158,5 +171,22 @@ fn rules(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Timestamp)
             campaign.name, campaign.version, campaign.ending.after_days, campaign.ending.action
         ),
     );
+    let said = consulted(case, &tried, fresh, at, grounds);
+    rules.extend(said.iter().map(|said| of_ceiling(said, grounds.rules)));
     rules
+}
+
+/// A rule of the ceiling, with where it stands.
+fn of_ceiling(said: &Said, rules: &Rules) -> RuleSaid {
+    let known = rules.rules.iter().find(|known| known.rule == said.rule);
+    let counted = match (said.counted, said.limit) {
+        (Some(counted), Some(limit)) => format!(" ({counted} of at most {limit} were made)"),
+        (Some(_) | None, Some(_) | None) => String::new(),
+    };
+    RuleSaid {
+        rule: said.rule.to_string(),
+        said: format!("{}{counted}", said.verdict),
+        source: known.map(|known| known.source.clone()),
+        edition: known.map(|known| known.edition.clone()),
+    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::campaign::Campaign;
 use super::case::{Case, Collector, State};
 use super::ceiling::{CHARGES_MAX, Grounds};
+use super::instrument::Tried;
 use super::message::Message;
 use super::schedule::{charges_after, next_notice, notices_left};
 
@@ -59,7 +60,11 @@ fn charges(
     let next = case.timers.charge_at.filter(|_| !resumed).map(|at| at.max(from));
     let mut after = case.clone();
     after.memory.last_charge_at = next.or(case.memory.last_charge_at);
-    let ladder = charges_after(&after, campaign, next.unwrap_or(from), grounds);
+    let mut tried = Tried::on(case.instrument(), grounds.history);
+    if let Some(next) = next {
+        tried.suppose_declined(case, next);
+    }
+    let ladder = charges_after(&after, campaign, next.unwrap_or(from), tried, grounds).at;
     let left = usize::try_from(CHARGES_MAX.saturating_sub(case.memory.charges)).unwrap_or(0);
     let end = case.timers.final_at;
     next.into_iter()

@@ -92,6 +92,11 @@ id!(
     "trf"
 );
 id!(
+    /// Names a charge that the ceiling did not allow.
+    BlockedId,
+    "blk"
+);
+id!(
     /// Names a piece of evidence.
     EvidenceId,
     "evi"

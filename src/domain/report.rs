@@ -16,7 +16,9 @@ use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use super::words::words;
 
 pub mod cohort;
+pub mod compliance;
 pub mod rate;
+pub mod uplift;
 
 pub use cohort::Cohort;
 pub use rate::Rate;

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::calendar::{days_from, hours_from, secs_from, zone};
-use super::campaign::{Campaign, MessageStep, Planned, When};
+use super::campaign::{Campaign, Ladder, MessageStep, When};
 use super::case::Case;
 use super::ceiling::{Grounds, Verdict, may_charge};
-use super::learning::choice::Choice;
+use super::instrument::Tried;
 use super::mutant::alive;
 
 pub mod planned;
@@ -17,14 +17,56 @@ const CHARGE_GAP_SECS: i64 = 12 * 3600;
 /// Two messages of the time line keep at least this distance.
 const NOTICE_GAP_SECS: i64 = 20 * 3600;
 
-/// Every charge the ladder still holds after `after`, in order of time; the ceiling is asked for each.
-pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds: Grounds<'_>) -> Vec<Timestamp> {
+/// The charges that remain, as far as the ceiling lets them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charges {
+    /// When, in order of time.
+    pub at: Vec<Timestamp>,
+    /// What the ceiling said of the next one as it was wanted, where it did not allow it.
+    pub refused: Option<Verdict>,
+}
+
+/// Every charge the ladder still holds after `after`, if each is declined like the last one; the ceiling is asked for each,
+/// over what was tried and what is planned before it.
+pub fn charges_after(
+    case: &Case,
+    campaign: &Campaign,
+    after: Timestamp,
+    mut tried: Tried,
+    grounds: Grounds<'_>,
+) -> Charges {
     let Some(ladder) = campaign.ladder(case.decline.kind) else {
-        return Vec::new();
+        return Charges::default();
     };
     if let Some(planned) = &ladder.planned {
-        return planned_after(case, planned, after, grounds);
+        let (choice, _) = planned::arm(case, planned, grounds.learned);
+        let first = planned::next(case, planned, choice, after, &tried, grounds);
+        return planned::from_first(case, planned, first, tried, grounds);
     }
+    let gap_secs = if ladder.days.is_empty() { 0 } else { CHARGE_GAP_SECS };
+    let mut charges = Charges::default();
+    for (nth, at) in wanted(case, ladder, after).into_iter().enumerate() {
+        let verdict = may_charge(case, &tried, false, at, grounds);
+        if nth == 0 && verdict != Verdict::Allowed {
+            charges.refused = Some(verdict);
+        }
+        let at = match verdict {
+            Verdict::Allowed => at,
+            Verdict::NotBefore(until, _) => until.max(at),
+            Verdict::Never(_) => continue,
+        };
+        // A charge that the ceiling moves may come close to the next one; they become one.
+        let kept = charges.at.last();
+        if kept.is_none_or(|kept| at > *kept && at >= secs_from(*kept, gap_secs)) {
+            charges.at.push(at);
+            tried.suppose_declined(case, at);
+        }
+    }
+    charges
+}
+
+/// What a ladder of fixed instants wants after `after`, in order of time.
+fn wanted(case: &Case, ladder: &Ladder, after: Timestamp) -> Vec<Timestamp> {
     let tz = zone(&case.zone);
     let by_days = ladder
         .days
@@ -36,52 +78,9 @@ pub fn charges_after(case: &Case, campaign: &Campaign, after: Timestamp, grounds
         .map(|hours| hours_from(case.memory.kind_since, *hours));
     let gap_end = case.memory.last_charge_at.filter(|_| !ladder.days.is_empty());
     let earliest = gap_end.map_or(after, |last| after.max(secs_from(last, CHARGE_GAP_SECS)));
-    let mut charges: Vec<Timestamp> = by_days
-        .chain(by_hours)
-        .filter(|at| *at > earliest)
-        .filter_map(|at| match may_charge(case, false, at, grounds) {
-            Verdict::Allowed => Some(at),
-            Verdict::NotBefore(until, _) => Some(until),
-            Verdict::Never(_) => None,
-        })
-        .collect();
-    if !ladder.days.is_empty() {
-        // A charge that the ceiling moves may come close to the next one; they become one.
-        charges.dedup_by(|next, kept| *next < secs_from(*kept, CHARGE_GAP_SECS));
-    }
-    charges.dedup();
-    charges
-}
-
-/// The charges that the arm of a case plans after `after`, if each is declined like the last one.
-fn planned_after(case: &Case, planned: &Planned, after: Timestamp, grounds: Grounds<'_>) -> Vec<Timestamp> {
-    let mut case = case.clone();
-    let (choice, _) = planned::arm(&case, planned, grounds.learned);
-    let (mut charges, mut after) = (Vec::new(), after);
-    while let Some(at) = next_planned(&case, planned, choice, after, grounds) {
-        charges.push(at);
-        case.memory.charges = case.memory.charges.saturating_add(1);
-        case.memory.last_charge_at = Some(at);
-        after = at;
-    }
-    charges
-}
-
-/// The next charge of an arm, as far as the ceiling lets it.
-fn next_planned(
-    case: &Case,
-    planned: &Planned,
-    choice: Choice,
-    after: Timestamp,
-    grounds: Grounds<'_>,
-) -> Option<Timestamp> {
-    let inputs = planned::inputs(case, planned, grounds.learned, choice, after);
-    let at = planned::decide(&inputs, grounds.learned).at?;
-    match may_charge(case, false, at, grounds) {
-        Verdict::Allowed => Some(at),
-        Verdict::NotBefore(until, _) => Some(until.max(at)),
-        Verdict::Never(_) => None,
-    }
+    let mut wanted: Vec<Timestamp> = by_days.chain(by_hours).filter(|at| *at > earliest).collect();
+    wanted.sort_unstable();
+    wanted
 }
 
 /// When the campaign ends for a case.

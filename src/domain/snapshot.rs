@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::calendar::main_zone;
 use super::decline::Decline;
+use super::instrument::Instrument;
 use super::money::Money;
 use super::words::words;
 
@@ -90,6 +91,8 @@ pub struct PaymentSeen {
     pub payment_method: Option<String>,
     /// The provider's stable name for the card behind the payment method, alike for every copy of it.
     pub fingerprint: Option<String>,
+    /// What was charged, where it is known.
+    pub instrument: Option<Instrument>,
     /// The card's brand and last four digits, for mails.
     pub card: Option<CardShown>,
     /// Whether the customer disputes the charge.
@@ -129,6 +132,8 @@ pub struct MethodSeen {
     pub id: String,
     /// The provider's stable name for the card behind it, alike for every copy of it, where it is known.
     pub fingerprint: Option<String>,
+    /// What stands behind it, where it is known.
+    pub instrument: Option<Instrument>,
 }
 
 /// The customer at the provider: whom to write to, and how.
@@ -194,6 +199,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What the provider would charge, or what was charged last where it does not tell.
+    pub fn instrument(&self) -> Option<&Instrument> {
+        let default = self.default_method.as_ref();
+        let payment = self.payment.as_ref();
+        default
+            .and_then(|method| method.instrument.as_ref())
+            .or_else(|| payment?.instrument.as_ref())
+    }
+
     /// The charge that paid the invoice, where the provider names it.
     pub fn paying_charge(&self) -> Option<String> {
         let payment = self.payment.as_ref()?;

@@ -9,7 +9,7 @@ use crate::domain::case::CampaignRef;
 use crate::store::{Storage, StoreError};
 
 /// The campaign that new cases are opened with.
-const FOR_NEW_CASES: &str = "default";
+pub const FOR_NEW_CASES: &str = "default";
 
 /// What this process knows of campaigns.
 #[derive(Default)]

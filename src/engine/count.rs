@@ -44,6 +44,7 @@ pub fn change(change: &Change) {
             Command::RecordAttempt { origin, .. } => {
                 counter!(metric::ATTEMPTS, "by" => origin.as_str(), "result" => "declined").increment(1);
             }
+            Command::Block { rule, .. } => counter!(metric::BLOCKED_CHARGES, "rule" => rule.as_str()).increment(1),
             Command::BookOverpayment { .. } => counter!(metric::OVERPAYMENTS).increment(1),
             Command::OpenAttempt { .. }
             | Command::Resend { .. }

@@ -9,10 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Inner;
-use super::handle::{self, Done, Request};
+use super::handle::{self, Done, Request, asks};
 use crate::domain::ids::CaseId;
 use crate::domain::mutant::alive;
 use crate::store::StoreError;
+use crate::store::changes::Locked;
 
 /// The most requests that share a transaction.
 const SHARED_MAX: usize = 128;
@@ -125,7 +126,8 @@ async fn together(inner: &Inner, requests: &[Request]) -> Result<Vec<Result<Done
             crate::failpoint!("change_decided");
             draft.into_pieces()
         };
-        match inner.storage.change(&ids, &mut decide).await {
+        let ask = |cases: &Locked| asks::of(inner, requests, cases);
+        match inner.storage.change(&ids, &ask, &mut decide).await {
             Ok(written) => {
                 crate::failpoint!("change_committed");
                 return Ok(drafts

@@ -13,16 +13,18 @@ use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment
 use crate::domain::decide::{NoCase, decide, open, open_reversal};
 use crate::domain::event::{Event, Opening};
 use crate::domain::ids::{AttemptId, AuditId, CaseId, TimelineId, TransferId};
+use crate::domain::instrument::History;
 use crate::domain::learning::Learned;
 use crate::domain::ledger::{Transfer, transfers};
 use crate::domain::snapshot::Snapshot;
 use crate::store::StoreError;
 use crate::store::audit::AuditRow;
-use crate::store::changes::{CaseChange, Found, Line, NoticeEnd, RowWrite, Written};
+use crate::store::changes::{CaseChange, Found, Line, Locked, NoticeEnd, RowWrite, Written};
 use crate::store::inbox::EventEnd;
 use crate::store::notifications::{NotificationRow, NotificationStatus};
 use crate::telemetry::metric;
 
+pub mod asks;
 mod rows;
 
 pub use rows::is_carried_out;
@@ -141,6 +143,9 @@ pub async fn handle_claimed(
 pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
     let learned = inner.knowledge.newest();
     let campaign = inner.campaigns.for_new_cases(&*inner.storage).await?;
+    let instrument = snapshot.instrument().map(|instrument| instrument.key.clone());
+    let keys: Vec<String> = instrument.into_iter().collect();
+    let history = inner.storage.history(&connection.name, &keys).await?;
     let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
     let moment = Moment {
         now: inner.now(),
@@ -149,6 +154,8 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
         grounds: Grounds {
             codes: connection.provider.codes(),
             learned: &learned,
+            rules: &inner.rules,
+            history: &history,
         },
         resend_secs: resend_secs(connection),
     };
@@ -242,7 +249,9 @@ pub struct Draft<'a> {
     inner: &'a Inner,
     now: Timestamp,
     learned: Arc<Learned>,
-    found: Found,
+    cases: Locked,
+    /// What was tried on the instruments that matter, with all that was decided here so far.
+    histories: HashMap<String, History>,
     pieces: Vec<Written>,
     /// Where the change of a case stands among the pieces.
     changed: HashMap<CaseId, usize>,
@@ -288,7 +297,8 @@ impl<'a> Draft<'a> {
             inner,
             now: inner.now(),
             learned: inner.knowledge.newest(),
-            found,
+            cases: found.cases,
+            histories: found.histories,
             pieces: Vec::new(),
             changed: HashMap::new(),
         }
@@ -333,7 +343,7 @@ impl<'a> Draft<'a> {
 
     fn event(&mut self, id: &CaseId, event: &Event, actor: &str, release: Release) -> Result<Done, StoreError> {
         let inner = self.inner;
-        let case = match (self.earlier(id), self.found.get(id)) {
+        let case = match (self.earlier(id), self.cases.get(id)) {
             (Some(earlier), _) => &earlier.case,
             (None, Some(Ok(case))) => case,
             (None, Some(Err(error))) => return Err(error.clone()),
@@ -344,6 +354,7 @@ impl<'a> Draft<'a> {
         };
         let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
         let learned = Arc::clone(&self.learned);
+        let nothing = History::default();
         let moment = Moment {
             now: self.now,
             campaign: &campaign,
@@ -351,6 +362,8 @@ impl<'a> Draft<'a> {
             grounds: Grounds {
                 codes: inner.codes(&case.connection),
                 learned: &learned,
+                rules: &inner.rules,
+                history: self.histories.get(&case.connection).unwrap_or(&nothing),
             },
             resend_secs: inner.connections.get(&case.connection).map_or(0, resend_secs),
         };
@@ -361,17 +374,23 @@ impl<'a> Draft<'a> {
         let moved = transfers(Some(case), &change.case, &change.commands);
         let mut written = self.beside(&change, moved, actor);
         written.restated = change.case.is_restated(case);
+        let reversals = change
+            .commands
+            .iter()
+            .filter(|command| matches!(command, Command::OpenReversal));
+        // Where the invoice is chased already, the booking beside it tells of the dispute.
+        let reversals: Vec<Change> = reversals
+            .map(|_| {
+                let id = CaseId::new(inner.now_ms(), inner.clock.entropy());
+                open_reversal(id, &change.case, &moment)
+            })
+            .collect();
         self.change(&change, written, event, actor, release);
-        for command in &change.commands {
-            if matches!(command, Command::OpenReversal) {
-                // Where the invoice is chased already, the booking beside it tells of the dispute.
-                let reversal = open_reversal(
-                    CaseId::new(inner.now_ms(), inner.clock.entropy()),
-                    &change.case,
-                    &moment,
-                );
-                self.open(&reversal, actor);
-            }
+        for reversal in &reversals {
+            self.open(reversal, actor);
+        }
+        if let Some(history) = self.histories.get_mut(&change.case.connection) {
+            history.take(&change.case, &change.commands, self.now);
         }
         Ok(Done::Handled(Handled::Changed(change)))
     }

@@ -179,11 +179,13 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
             customer_id,
             payment_method,
             fingerprint,
+            instrument,
             renewed,
         } => {
             let changed = Event::MethodChanged {
                 payment_method: payment_method.clone(),
                 fingerprint: fingerprint.clone(),
+                instrument: instrument.clone(),
                 renewed: *renewed,
                 at: event.created_at,
             };

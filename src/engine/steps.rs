@@ -218,6 +218,7 @@ fn answer(outcome: ChargeOutcome) -> Answer {
             payment_method: refusal.payment_method,
             fingerprint: refusal.fingerprint,
             card: refusal.card,
+            instrument: refusal.instrument,
         },
         ChargeOutcome::Processing { charge_id } => Answer::Processing { charge_id },
         ChargeOutcome::NothingOwed => Answer::NothingOwed,

@@ -8,6 +8,7 @@ mod campaigns;
 pub(super) mod cases;
 mod inbox;
 mod keys;
+pub(super) mod learning;
 mod notifications;
 pub(super) mod reports;
 mod test_clock;
@@ -24,11 +25,14 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(notifications::list)
         .service(reports::recovery::recovery)
+        .service(reports::uplift::uplift)
+        .service(reports::compliance::compliance)
         .service(campaigns::list::list)
         .service(campaigns::get::get)
         .service(test_clock::get)
         .service(test_clock::advance)
         .service(audit::list)
+        .service(learning::get)
         .service(unknown_codes::list);
     keys::routes(config);
 }

@@ -13,19 +13,22 @@ mod case;
 mod cases;
 mod chart;
 pub(super) mod headers;
+mod intervals;
+mod learning;
 mod login;
 mod overview;
 pub(crate) mod session;
 mod show;
 
 /// The routes of the dashboard with their methods.
-pub(super) const ROUTES: [(&str, &[&str]); 9] = [
+pub(super) const ROUTES: [(&str, &[&str]); 10] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
     ("/dashboard/login", &["GET", "POST"]),
     ("/dashboard/logout", &["POST"]),
     ("/dashboard/cases", &["GET"]),
+    ("/dashboard/learning", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
     ("/dashboard/cases/{id}/mails/{mail}", &["GET"]),
     ("/dashboard/cases/{id}/{verb}", &["POST"]),
@@ -42,6 +45,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(login::login)
         .service(login::logout)
         .service(cases::cases)
+        .service(learning::page)
         .service(case::show_case)
         .service(case::mail)
         .service(case::act_on);
@@ -118,6 +122,7 @@ fn page(status: StatusCode, template: &str, visitor: Option<&Caller>, context: &
             role => visitor.role.as_str(),
             cases => visitor.role.allows(Role::Viewer),
             acts => visitor.role.allows(Role::Billing),
+            reports => visitor.role.allows(Role::Marketing),
             demo => visitor.key_id == session::DEMO,
         }
     });

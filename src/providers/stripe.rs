@@ -24,6 +24,7 @@ mod client;
 pub mod declines;
 pub mod events;
 mod finish;
+mod instrument;
 mod lists;
 mod payment;
 mod pruned;

@@ -205,6 +205,10 @@ fn temper(card: &mut Card, at: Timestamp, rng: &mut impl Rng) -> Option<&'static
 /// Adds what the network says beside: Mastercard gives an advice code, for missing money from the wait until the payday.
 fn with_advice(mut refusal: Refusal, brand: &str, days_to_payday: Option<i32>) -> Refusal {
     if brand == "mastercard" {
+        if refusal.decline_code == "fraudulent" {
+            // 59 is a response code of Visa's.
+            refusal.network_code = Some("63".to_owned());
+        }
         let advice = match (refusal.decline_code.as_str(), days_to_payday) {
             ("insufficient_funds", Some(..=1)) => "25",
             ("insufficient_funds", Some(2)) => "26",

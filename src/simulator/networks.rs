@@ -78,6 +78,7 @@ impl Record {
 
     fn add(&mut self, place: &Place, invoice: &Invoice, hour: i32, origin: Origin, paid: bool) {
         self.history.push(PastAttempt {
+            id: None,
             at: instant(hour),
             case_id: self.case_id.clone(),
             origin,

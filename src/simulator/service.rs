@@ -135,9 +135,17 @@ impl Service<'_> {
             Some(arm) => self.plan_by(arm, number, now),
             None => self.plan_fixed(number, now),
         };
-        let Some(hour) = planned.and_then(|hour| self.let_by(number, hour)) else {
-            return;
+        let let_by = planned.and_then(|hour| self.let_by(number, hour));
+        let put_off = let_by.filter(|hour| planned != Some(*hour));
+        // An arm decides again from the hour on to which it was put off, as the service does.
+        let hour = match (self.chases[number].arm, put_off) {
+            (Some(arm), Some(from)) => {
+                let again = self.plan_by(arm, number, from).map(|hour| hour.max(from));
+                again.and_then(|hour| self.let_by(number, hour))
+            }
+            (_, _) => let_by,
         };
+        let Some(hour) = hour else { return };
         if self.chases[number].arm.is_some() {
             self.tell(number, hour);
         }

@@ -1,5 +1,7 @@
 //! The attempts: every try to charge, whoever made it. An attempt of ours is committed before its call leaves.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::Serialize;
@@ -112,7 +114,7 @@ struct End<'a> {
 
 /// The five columns of a decline.
 #[derive(Default, Serialize)]
-struct Words<'a> {
+pub(super) struct Words<'a> {
     decline_kind: Option<DeclineKind>,
     decline_disposition: Option<Disposition>,
     provider_code: Option<&'a str>,
@@ -152,9 +154,12 @@ pub async fn open(tx: &Tx, opened: &[(&Case, &OpenAttempt, Origin)]) -> Result<(
     Ok(())
 }
 
-/// Records attempts that somebody else made; says how many of them, since a charge is on record once.
-pub async fn record(tx: &Tx, recorded: &[(&AttemptId, &Case, &SeenAttempt, Origin)]) -> Result<u64, StoreError> {
-    let rows = recorded.iter().map(|(id, case, seen, origin)| Record {
+/// Records attempts that somebody else made; says which of them, since a charge is on record once.
+pub async fn record(
+    tx: &Tx,
+    recorded: &[(&AttemptId, &Case, &SeenAttempt, Origin, Timestamp)],
+) -> Result<HashSet<AttemptId>, StoreError> {
+    let rows = recorded.iter().map(|(id, case, seen, origin, _)| Record {
         id,
         connection: &case.connection,
         case_id: &case.id,
@@ -168,8 +173,8 @@ pub async fn record(tx: &Tx, recorded: &[(&AttemptId, &Case, &SeenAttempt, Origi
         ended_at: Some(seen.at.as_millisecond()),
         decline: Words::from(&seen.decline),
     });
-    let sql = format!("{} WHERE true ON CONFLICT DO NOTHING", insert(tx));
-    tx.write_rows(&sql, &COLUMNS, &rows.collect::<Vec<_>>()).await
+    let sql = format!("{} WHERE true ON CONFLICT DO NOTHING RETURNING id", insert(tx));
+    tx.write_rows_returning(&sql, &COLUMNS, &rows.collect::<Vec<_>>()).await
 }
 
 fn insert(tx: &Tx) -> String {

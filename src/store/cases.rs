@@ -8,7 +8,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use super::bulk::Column as Field;
-use super::changes::{CaseChange, Found};
+use super::changes::{CaseChange, Locked};
 use super::entity::cases::{Column, Entity, Model};
 use super::row::{Row, to_json};
 use super::{Dialect, StoreError, Tx, bulk};
@@ -105,9 +105,9 @@ pub async fn lock(tx: &Tx, id: &CaseId) -> Result<Option<Case>, StoreError> {
 
 /// Reads cases and keeps everybody else from changing them until the transaction ends. They are locked in the order of
 /// their ids, so that two transactions never wait for each other.
-pub async fn lock_all(tx: &Tx, ids: &[CaseId]) -> Result<Found, StoreError> {
+pub async fn lock_all(tx: &Tx, ids: &[CaseId]) -> Result<Locked, StoreError> {
     if ids.is_empty() {
-        return Ok(Found::new());
+        return Ok(Locked::new());
     }
     let sql = match tx.dialect() {
         // Its transaction is the only writer from the start.
@@ -119,7 +119,7 @@ pub async fn lock_all(tx: &Tx, ids: &[CaseId]) -> Result<Found, StoreError> {
         Dialect::Postgres => ids.iter().map(ToString::to_string).collect::<Vec<String>>().into(),
     };
     let rows = tx.conn().query_all_raw(tx.statement(sql, [ids])).await?;
-    let mut found = Found::with_capacity(rows.len());
+    let mut found = Locked::with_capacity(rows.len());
     for row in rows {
         let model = Model::from_query_result(&row, "")?;
         found.insert(CaseId::from(model.id.clone()), codec::decode(model));

@@ -3,20 +3,23 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::audit::AuditRow;
 use super::inbox::EventEnd;
 use super::notifications::NotificationStatus;
 use super::timeline::LineOf;
 use super::{
-    Store, StoreError, Tx, attempts, audit, cases, inbox, late, learning, ledger, notifications, timeline,
+    Store, StoreError, Tx, attempts, audit, cases, inbox, instruments, late, learning, ledger, notifications, timeline,
     unknown_codes,
 };
 use crate::domain::case::{Case, OpenAttempt, Origin};
+use crate::domain::ceiling::Rule;
 use crate::domain::command::{AttemptStatus, Entry, LateKind};
 use crate::domain::decline::Decline;
 use crate::domain::event::SeenAttempt;
-use crate::domain::ids::{AttemptId, CaseId, EvidenceId, NotificationId, TimelineId, TransferId};
+use crate::domain::ids::{AttemptId, BlockedId, CaseId, EvidenceId, NotificationId, TimelineId, TransferId};
+use crate::domain::instrument::{History, Instrument};
 use crate::domain::learning::model::Evidence;
 use crate::domain::ledger::Transfer;
 use crate::domain::message::Message;
@@ -24,7 +27,31 @@ use crate::domain::money::Money;
 use crate::domain::taxonomy::UnknownCode;
 
 /// The locked cases by id; one that cannot be read is an error of its own, and one that is missing is not in here.
-pub type Found = HashMap<CaseId, Result<Case, StoreError>>;
+pub type Locked = HashMap<CaseId, Result<Case, StoreError>>;
+
+/// What is decided over.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The locked cases.
+    pub cases: Locked,
+    /// What was tried on the instruments that were asked for, by connection.
+    pub histories: HashMap<String, History>,
+}
+
+/// An instrument whose history is needed to decide.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Ask {
+    /// The connection.
+    pub connection: String,
+    /// The key of the instrument.
+    pub instrument: String,
+    /// Whether it may be charged by what is decided.
+    #[serde(skip)]
+    pub may_charge: bool,
+}
+
+/// Says of the locked cases which instruments matter to what is decided.
+pub type Asker<'a> = &'a (dyn Fn(&Locked) -> Vec<Ask> + Send + Sync);
 
 /// Decides over the locked cases what to write. It is called once for each try, so it must start from scratch each time.
 pub type Decider<'a> = &'a mut (dyn FnMut(Found) -> Vec<Written> + Send);
@@ -91,6 +118,8 @@ pub enum RowWrite {
     See(EvidenceId, Evidence),
     /// A transfer of the ledger; nothing where its reference is booked for this case already.
     Book(TransferId, Transfer),
+    /// A charge that the ceiling did not allow.
+    Block(Blocked),
     /// A code of a decline that nobody knows: counted.
     UnknownCode(UnknownCode),
 }
@@ -106,6 +135,21 @@ pub struct AttemptEnd {
     pub charge_id: Option<String>,
     /// Why it was declined.
     pub decline: Option<Decline>,
+    /// What was charged, where it is known.
+    pub instrument: Option<Instrument>,
+}
+
+/// A charge that the ceiling did not allow.
+#[derive(Clone, Debug)]
+pub struct Blocked {
+    /// The id of its row.
+    pub id: BlockedId,
+    /// What would have been charged.
+    pub instrument: Instrument,
+    /// The rule.
+    pub rule: Rule,
+    /// When it may be made; none where it may not.
+    pub until: Option<Timestamp>,
 }
 
 /// A message to send.
@@ -140,12 +184,20 @@ pub struct NoticeEnd {
     pub at: Timestamp,
 }
 
-/// Locks the cases, lets `decide` decide over them, writes what it says and commits. Says for each piece whether it was
+/// Locks the cases, reads what was tried on the instruments that matter, lets `decide` decide over them, writes what it says and commits. Says for each piece whether it was
 /// written. Nothing is written on an error, except perhaps on `Uncertain`.
-pub async fn commit(store: &Store, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
+pub async fn commit(
+    store: &Store,
+    ids: &[CaseId],
+    ask: Asker<'_>,
+    decide: Decider<'_>,
+) -> Result<Vec<bool>, StoreError> {
     let tx = store.begin().await?;
-    let found = cases::lock_all(&tx, ids).await?;
-    let pieces = decide(found);
+    let cases = cases::lock_all(&tx, ids).await?;
+    let asked = ask(&cases);
+    instruments::lock(&tx, &asked).await?;
+    let histories = instruments::read(&tx, &asked).await?;
+    let pieces = decide(Found { cases, histories });
     if pieces.is_empty() {
         return Ok(Vec::new());
     }
@@ -228,23 +280,30 @@ async fn beside(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
 async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), StoreError> {
     let (mut opened, mut recorded, mut closed) = (Vec::new(), Vec::new(), Vec::new());
     let (mut queued, mut superseded, mut booked, mut seen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut blocked = Vec::new();
     for CaseChange { case, rows, at, .. } in round {
         match &rows[nth] {
             RowWrite::OpenAttempt(attempt, origin) => opened.push((case, attempt, *origin)),
-            RowWrite::RecordAttempt(id, seen, origin) => recorded.push((id, case, seen, *origin)),
+            RowWrite::RecordAttempt(id, seen, origin) => recorded.push((id, case, seen, *origin, *at)),
             RowWrite::CloseAttempt(end) => closed.push((&case.id, end, *at)),
             RowWrite::Queue(notice) => queued.push((case, notice, *at)),
             RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
             RowWrite::See(id, evidence) => seen.push((case, id, evidence)),
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
+            RowWrite::Block(one) => blocked.push((case, one, *at)),
             // All cases share these rows: they are written last, so that nobody waits for them long.
             RowWrite::UnknownCode(_) => {}
         }
     }
     attempts::close(tx, &closed).await?;
+    instruments::close(tx, &closed).await?;
     attempts::open(tx, &opened).await?;
-    attempts::record(tx, &recorded).await?;
+    instruments::open(tx, &opened).await?;
+    let news = attempts::record(tx, &recorded).await?;
+    recorded.retain(|(id, ..)| news.contains(*id));
+    instruments::record(tx, &recorded).await?;
+    instruments::block(tx, &blocked).await?;
     notifications::supersede_dunning(tx, &superseded).await?;
     notifications::queue(tx, &queued).await?;
     learning::see(tx, &seen).await?;

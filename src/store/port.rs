@@ -3,14 +3,15 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::changes::{self, Decider};
+use super::changes::{self, Asker, Decider};
 use super::inbox::{self, InboxRow, InboxStatus, NewInbox, Received};
 use super::learning::{self, Posterior, Waiting};
 use super::notifications::{self, NotificationRow, Rendered};
-use super::{Oversight, Store, StoreError, campaigns, cases, settings};
+use super::{Oversight, Store, StoreError, campaigns, cases, instruments, settings};
 use crate::domain::campaign::Campaign;
 use crate::domain::case::Case;
 use crate::domain::ids::{CaseId, EvidenceId, NotificationId};
+use crate::domain::instrument::History;
 use crate::store::cases::Claim;
 
 /// Whose lease, and how long.
@@ -38,9 +39,13 @@ pub trait Storage: Oversight {
     /// Gives a claim back. A claim that somebody else holds by now stays as it is.
     async fn release(&self, claim: &Claim) -> Result<(), StoreError>;
 
-    /// Locks the cases, lets `decide` decide over them, writes what it says and commits, all or nothing. Says for each
-    /// piece whether it was written.
-    async fn change(&self, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError>;
+    /// Locks the cases, and the instruments that may be charged; lets `decide` decide over them and what was tried on the
+    /// instruments that `ask` names, writes what it says and commits, all or nothing. Says for each piece whether it was
+    /// written.
+    async fn change(&self, ids: &[CaseId], ask: Asker<'_>, decide: Decider<'_>) -> Result<Vec<bool>, StoreError>;
+
+    /// What was tried on instruments of a connection.
+    async fn history(&self, connection: &str, keys: &[String]) -> Result<History, StoreError>;
 
     /// The case of that id.
     async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError>;
@@ -135,8 +140,12 @@ impl Storage for Store {
         cases::release(self, claim).await
     }
 
-    async fn change(&self, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
-        changes::commit(self, ids, decide).await
+    async fn change(&self, ids: &[CaseId], ask: Asker<'_>, decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
+        changes::commit(self, ids, ask, decide).await
+    }
+
+    async fn history(&self, connection: &str, keys: &[String]) -> Result<History, StoreError> {
+        instruments::history(self.conn(), connection, keys).await
     }
 
     async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError> {

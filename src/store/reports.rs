@@ -1,18 +1,26 @@
 //! The rows that reports are computed from: without personal data, by the time the case was opened.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    Statement,
+};
+use serde::Deserialize;
 
 use super::entity::{cases, late_money};
 use super::late::{self, LateRow};
 use super::row::Row;
 use super::{StoreError, cases as case_store};
-use crate::domain::case::CampaignRef;
+use crate::domain::case::{CampaignRef, Collector};
 use crate::domain::decline::DeclineKind;
+use crate::domain::event::StaffAction;
 use crate::domain::ids::CaseId;
-use crate::domain::money::Money;
-use crate::domain::outcome::Outcome;
+use crate::domain::learning::choice::Choice;
+use crate::domain::money::{Currency, Money};
+use crate::domain::outcome::{Outcome, Status};
 
 /// One case as reports see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +98,137 @@ pub async fn late_rows<C: ConnectionTrait>(
         .all(conn)
         .await?;
     rows.into_iter().map(late::decode).collect()
+}
+
+/// One case as the uplift report sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpliftRow {
+    /// The case.
+    pub case_id: CaseId,
+    /// The connection it came by.
+    pub connection: String,
+    /// The customer, who is held out or not.
+    pub customer_id: String,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// The currency of its money.
+    pub currency: Currency,
+    /// Where it stands, in one word.
+    pub status: Status,
+    /// The campaign it is pinned to.
+    pub campaign: CampaignRef,
+    /// Who may charge.
+    pub collector: Collector,
+    /// The customer's zone.
+    pub zone: String,
+    /// The arm that was chosen last, and how.
+    pub choice: Option<Choice>,
+    /// How many charges we made.
+    pub charges: u32,
+}
+
+/// The cases opened in `[from, to)` with what was drawn for them, oldest first. Those that go back to the recovery of another
+/// are not among them.
+pub async fn uplift_rows<C: ConnectionTrait>(
+    conn: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<UpliftRow>, StoreError> {
+    let rows = cases::Entity::find()
+        .select_only()
+        .columns([
+            cases::Column::Id,
+            cases::Column::Connection,
+            cases::Column::CustomerId,
+            cases::Column::OpenedAt,
+            cases::Column::Currency,
+            cases::Column::Status,
+            cases::Column::CampaignName,
+            cases::Column::CampaignVersion,
+            cases::Column::Collector,
+            cases::Column::Zone,
+            cases::Column::Memory,
+        ])
+        .filter(cases::Column::OpenedAt.gte(from.as_millisecond()))
+        .filter(cases::Column::OpenedAt.lt(to.as_millisecond()))
+        .filter(cases::Column::ReversalOf.is_null())
+        .order_by_asc(cases::Column::OpenedAt)
+        .order_by_asc(cases::Column::Id)
+        .into_model::<DrawnLine>()
+        .all(conn)
+        .await?;
+    rows.into_iter().map(decode_drawn).collect()
+}
+
+/// The cases opened in `[from, to)` that staff acted on beyond a note.
+pub async fn overridden<C: ConnectionTrait>(
+    conn: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<HashSet<CaseId>, StoreError> {
+    let sql = "SELECT DISTINCT cases.id FROM audit JOIN cases ON cases.id = audit.object \
+               WHERE cases.opened_at >= $1 AND cases.opened_at < $2 AND audit.action <> $3";
+    let values = [
+        from.as_millisecond().into(),
+        to.as_millisecond().into(),
+        StaffAction::Note.as_str().into(),
+    ];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let rows = conn.query_all_raw(statement).await?;
+    let id = |row: &QueryResult| Ok(CaseId::from(row.try_get_by_index::<String>(0)?));
+    rows.iter().map(id).collect()
+}
+
+#[derive(FromQueryResult)]
+struct DrawnLine {
+    id: String,
+    connection: String,
+    customer_id: String,
+    opened_at: i64,
+    currency: String,
+    status: String,
+    campaign_name: String,
+    campaign_version: i64,
+    collector: String,
+    zone: String,
+    memory: String,
+}
+
+/// What the report needs of the column `memory`; the rest is not read.
+#[derive(Deserialize)]
+struct Document {
+    memory: Remembered,
+}
+
+#[derive(Deserialize)]
+struct Remembered {
+    #[serde(default)]
+    choice: Option<Choice>,
+    charges: u32,
+}
+
+fn decode_drawn(line: DrawnLine) -> Result<UpliftRow, StoreError> {
+    let row = Row {
+        table: "cases",
+        id: &line.id,
+    };
+    let Document { memory } = row.json("memory", &line.memory)?;
+    Ok(UpliftRow {
+        opened_at: row.instant("opened_at", line.opened_at)?,
+        currency: row.word("currency", &line.currency)?,
+        status: row.word("status", &line.status)?,
+        campaign: CampaignRef {
+            name: line.campaign_name,
+            version: row.count("campaign_version", line.campaign_version)?,
+        },
+        collector: row.word("collector", &line.collector)?,
+        choice: memory.choice,
+        charges: memory.charges,
+        zone: line.zone,
+        connection: line.connection,
+        customer_id: line.customer_id,
+        case_id: CaseId::from(line.id.clone()),
+    })
 }
 
 #[derive(FromQueryResult)]

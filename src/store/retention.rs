@@ -1,11 +1,14 @@
 //! What is kept for how long, and the months in which it lies. PostgreSQL keeps bodies of events and histories of cases by
 //! month and drops whole months; SQLite deletes a few rows at a time.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::{Dialect, Store, StoreError, settings};
+use crate::domain::command::EntryKind;
 
 /// How many months beyond the present one have their partitions.
 const MONTHS_AHEAD: i32 = 2;
@@ -19,6 +22,15 @@ const DELETES_MAX: usize = 40;
 const DROP_WAITS: &str = "SET LOCAL lock_timeout = 300";
 /// Until which end of a case the lines of a timeline may go, for the guard of SQLite's table.
 const CLOSED_BEFORE: &str = "retention:closed_before";
+
+/// Up to which version posteriors were looked at by the last turn.
+const POSTERIORS_SEEN: &str = "retention:posteriors_seen";
+/// How many posteriors one turn looks at.
+const POSTERIORS_AT_ONCE: i64 = 24;
+/// A posterior is looked at once it has not been the newest for so long: nobody plans by it any more.
+const SETTLED_MS: i64 = 24 * 3_600_000;
+/// By how much the clocks of two replicas may differ, at the very most.
+const SKEW_MS: i64 = 3_600_000;
 
 /// One month of one table, and the keys between which its rows lie.
 struct Month {
@@ -64,7 +76,65 @@ impl Store {
                 Dialect::Sqlite => self.delete_history(cutoff).await?,
             };
         }
+        gone += self.thin_posteriors(now).await?;
         Ok(gone)
+    }
+
+    /// Lets go of posteriors that no stored decision names, a few at a time, from where the last turn came to; then from the
+    /// first again, since histories that went may have been the last to name one. The newest stays in any case.
+    async fn thin_posteriors(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let after = settings::get(self.conn(), POSTERIORS_SEEN).await?;
+        let after: i64 = after.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let sql = "SELECT version, at FROM posteriors WHERE version > $1 ORDER BY version LIMIT $2";
+        let rows = self.query(sql, [after.into(), (POSTERIORS_AT_ONCE + 1).into()]).await?;
+        let pair = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+        let rows: Vec<(i64, i64)> = rows.iter().map(pair).collect::<Result<_, StoreError>>()?;
+        let settled = now.as_millisecond().saturating_sub(SETTLED_MS);
+        // One is followed by the next, at whose time it was the newest no more.
+        let followed: Vec<(i64, i64, i64)> = rows
+            .windows(2)
+            .map(|two| (two[0].0, two[0].1, two[1].1))
+            .take_while(|(_, _, until)| *until < settled)
+            .collect();
+        let (Some(first), Some(last)) = (followed.first(), followed.last()) else {
+            if after > 0 {
+                settings::set(self.conn(), POSTERIORS_SEEN, "0").await?;
+            }
+            return Ok(0);
+        };
+        let named = self
+            .named(first.1.saturating_sub(SKEW_MS), last.2.saturating_add(SETTLED_MS))
+            .await?;
+        let mut gone = 0;
+        for (version, ..) in followed.iter().filter(|(version, ..)| !named.contains(version)) {
+            let _turn = self.turn().await?;
+            let delete = self.statement("DELETE FROM posteriors WHERE version = $1", [(*version).into()]);
+            gone += self.conn().execute_raw(delete).await?.rows_affected();
+        }
+        settings::set(self.conn(), POSTERIORS_SEEN, &last.0.to_string()).await?;
+        Ok(gone)
+    }
+
+    /// The versions of posteriors that the decisions of that span of time name.
+    async fn named(&self, from_ms: i64, to_ms: i64) -> Result<BTreeSet<i64>, StoreError> {
+        let (sql, span): (_, [sea_orm::Value; 2]) = match self.dialect {
+            Dialect::Sqlite => {
+                let id = |at: i64| format!("tl_{:012x}", at.max(0));
+                let sql = "SELECT DISTINCT json_extract(data, '$.inputs.version') AS version FROM timeline \
+                           WHERE id >= $1 AND id < $2 AND kind = $3";
+                (sql, [id(from_ms).into(), id(to_ms).into()])
+            }
+            Dialect::Postgres => {
+                let sql = "SELECT DISTINCT CAST(CAST(data AS JSON) #>> '{inputs,version}' AS BIGINT) AS version \
+                           FROM timeline WHERE at >= $1 AND at < $2 AND kind = $3";
+                (sql, [from_ms.into(), to_ms.into()])
+            }
+        };
+        let [from, to] = span;
+        let rows = self.query(sql, [from, to, EntryKind::Planned.as_str().into()]).await?;
+        let version = |row: &QueryResult| Ok(row.try_get_by_index::<Option<i64>>(0)?);
+        let versions: Result<Vec<Option<i64>>, StoreError> = rows.iter().map(version).collect();
+        Ok(versions?.into_iter().flatten().collect())
     }
 
     async fn forget_events(&self, cutoff: Timestamp) -> Result<u64, StoreError> {

@@ -19,6 +19,8 @@ pub const CASES_OPENED: &str = "recoup_cases_opened_total";
 pub const CASES_CLOSED: &str = "recoup_cases_closed_total";
 /// Attempts to charge that ended, by `by` and `result`.
 pub const ATTEMPTS: &str = "recoup_attempts_total";
+/// Charges that the ceiling did not allow, by `rule`.
+pub const BLOCKED_CHARGES: &str = "recoup_blocked_charges_total";
 /// Codes of declines that no file of codes has, by `section`.
 pub const UNKNOWN_CODES: &str = "recoup_unknown_codes_total";
 /// Notifications that ended, by `message` and `result`.
@@ -52,7 +54,7 @@ pub const CLOCK_SKEW: &str = "recoup_clock_skew_secs";
 /// Upper bounds of the buckets of every histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-const COUNTERS: [(&str, &str); 13] = [
+const COUNTERS: [(&str, &str); 14] = [
     (EVENTS_RECEIVED, "Webhook events that arrived, by result."),
     (
         OLD_SECRET,
@@ -63,6 +65,7 @@ const COUNTERS: [(&str, &str); 13] = [
     (CASES_OPENED, "Cases opened."),
     (CASES_CLOSED, "Cases closed, by outcome."),
     (ATTEMPTS, "Attempts to charge that ended, by who made them and result."),
+    (BLOCKED_CHARGES, "Charges that the ceiling refused or put off, by rule."),
     (UNKNOWN_CODES, "Codes of declines that nobody knows, by section."),
     (NOTIFICATIONS, "Notifications that ended, by message and result."),
     (STOOD_BACK, "Effects that were due and not carried out."),

@@ -16,6 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use recoup::clock::{self, Clock};
 use recoup::domain::case::Collector;
+use recoup::domain::ceiling::Rules;
 use recoup::domain::learning::Policy;
 use recoup::domain::money::Money;
 use recoup::domain::role::Role;
@@ -123,6 +124,7 @@ impl Stage {
             },
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
+            rules: Rules::embedded(),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let recorder = metric::recorder().clone();

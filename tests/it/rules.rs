@@ -3,7 +3,7 @@
 mod ceiling;
 mod codes;
 mod debits;
-mod naive;
+pub mod naive;
 mod random;
 mod schema;
 mod worlds;

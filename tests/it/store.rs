@@ -7,6 +7,7 @@ mod intake;
 mod ledger;
 mod months;
 mod outage;
+mod posteriors;
 mod queues;
 pub mod samples;
 mod schema;

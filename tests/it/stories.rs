@@ -1,9 +1,11 @@
 //! Stories with dates: the clock is advanced, the queues are drained, the whole timeline is asserted.
 
 mod awkward;
+mod ceiling;
 mod crowd;
 mod late;
 mod learning;
 mod local_time;
 mod ordinary;
 mod staff;
+mod uplift;

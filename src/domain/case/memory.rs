@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::OpenAttempt;
+use crate::domain::instrument::Instrument;
 use crate::domain::learning::choice::Choice;
 use crate::domain::learning::hazard::Features;
 use crate::domain::snapshot::CardShown;
@@ -27,6 +28,12 @@ pub struct Memory {
     /// The payment method that the customer brought during the chase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_method: Option<String>,
+    /// What stands behind that payment method, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_instrument: Option<Instrument>,
+    /// What the provider would charge, or what was charged last where it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<Instrument>,
     /// The charges that are accounted for, oldest first.
     pub known_charges: Vec<String>,
     /// When our last attempt was answered without naming its charge; the next unknown charge up to then is ours.
@@ -118,6 +125,8 @@ impl Memory {
             declined_methods: Vec::new(),
             barred_fingerprints: Vec::new(),
             new_method: None,
+            new_instrument: None,
+            instrument: None,
             known_charges: Vec::new(),
             nameless_answer_at: None,
             last_charge_at: None,

@@ -1,6 +1,7 @@
 //! What the rules of its network say of one charge, over everything that was tried on the same instrument.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::rules::{Form, NetworkRule, Rules, hours};
 use super::{Rule, Verdict};
@@ -23,20 +24,22 @@ pub struct Charge<'a> {
 }
 
 /// What one rule said, and what it counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Said {
     /// The rule.
     pub rule: Rule,
     /// What it said.
     pub verdict: Verdict,
     /// How many attempts it counted, where it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<u32>,
     /// The most it allows, where it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
 impl Said {
-    const fn plain(rule: Rule, verdict: Verdict) -> Self {
+    pub(super) const fn plain(rule: Rule, verdict: Verdict) -> Self {
         Self {
             rule,
             verdict,

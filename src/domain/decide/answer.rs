@@ -124,6 +124,7 @@ fn take_refusal(draft: &mut Draft<'_>, attempt: &OpenAttempt, answer: &Answer) {
         payment_method,
         fingerprint,
         card,
+        instrument,
     } = answer
     else {
         return;
@@ -137,13 +138,12 @@ fn take_refusal(draft: &mut Draft<'_>, attempt: &OpenAttempt, answer: &Answer) {
         .extend(charge_id.clone().filter(|id| !memory.known_charges.contains(id)));
     memory.nameless_answer_at = charge_id.is_none().then_some(draft.moment.now);
     memory.card = card.clone().or(memory.card.take());
-    close_attempt(
-        draft,
-        attempt,
-        AttemptStatus::Declined,
-        charge_id.clone(),
-        Some(decline),
-    );
+    memory.instrument = instrument.clone().or(memory.instrument.take());
+    let named = OpenAttempt {
+        instrument: instrument.clone().or_else(|| attempt.instrument.clone()),
+        ..attempt.clone()
+    };
+    close_attempt(draft, &named, AttemptStatus::Declined, charge_id.clone(), Some(decline));
     let named = [payment_method.as_deref(), attempt.payment_method.as_deref()];
     declined(draft, decline, &named, fingerprint.as_deref());
     active_again(draft);
@@ -187,6 +187,7 @@ pub fn close_attempt(
         status,
         charge_id,
         decline: decline.cloned(),
+        instrument: attempt.instrument.clone(),
     });
 }
 

@@ -143,6 +143,7 @@ pub fn stray(mut draft: Draft<'_>, attempt: &AttemptId) -> Decision {
         status: AttemptStatus::Unresolved,
         charge_id: None,
         decline: None,
+        instrument: None,
     });
     match &draft.case.state {
         State::Active | State::Paused { .. } => to_person(&mut draft),

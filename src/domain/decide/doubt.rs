@@ -190,6 +190,7 @@ pub fn give_up(mut draft: Draft<'_>, attempt: &OpenAttempt) -> Decision {
         status: AttemptStatus::Unresolved,
         charge_id: None,
         decline: None,
+        instrument: None,
     });
     unclear(&mut draft, attempt);
     to_person(&mut draft);

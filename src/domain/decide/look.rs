@@ -7,6 +7,7 @@ use super::close::{close, forced, paid_by};
 use super::doubt::SKEW_SECS;
 use super::open::decline_of;
 use super::plan::take_decline;
+use super::target::Target;
 use super::{BACKOFF_LONGEST_SECS, DAILY_SECS, Draft, answer, doubt, late, method, timers};
 use crate::domain::calendar::secs_from;
 use crate::domain::campaign::FinalAction;
@@ -130,17 +131,19 @@ pub fn wait_for_processing(draft: &mut Draft<'_>, attempt: Option<OpenAttempt>, 
 fn absorb(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     absorb_facts(draft, snapshot);
     timers::watch_provider_retries(draft, snapshot);
+    draft.case.memory.instrument = Some(Target::of(&draft.case, snapshot).instrument);
     if let Some(payment) = &snapshot.payment {
         absorb_payment(draft, snapshot, payment);
     }
     if let Some(default) = &snapshot.default_method {
-        let memory = &draft.case.memory;
         let card = default.fingerprint.as_deref();
+        let memory = &draft.case.memory;
         let known = memory.declined_methods.contains(&default.id) || memory.new_method.as_ref() == Some(&default.id);
         if memory.bars(card) || (!known && !memory.declined_methods.is_empty()) {
             let seen = method::Seen {
                 method: Some(&default.id),
                 fingerprint: card,
+                instrument: default.instrument.as_ref(),
                 renewed: false,
                 at: None,
             };
@@ -224,6 +227,7 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
         amount: snapshot.amount_remaining,
         decline: decline.clone(),
         payment_method: payment.payment_method.clone(),
+        instrument: payment.instrument.clone(),
     };
     draft.commands.push(Command::RecordAttempt { seen, origin });
     // A card that the customer only tried on-session says nothing of the one we would charge.

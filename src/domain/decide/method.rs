@@ -9,6 +9,7 @@ use crate::domain::calendar::{self, secs_from};
 use crate::domain::case::{Contact, State, Trigger, Warning};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
+use crate::domain::instrument::Instrument;
 
 /// A payment method that was seen.
 pub struct Seen<'a> {
@@ -16,6 +17,8 @@ pub struct Seen<'a> {
     pub method: Option<&'a str>,
     /// The stable name of the card.
     pub fingerprint: Option<&'a str>,
+    /// What stands behind it, as far as that is told.
+    pub instrument: Option<&'a Instrument>,
     /// Whether it is a known one with new data.
     pub renewed: bool,
     /// When it changed, where that is told.
@@ -42,6 +45,7 @@ pub fn take(draft: &mut Draft<'_>, seen: &Seen<'_>) {
     let Seen {
         method,
         fingerprint,
+        instrument,
         renewed,
         at,
     } = *seen;
@@ -75,6 +79,9 @@ pub fn take(draft: &mut Draft<'_>, seen: &Seen<'_>) {
             .retain(|declined| Some(declined.as_str()) != method);
     }
     memory.new_method = method.map(str::to_owned).or_else(|| memory.new_method.take());
+    if method.is_some() {
+        memory.new_instrument = instrument.cloned();
+    }
     let text = if renewed {
         "A payment method got new data."
     } else {

@@ -54,6 +54,7 @@ pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         amount: snapshot.amount_remaining,
         decline: decline.clone(),
         payment_method: draft.case.memory.declined_methods.first().cloned(),
+        instrument: payment.and_then(|payment| payment.instrument.clone()),
     };
     draft.say(
         EntryKind::Opened,
@@ -185,6 +186,7 @@ fn new_memory(snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp
     Memory {
         paid_before_minor: snapshot.amount_paid.amount_minor,
         declined_methods: declined.into_iter().collect(),
+        instrument: snapshot.instrument().cloned(),
         barred_fingerprints: barred
             .filter(|_| decline.disposition == Disposition::Never)
             .into_iter()

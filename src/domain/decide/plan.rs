@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use crate::domain::calendar::written;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{Case, Collector, Trigger, Warning};
-use crate::domain::ceiling::{Verdict, may_charge};
+use crate::domain::ceiling::{Verdict, consulted, may_charge};
 use crate::domain::command::{Entry, EntryKind, Moment};
 use crate::domain::decline::{Decline, Disposition};
-use crate::domain::schedule::{charges_after, next_notice, planned};
+use crate::domain::instrument::Tried;
+use crate::domain::schedule::{Charges, charges_after, next_notice, planned};
 
 /// Takes a decline in as the case's present one; what counts from the first of its kind starts anew where it differs.
 pub fn take_decline(case: &mut Case, decline: &Decline, now: Timestamp) {
@@ -27,40 +28,42 @@ pub fn take_decline(case: &mut Case, decline: &Decline, now: Timestamp) {
     }
 }
 
-/// Plans the next charge by the ladder, and the next message; says so in an entry.
-pub fn replan(case: &mut Case, moment: &Moment<'_>) -> Entry {
+/// Plans the next charge by the ladder, and the next message; says so in an entry, and what the ceiling refused of it.
+pub fn replan(case: &mut Case, moment: &Moment<'_>, tried: &Tried) -> (Entry, Option<Verdict>) {
     let (campaign, now) = (moment.campaign, moment.now);
-    let decision = decision(case, moment);
-    let charges = if case.collector == Collector::Us {
-        charges_after(case, campaign, now, moment.grounds)
-    } else {
-        Vec::new()
+    let (charges, decision) = charges(case, moment, tried);
+    let charges = match case.collector {
+        Collector::Us => charges,
+        Collector::Provider => Charges::default(),
     };
-    case.timers.charge_at = charges.first().copied();
-    case.timers.charge_trigger = charges.first().map(|_| Trigger::Schedule);
+    case.timers.charge_at = charges.at.first().copied();
+    case.timers.charge_trigger = charges.at.first().map(|_| Trigger::Schedule);
     plan_notice(case, campaign, now);
-    planned(case, moment, &charges, &decision)
+    let entry = planned(case, moment, &charges.at, &decision, tried);
+    (entry, charges.refused)
 }
 
-/// How the next charge is decided on, with all that it rests on; the arm is remembered.
-fn decision(case: &mut Case, moment: &Moment<'_>) -> Value {
-    let ladder = moment.campaign.ladder(case.decline.kind);
+/// The charges that remain, and how the next one is decided on, with all that it rests on; the arm is remembered.
+fn charges(case: &mut Case, moment: &Moment<'_>, tried: &Tried) -> (Charges, Value) {
+    let (campaign, grounds) = (moment.campaign, moment.grounds);
+    let ladder = campaign.ladder(case.decline.kind);
     let Some(planned) = ladder.and_then(|ladder| ladder.planned.as_ref()) else {
-        return json!({"arm": "campaign", "propensity": "1", "seed": null});
+        let charges = charges_after(case, campaign, moment.now, tried.clone(), grounds);
+        return (charges, json!({"arm": "campaign", "propensity": "1", "seed": null}));
     };
-    let learned = moment.grounds.learned;
-    let (choice, chosen) = planned::arm(case, planned, learned);
+    let (choice, chosen) = planned::arm(case, planned, grounds.learned);
     case.memory.choice = Some(choice);
-    let inputs = planned::inputs(case, planned, learned, choice, moment.now);
-    let decided = planned::decide(&inputs, learned);
-    json!({
+    let first = planned::next(case, planned, choice, moment.now, tried, grounds);
+    let decision = json!({
         "arm": choice.arm,
         "propensity": choice.propensity,
-        "seed": inputs.ask.seed,
+        "seed": first.inputs.ask.seed,
         "chosen": chosen,
-        "inputs": inputs,
-        "decided": decided,
-    })
+        "inputs": first.inputs,
+        "decided": first.decided,
+    });
+    let charges = planned::from_first(case, planned, first, tried.clone(), grounds);
+    (charges, decision)
 }
 
 /// Plans the next message only.
@@ -72,9 +75,9 @@ pub fn plan_notice(case: &mut Case, campaign: &Campaign, now: Timestamp) {
 }
 
 /// The decision and its inputs, for the timeline and for `explain`.
-fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp], decision: &Value) -> Entry {
+fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp], decision: &Value, tried: &Tried) -> Entry {
     let at = case.timers.charge_at.unwrap_or(moment.now);
-    let verdict = match may_charge(case, false, at, moment.grounds) {
+    let verdict = match may_charge(case, tried, false, at, moment.grounds) {
         Verdict::Allowed => json!({"verdict": "allowed"}),
         Verdict::NotBefore(at, rule) => json!({"verdict": "not_before", "at": at, "rule": rule}),
         Verdict::Never(rule) => json!({"verdict": "never", "rule": rule}),
@@ -100,6 +103,7 @@ fn planned(case: &Case, moment: &Moment<'_>, charges: &[Timestamp], decision: &V
         "kind": case.decline.kind,
         "disposition": case.decline.disposition,
         "ceiling": verdict,
+        "rules": consulted(case, tried, false, at, moment.grounds),
         "charges": charges,
         "notice": case.timers.notice,
         "final_at": case.timers.final_at,

@@ -89,12 +89,9 @@ fn retry_allowed(draft: &Draft<'_>) -> Result<(), Reason> {
     if super::open::provider_collects(&draft.case) || draft.case.memory.provider_next_attempt_at.is_some() {
         return Err(Reason::ProviderCollects);
     }
-    match may_charge(
-        &draft.case,
-        draft.case.fresh_method(),
-        draft.now(),
-        draft.moment.grounds,
-    ) {
+    let tried = draft.tried(draft.case.instrument());
+    let fresh = draft.case.fresh_method();
+    match may_charge(&draft.case, &tried, fresh, draft.now(), draft.moment.grounds) {
         Verdict::Allowed => Ok(()),
         Verdict::NotBefore(..) => Err(Reason::Ceiling),
         Verdict::Never(_) => Err(Reason::NeverOnThisMethod),

@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::close::{end_campaign, notify};
 use super::plan::plan_notice;
+use super::target::Target;
 use super::{DAILY_SECS, Draft};
 use crate::domain::calendar::{secs_from, written};
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
-use crate::domain::ceiling::{Rule, Verdict, may_charge};
+use crate::domain::ceiling::{Rule, Said, Verdict, consulted, may_charge};
 use crate::domain::command::{Command, EntryKind};
 use crate::domain::decline::Disposition;
 use crate::domain::schedule::planned;
@@ -93,8 +94,18 @@ fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     // A renewal that names no payment method lifts what new data can heal, and nothing else.
     let healed = trigger == Trigger::CardUpdate && draft.case.decline.disposition != Disposition::Never;
     let fresh = healed || draft.case.fresh_method();
-    match may_charge(&draft.case, fresh, now, draft.moment.grounds) {
-        Verdict::Allowed => open_attempt(draft, snapshot, trigger),
+    let target = Target::of(&draft.case, snapshot);
+    let tried = draft.tried(target.instrument.clone());
+    let verdict = match may_charge(&draft.case, &tried, fresh, now, draft.moment.grounds) {
+        Verdict::Allowed if target.is_barred => Verdict::Never(Rule::TerminalDecline),
+        verdict => verdict,
+    };
+    draft.block(target.instrument.clone(), verdict);
+    match verdict {
+        Verdict::Allowed => {
+            let rules = consulted(&draft.case, &tried, fresh, now, draft.moment.grounds);
+            open_attempt(draft, target, trigger, &rules);
+        }
         Verdict::NotBefore(until, rule) => put_off(draft, until, rule.as_str()),
         Verdict::Never(rule) => give_up(draft, rule),
     }
@@ -113,26 +124,13 @@ fn put_off(draft: &mut Draft<'_>, until: jiff::Timestamp, why: &str) {
     draft.say(EntryKind::StoodBack, text, json!({"why": why, "until": until}));
 }
 
-fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
-    let default = snapshot.default_method.as_ref();
-    let memory = &draft.case.memory;
-    // The provider would charge its default. Where that is a method declined before, the newer one is named instead.
-    let stale = default.is_none_or(|method| memory.declined_methods.contains(&method.id));
-    let payment_method = memory
-        .new_method
-        .clone()
-        .filter(|new| stale && default.is_none_or(|method| method.id != *new));
-    if payment_method.is_none() && default.is_some_and(|method| memory.bars(method.fingerprint.as_deref())) {
-        return give_up(draft, Rule::TerminalDecline);
-    }
-    let charged_method = payment_method
-        .clone()
-        .or_else(|| default.map(|method| method.id.clone()));
+fn open_attempt(draft: &mut Draft<'_>, target: Target, trigger: Trigger, rules: &[Said]) {
     let attempt = OpenAttempt {
         id: draft.moment.fresh_attempt.clone(),
         started_at: draft.now(),
         amount: draft.case.amount_due,
-        payment_method,
+        payment_method: target.named,
+        instrument: Some(target.instrument),
         trigger,
     };
     // A new payment method tells nothing of when the old one would have paid.
@@ -147,12 +145,12 @@ fn open_attempt(draft: &mut Draft<'_>, snapshot: &Snapshot, trigger: Trigger) {
     draft.case.memory.charges = draft.case.memory.charges.saturating_add(1);
     draft.case.memory.last_charge_at = Some(draft.now());
     draft.case.memory.sent_at = vec![draft.now()];
-    draft.case.memory.charged_method = charged_method;
+    draft.case.memory.charged_method = target.charged;
     draft.say(
         EntryKind::AttemptStarted,
         format!("A charge of {} is made ({trigger}).", attempt.amount),
         json!({"attempt": attempt.id, "amount": attempt.amount, "trigger": trigger,
-               "payment_method": attempt.payment_method}),
+               "payment_method": attempt.payment_method, "rules": rules}),
     );
     let origin = if trigger == Trigger::Staff {
         Origin::Staff

@@ -27,6 +27,45 @@ words! {
     }
 }
 
+/// A set of arms, as small as a number; written as the list of their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Arm>", into = "Vec<Arm>")]
+pub struct Arms(u8);
+
+impl Arms {
+    const fn bit(arm: Arm) -> u8 {
+        1 << (arm as u8)
+    }
+
+    /// Whether an arm is in it.
+    pub const fn has(self, arm: Arm) -> bool {
+        self.0 & Self::bit(arm) != 0
+    }
+
+    /// How many are in it.
+    pub const fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+}
+
+impl FromIterator<Arm> for Arms {
+    fn from_iter<I: IntoIterator<Item = Arm>>(arms: I) -> Self {
+        Self(arms.into_iter().fold(0, |set, arm| set | Self::bit(arm)))
+    }
+}
+
+impl From<Vec<Arm>> for Arms {
+    fn from(arms: Vec<Arm>) -> Self {
+        arms.into_iter().collect()
+    }
+}
+
+impl From<Arms> for Vec<Arm> {
+    fn from(arms: Arms) -> Self {
+        Arm::ALL.iter().copied().filter(|arm| arms.has(*arm)).collect()
+    }
+}
+
 /// The arms that a campaign chooses among where it does not say otherwise.
 pub const USUAL: [Arm; 3] = [Arm::Adaptive, Arm::Payday, Arm::Even];
 
@@ -43,8 +82,9 @@ const REACH: f64 = 6.0;
 /// The logarithm of a share that cannot be told from nothing.
 const NOTHING: f64 = -60.0;
 /// An arm rests while it is this sure to be behind the baseline by more than the margin.
-const REST_SURE: f64 = 0.95;
-const REST_MARGIN: f64 = 0.03;
+pub const REST_SURE: f64 = 0.95;
+/// By how much more of what is owed the baseline brings in than an arm that rests.
+pub const REST_MARGIN: f64 = 0.03;
 
 /// What is known of an arm: so many invoices brought in, so many not, each counting less the older it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +140,8 @@ impl Beta {
         self.alpha / (self.alpha + self.beta)
     }
 
-    fn deviation(&self) -> f64 {
+    /// How far that may be off: one deviation.
+    pub fn deviation(&self) -> f64 {
         let sum = self.alpha + self.beta;
         libm::sqrt(self.alpha * self.beta / (sum * sum * (sum + 1.0)))
     }
@@ -192,14 +233,16 @@ fn cumulated(density: &[f64; POINTS]) -> [f64; POINTS] {
 }
 
 /// Whether an arm is so surely behind the baseline that it rests.
-fn rests(arm: &Beta, baseline: &Beta) -> bool {
+pub fn rests(arm: &Beta, baseline: &Beta) -> bool {
+    behind(arm, baseline) > REST_SURE
+}
+
+/// The probability that an arm is behind the baseline by more than the margin.
+pub fn behind(arm: &Beta, baseline: &Beta) -> f64 {
     let difference = arm.mean() + REST_MARGIN - baseline.mean();
-    if difference >= 0.0 {
-        return false;
-    }
     let deviation = libm::sqrt(arm.deviation() * arm.deviation() + baseline.deviation() * baseline.deviation());
     // Both are nearly normal where enough was seen to be sure.
-    0.5 * (1.0 + libm::erf(-difference / deviation / core::f64::consts::SQRT_2)) > REST_SURE
+    0.5 * (1.0 + libm::erf(-difference / deviation / core::f64::consts::SQRT_2))
 }
 
 /// The arms that could be chosen, with the propensity of each.
@@ -342,6 +385,15 @@ mod tests {
             (known.alpha - 450.25).abs() < 1e-9 && (known.beta - 550.5).abs() < 1e-9,
             "{known:?}"
         );
+    }
+
+    #[test]
+    fn a_set_of_arms_is_written_as_their_names() {
+        let set: Arms = [Arm::Late, Arm::Adaptive].into_iter().collect();
+        let text = serde_json::to_string(&set).unwrap();
+        assert_eq!(text, r#"["adaptive","late"]"#);
+        assert_eq!(serde_json::from_str::<Arms>(&text).unwrap(), set);
+        assert_eq!((set.has(Arm::Late), set.has(Arm::Even), set.count()), (true, false, 2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Learned;
-use super::arms::{Arm, BASELINE, Candidate, candidates, draw};
+use super::arms::{Arm, Arms, BASELINE, Candidate, candidates, draw};
 use super::dice::Dice;
 use crate::domain::decline::DeclineKind;
 
@@ -23,6 +23,51 @@ pub struct Choice {
     pub held_out: bool,
     /// The posterior by which it was chosen.
     pub version: u64,
+    /// The arms that could have been drawn; nothing where the customer is held out, or it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawable: Option<Arms>,
+    /// The first draw of the case, where the kind of its decline has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Draw>,
+}
+
+/// How an arm came to a case.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Draw {
+    /// The kind of decline it was drawn for.
+    pub kind: DeclineKind,
+    /// The arm.
+    pub arm: Arm,
+    /// The probability with which it was drawn.
+    pub propensity: f64,
+    /// Whether the customer was held out.
+    pub held_out: bool,
+    /// The arms that could have been drawn; nothing where the customer was held out, or it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawable: Option<Arms>,
+}
+
+impl Choice {
+    /// The first draw of the case. What follows from it, a change of the kind and another draw included, is its effect, so
+    /// comparisons go by this one.
+    pub fn first_draw(&self) -> Draw {
+        self.first.unwrap_or(Draw {
+            kind: self.kind,
+            arm: self.arm,
+            propensity: self.propensity,
+            held_out: self.held_out,
+            drawable: self.drawable,
+        })
+    }
+
+    /// The same choice of a case that had another one before.
+    #[must_use]
+    pub fn after(self, before: Option<Self>) -> Self {
+        Self {
+            first: before.map(|before| before.first_draw()),
+            ..self
+        }
+    }
 }
 
 /// A choice, with what it was chosen from.
@@ -46,24 +91,28 @@ pub fn is_held_out(customer: &str, percent: u8) -> bool {
 
 /// Chooses an arm. The same case and the same posterior give the same one.
 pub fn choose(learned: &Learned, arms: &[Arm], kind: DeclineKind, seed: u64, customer: &str) -> Chosen {
-    let choice = |arm, propensity, held_out| Choice {
+    let choice = |arm, propensity, drawable: Option<Arms>| Choice {
         kind,
         arm,
         propensity,
-        held_out,
+        held_out: drawable.is_none(),
         version: learned.version,
+        drawable,
+        first: None,
     };
     if is_held_out(customer, learned.policy.holdout_percent) {
         return Chosen {
-            choice: choice(BASELINE, 1.0, true),
+            choice: choice(BASELINE, 1.0, None),
             candidates: Vec::new(),
         };
     }
     let candidates = candidates(&learned.model.arms(kind, arms));
     let drawn = draw(&candidates, &mut Dice::new(seed));
     let (arm, propensity) = drawn.map_or((BASELINE, 1.0), |drawn| (drawn.arm, drawn.propensity));
+    let awake = candidates.iter().filter(|candidate| !candidate.rests);
+    let drawable = awake.map(|candidate| candidate.arm).collect();
     Chosen {
-        choice: choice(arm, propensity, false),
+        choice: choice(arm, propensity, Some(drawable)),
         candidates,
     }
 }
@@ -91,6 +140,23 @@ mod tests {
             "the floor leaves something to the others: {adaptive}"
         );
         assert_ne!(seed("case_1", kind), seed("case_1", DeclineKind::Limit));
+    }
+
+    #[test]
+    fn the_first_draw_is_kept_and_old_choices_are_read() {
+        let learned = Learned::nothing();
+        let draw = |kind| choose(&learned, &USUAL, kind, seed("case_1", kind), "cus_1").choice;
+        let first = draw(DeclineKind::Limit);
+        assert_eq!(first.first_draw().drawable, Some(USUAL.into_iter().collect()));
+        let second = draw(DeclineKind::DoNotHonor).after(Some(first));
+        let third = draw(DeclineKind::Expired).after(Some(second));
+        assert_eq!(third.first_draw(), first.first_draw());
+        assert_eq!(third.kind, DeclineKind::Expired);
+        let text = serde_json::to_string(&third).unwrap();
+        assert_eq!(serde_json::from_str::<Choice>(&text).unwrap(), third);
+        let old = r#"{"kind":"limit","arm":"even","propensity":0.5,"held_out":false,"version":3}"#;
+        let old: Choice = serde_json::from_str(old).unwrap();
+        assert!(old.first.is_none() && old.first_draw().drawable.is_none());
     }
 
     #[test]

@@ -61,6 +61,13 @@ pub struct Weight {
     pub n: u32,
 }
 
+impl Weight {
+    /// How far its mean may be off.
+    pub fn deviation(&self) -> f64 {
+        1.0 / libm::sqrt(self.precision)
+    }
+}
+
 /// What a charge had before it, besides its hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Past {

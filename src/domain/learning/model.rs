@@ -139,6 +139,11 @@ impl Model {
         }
     }
 
+    /// The kinds that something is known of.
+    pub fn kinds(&self) -> impl Iterator<Item = DeclineKind> {
+        self.known.keys().copied()
+    }
+
     /// The weights of a kind; nothing where it is never charged by schedule.
     pub fn weights(&self, kind: DeclineKind) -> Option<&Weights> {
         self.known.get(&kind).map(|known| &known.weights)

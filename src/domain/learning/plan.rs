@@ -36,7 +36,7 @@ const HOPE_DEVIATIONS: f64 = 2.0;
 const DAY: u16 = 24;
 
 /// What a charge costs and brings besides its amount.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Terms {
     /// What a charge costs, in minor units.
     pub fee_minor: u32,

@@ -33,8 +33,9 @@ pub struct Prior {
 }
 
 /// Where a belief comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PriorSource)]
 pub struct Source {
     /// The name of the belief.
     pub fact: String,

@@ -22,18 +22,28 @@ impl Rate {
         Self::of(i128::from(part_minor), i128::from(whole_minor))
     }
 
+    /// An estimate from -1 to 1, which is known to fewer places than a float has.
+    pub fn of_share(share: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "it saturates, far beyond any share")]
+        let parts_per_10k = libm::floor(share * 10_000.0 + 0.5) as i64;
+        Self::of_parts(parts_per_10k)
+    }
+
     fn of(part: i128, whole: i128) -> Option<Self> {
         if whole <= 0 {
             return None;
         }
         let parts = (part * 20_000 + whole).div_euclid(whole * 2);
-        let parts_per_10k = i64::try_from(parts).ok()?;
+        Some(Self::of_parts(i64::try_from(parts).ok()?))
+    }
+
+    fn of_parts(parts_per_10k: i64) -> Self {
         let sign = if parts_per_10k < 0 { "-" } else { "" };
         let size = parts_per_10k.unsigned_abs();
-        Some(Self {
+        Self {
             parts_per_10k,
             percent: format!("{sign}{}.{:02}", size / 100, size % 100),
-        })
+        }
     }
 }
 

@@ -5,9 +5,12 @@ use std::cell::RefCell;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Charges;
 use crate::domain::calendar::{WallClock, payday_weight, secs_from, zone};
 use crate::domain::campaign::Planned;
 use crate::domain::case::Case;
+use crate::domain::ceiling::{Grounds, Verdict, may_charge};
+use crate::domain::instrument::Tried;
 use crate::domain::learning::Learned;
 use crate::domain::learning::arms::{Arm, Candidate, candidates as candidates_of, draw};
 use crate::domain::learning::choice::{Choice, choose, seed};
@@ -107,7 +110,8 @@ pub fn arm(case: &Case, planned: &Planned, learned: &Learned) -> (Choice, Option
     let chosen = choose(learned, &planned.arms, kind, seed, &case.customer_id);
     let candidates = chosen.candidates;
     let arms = planned.arms.clone();
-    (chosen.choice, Some(Chosen { arms, candidates, seed }))
+    let choice = chosen.choice.after(case.memory.choice);
+    (choice, Some(Chosen { arms, candidates, seed }))
 }
 
 /// What the next charge of a case after an instant is decided by.
@@ -133,6 +137,84 @@ pub fn inputs(case: &Case, planned: &Planned, learned: &Learned, choice: Choice,
         country: case.memory.country.clone(),
         terms: learned.policy.terms,
     }
+}
+
+/// The next charge of an arm, and what the ceiling made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Next {
+    /// The arm.
+    pub choice: Choice,
+    /// What the decision is made of.
+    pub inputs: Inputs,
+    /// The decision.
+    pub decided: Decided,
+    /// When the charge may be made; none where there is to be none.
+    pub at: Option<Timestamp>,
+    /// What the ceiling said of the instant that was wanted first, where it did not allow it.
+    pub refused: Option<Verdict>,
+}
+
+/// Decides on the next charge after an instant, as far as the ceiling lets it. Where the ceiling wants it later, the arm decides
+/// again from there on.
+pub fn next(
+    case: &Case,
+    planned: &Planned,
+    choice: Choice,
+    after: Timestamp,
+    tried: &Tried,
+    grounds: Grounds<'_>,
+) -> Next {
+    let of = |after, refused| {
+        let inputs = inputs(case, planned, grounds.learned, choice, after);
+        let decided = decide(&inputs, grounds.learned);
+        let at = decided.at;
+        Next {
+            choice,
+            inputs,
+            decided,
+            at,
+            refused,
+        }
+    };
+    let wanted = of(after, None);
+    let Some(at) = wanted.at else { return wanted };
+    let verdict = may_charge(case, tried, false, at, grounds);
+    let refused = Some(verdict);
+    match verdict {
+        Verdict::Allowed => wanted,
+        Verdict::Never(_) => Next {
+            at: None,
+            refused,
+            ..wanted
+        },
+        Verdict::NotBefore(until, _) => {
+            let mut later = of(until, refused);
+            later.at = later.at.map(|at| at.max(until));
+            later.at = later
+                .at
+                .and_then(|at| match may_charge(case, tried, false, at, grounds) {
+                    Verdict::Allowed => Some(at),
+                    Verdict::NotBefore(until, _) => Some(until.max(at)),
+                    Verdict::Never(_) => None,
+                });
+            later
+        }
+    }
+}
+
+/// The charges of an arm from the next one on, if each is declined like the last one.
+pub fn from_first(case: &Case, planned: &Planned, first: Next, mut tried: Tried, grounds: Grounds<'_>) -> Charges {
+    let mut case = case.clone();
+    let refused = first.refused;
+    let (choice, mut at, mut next) = (first.choice, Vec::new(), first.at);
+    while let Some(charge) = next {
+        at.push(charge);
+        tried.suppose_declined(&case, charge);
+        case.memory.charges = case.memory.charges.saturating_add(1);
+        case.memory.last_charge_at = Some(charge);
+        next = self::next(&case, planned, choice, charge, &tried, grounds).at;
+    }
+    Charges { at, refused }
 }
 
 /// Decides on the next charge.

@@ -1,11 +1,11 @@
 //! The rows that go with a change, command by command.
 
 use crate::domain::command::{Change, Command};
-use crate::domain::ids::{AttemptId, EvidenceId, NotificationId};
+use crate::domain::ids::{AttemptId, BlockedId, EvidenceId, NotificationId};
 use crate::domain::network::Network;
 use crate::domain::taxonomy::UnknownCode;
 use crate::engine::Inner;
-use crate::store::changes::{AttemptEnd, NewNotice, RowWrite};
+use crate::store::changes::{AttemptEnd, Blocked, NewNotice, RowWrite};
 
 /// Whether the worker that holds the claim has to do something after the commit.
 pub fn is_carried_out(command: &Command) -> bool {
@@ -19,6 +19,7 @@ pub fn is_carried_out(command: &Command) -> bool {
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)
+        | Command::Block { .. }
         | Command::OpenReversal => false,
     }
 }
@@ -36,11 +37,23 @@ pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
             status,
             charge_id,
             decline,
+            instrument,
         } => RowWrite::CloseAttempt(AttemptEnd {
             id: id.clone(),
             status: *status,
             charge_id: charge_id.clone(),
             decline: decline.clone(),
+            instrument: instrument.clone(),
+        }),
+        Command::Block {
+            instrument,
+            rule,
+            until,
+        } => RowWrite::Block(Blocked {
+            id: BlockedId::new(inner.now_ms(), inner.clock.entropy()),
+            instrument: instrument.clone(),
+            rule: *rule,
+            until: *until,
         }),
         Command::Notify { message, step } => RowWrite::Queue(NewNotice {
             id: NotificationId::new(inner.now_ms(), inner.clock.entropy()),
@@ -79,6 +92,7 @@ pub fn unknown_codes(inner: &Inner, change: &Change) -> impl Iterator<Item = Unk
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)
+        | Command::Block { .. }
         | Command::OpenReversal => None,
     });
     declines.flat_map(move |decline| codes.unknown(decline, network))

@@ -4,6 +4,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::case::Case;
 use crate::domain::ceiling::Grounds;
+use crate::domain::instrument::History;
 use crate::domain::learning::Learned;
 use crate::http::HttpState;
 use crate::http::error::Problem;
@@ -28,10 +29,17 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 /// What the charges of a case are planned and judged by.
-pub(in crate::http) fn grounds<'a>(state: &HttpState, case: &Case, learned: &'a Learned) -> Grounds<'a> {
+pub(in crate::http) fn grounds<'a>(
+    state: &'a HttpState,
+    case: &Case,
+    learned: &'a Learned,
+    history: &'a History,
+) -> Grounds<'a> {
     Grounds {
         codes: state.engine.codes(&case.connection),
         learned,
+        rules: state.engine.rules(),
+        history,
     }
 }
 

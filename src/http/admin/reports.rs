@@ -9,8 +9,12 @@ use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::store::{ledger, reports};
 
-pub(in crate::http) mod recovery;
+pub(in crate::http) mod asked;
+pub(super) mod compliance;
+pub(super) mod recovery;
 mod table;
+pub(in crate::http) mod uplift;
+mod uplift_table;
 
 /// What the report needs to know of the cases opened from `from` on and before `to`.
 pub(in crate::http) async fn facts(

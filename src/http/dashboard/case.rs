@@ -67,7 +67,8 @@ pub(super) async fn show_case(
         .map(|row| NotificationJson::of(row, visitor.role))
         .collect();
     let learned = state.engine.learned();
-    let grounds = grounds(&state, &case, &learned);
+    let history = state.engine.history(&case).await?;
+    let grounds = grounds(&state, &case, &learned, &history);
     let context = context! {
         section => "cases",
         now => now.to_string(),

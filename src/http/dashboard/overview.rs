@@ -14,7 +14,7 @@ use crate::domain::outcome::Status;
 use crate::domain::report::{self, By, Cohort, Cut, Report, Row, Sum};
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::admin::reports::{facts, recovery::months_before};
+use crate::http::admin::reports::{asked::months_before, facts};
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::http::wire::case::CaseJson;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 
 use super::client::{Answer, Client, Command, Lost};
-use super::payment::{self, Instrument};
+use super::payment::{self, Charged};
 use super::wire::{ApiError, Charge, Invoice, PaymentIntent, Ref, id_of};
 use crate::domain::decline::{Decline, DeclineKind, Disposition};
 use crate::domain::money::{Currency, Money};
@@ -179,6 +179,7 @@ async fn still_open(client: &Client, request: &ChargeRequest, invoice: &mut Invo
             payment_method: seen.payment_method,
             fingerprint: seen.fingerprint,
             card: seen.card,
+            instrument: seen.instrument,
         }),
         (PaymentStatus::Failed, Some(decline)) if embedded => ChargeOutcome::Declined(Refusal {
             decline,
@@ -186,6 +187,7 @@ async fn still_open(client: &Client, request: &ChargeRequest, invoice: &mut Invo
             payment_method: seen.payment_method,
             fingerprint: seen.fingerprint,
             card: seen.card,
+            instrument: seen.instrument,
         }),
         (status, _) => unknown(&format!("the invoice is still open and its payment {status}"), None),
     }
@@ -260,6 +262,7 @@ fn without_method() -> ChargeOutcome {
         payment_method: None,
         fingerprint: None,
         card: None,
+        instrument: None,
     })
 }
 
@@ -291,13 +294,14 @@ async fn declined(client: &Client, mut error: ApiError) -> ChargeOutcome {
     } else {
         payment::decline(Some(&error), charge.as_ref())
     };
-    let instrument = Instrument::of(intent.as_ref(), Some(&error), charge.as_ref());
+    let charged = Charged::of(intent.as_ref(), Some(&error), charge.as_ref());
     ChargeOutcome::Declined(Refusal {
         decline,
         charge_id,
-        payment_method: instrument.payment_method,
-        fingerprint: instrument.fingerprint,
-        card: instrument.card,
+        payment_method: charged.payment_method,
+        fingerprint: charged.fingerprint,
+        card: charged.card,
+        instrument: charged.instrument,
     })
 }
 

@@ -4,10 +4,12 @@ use jiff::Timestamp;
 
 use super::client::Client;
 use super::declines::{self, RawDecline};
+use super::instrument;
 use super::wire::{
     ApiError, Bare, Card, Charge, Invoice, InvoicePayment, List, MethodDetails, PaymentIntent, Ref, id_of,
 };
 use crate::domain::decline::Decline;
+use crate::domain::instrument::Instrument;
 use crate::domain::snapshot::{CardShown, PaymentSeen, PaymentStatus};
 use crate::providers::ReadError;
 
@@ -129,7 +131,7 @@ async fn seen(
         return Ok((None, None));
     }
     let status = status(intent.as_ref(), charge.as_ref())?;
-    let instrument = Instrument::of(intent.as_ref(), error.as_ref(), charge.as_ref());
+    let charged = Charged::of(intent.as_ref(), error.as_ref(), charge.as_ref());
     let payment = PaymentSeen {
         charge_id,
         payment_id: intent_id,
@@ -138,13 +140,14 @@ async fn seen(
             .as_ref()
             .and_then(|charge| Timestamp::from_second(charge.created?).ok()),
         decline: decline_at(status, error.as_ref(), charge.as_ref()),
-        payment_method: instrument.payment_method,
-        fingerprint: instrument.fingerprint,
-        card: instrument.card,
+        payment_method: charged.payment_method,
+        fingerprint: charged.fingerprint,
+        instrument: charged.instrument,
+        card: charged.card,
         disputed: charge.as_ref().and_then(|charge| charge.disputed).unwrap_or(false),
         refunded_minor: charge.as_ref().map_or(0, refunded_minor),
     };
-    Ok((Some(payment), instrument.country))
+    Ok((Some(payment), charged.country))
 }
 
 /// Where the payment stands; an unknown word is no answer, for a guess could lead to a second charge.
@@ -228,28 +231,38 @@ pub(super) fn decline(error: Option<&ApiError>, charge: Option<&Charge>) -> Decl
 }
 
 /// What was charged.
-pub(super) struct Instrument {
+pub(super) struct Charged {
     /// The payment method.
     pub payment_method: Option<String>,
     /// The stable name of the card.
     pub fingerprint: Option<String>,
+    /// The card or the bank account.
+    pub instrument: Option<Instrument>,
     /// The card as mails may show it.
     pub card: Option<CardShown>,
     /// The country of the card's issuer.
     pub country: Option<String>,
 }
 
-impl Instrument {
+impl Charged {
     /// Reads it from the charge, or else from the error, or else from the payment intent.
     pub fn of(intent: Option<&PaymentIntent>, error: Option<&ApiError>, charge: Option<&Charge>) -> Self {
         let method = error.and_then(|error| error.payment_method.as_ref());
-        let from_charge = charge.and_then(|charge| charge.payment_method_details.as_ref()?.card.as_ref());
-        let card: Option<&Card> = from_charge.or_else(|| method?.card.as_ref());
+        let from_charge = charge.and_then(|charge| charge.payment_method_details.as_ref());
+        let card: Option<&Card> = from_charge
+            .and_then(|details| details.card.as_ref())
+            .or_else(|| method?.card.as_ref());
+        let payment_method = charge
+            .and_then(|charge| id_of::<Bare>(charge.payment_method.as_ref()))
+            .or_else(|| method?.id.clone())
+            .or_else(|| id_of(intent?.payment_method.as_ref()));
+        let name = payment_method.as_deref();
         Self {
-            payment_method: charge
-                .and_then(|charge| id_of::<Bare>(charge.payment_method.as_ref()))
-                .or_else(|| method?.id.clone())
-                .or_else(|| id_of(intent?.payment_method.as_ref())),
+            instrument: match from_charge.or(method) {
+                Some(details) => instrument::of_method(name, details),
+                None => instrument::of_method(name, &MethodDetails::default()),
+            },
+            payment_method,
             fingerprint: card.and_then(|card| card.fingerprint.clone()),
             country: card.and_then(|card| card.country.clone()),
             card: card.and_then(|card| {

@@ -6,19 +6,28 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Se
 use serde_json::{Map, Value};
 
 /// The fields that are kept, at every depth.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 21] = [
+    "acss_debit",
+    "au_becs_debit",
+    "bacs_debit",
+    "brand",
     "card",
     "charge",
+    "country",
     "customer",
     "default_payment_method",
     "default_source",
     "fingerprint",
+    "funding",
     "id",
     "idempotency_key",
     "invoice",
     "invoice_settings",
     "latest_charge",
     "payment_intent",
+    "sepa_debit",
+    "type",
+    "us_bank_account",
 ];
 
 /// The objects and texts of a value in fields that are kept; whatever else stands there is null.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::Client;
-use super::payment;
 use super::wire::{Customer, Invoice, MethodDetails, Subscription, id_of};
+use super::{instrument, payment};
 use crate::domain::calendar::main_zone;
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::{
@@ -82,19 +82,26 @@ async fn default_method(
 ) -> Result<(Option<MethodSeen>, Option<String>), ReadError> {
     let Some(id) = id else { return Ok((None, None)) };
     let charged = newest.filter(|payment| payment.payment_method.as_deref() == Some(id.as_str()));
-    let (fingerprint, country) = match (charged, status) {
-        (Some(payment), _) => (payment.fingerprint.clone(), None),
+    let (fingerprint, instrument, country) = match (charged, status) {
+        (Some(payment), _) => (payment.fingerprint.clone(), payment.instrument.clone(), None),
         (None, InvoiceStatus::Open) => {
             // A key may lack the right to read it; then only the id tells the cards apart.
             let found: Option<MethodDetails> = client.read_extra(&["payment_methods", &id]).await?;
-            let card = found.and_then(|method| method.card).unwrap_or_default();
-            (card.fingerprint, card.country)
+            let found = found.unwrap_or_default();
+            let instrument = instrument::of_method(Some(&id), &found);
+            let card = found.card.unwrap_or_default();
+            (card.fingerprint, instrument, card.country)
         }
         (None, InvoiceStatus::Draft | InvoiceStatus::Paid | InvoiceStatus::Void | InvoiceStatus::Uncollectible) => {
-            (None, None)
+            (None, None, None)
         }
     };
-    Ok((Some(MethodSeen { id, fingerprint }), country))
+    let seen = MethodSeen {
+        id,
+        fingerprint,
+        instrument,
+    };
+    Ok((Some(seen), country))
 }
 
 fn invoice_status(invoice: &Invoice) -> Result<InvoiceStatus, ReadError> {

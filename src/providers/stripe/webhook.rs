@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::instrument;
 use super::pruned::Pruned;
+use super::wire::{Card, MethodDetails};
 use crate::providers::{EventLabel, Hint, Malformed, NormalizedEvent, PaymentHint};
 
 /// The longest identifier or type text that is taken, in bytes.
@@ -141,15 +143,21 @@ fn payment_method(data: &Data, id: String, renewed: bool) -> Hint {
     let Some(customer_id) = field_id(data, "customer") else {
         return Hint::Unhandled;
     };
-    // A payment method keeps its card in a field, an older source is the card.
     let object = &data.object.0;
-    let fingerprint = object
-        .pointer("/card/fingerprint")
-        .or_else(|| object.get("fingerprint"));
+    // A payment method keeps its card in a field, an older source is the card.
+    let details = MethodDetails::deserialize(object).unwrap_or_default();
+    let source = details.card.is_none() && details.kind.is_none();
+    let card = source.then(|| Card::deserialize(object).ok()).flatten();
+    let instrument = match &card {
+        Some(card) => instrument::of_card(Some(&id), card),
+        None => instrument::of_method(Some(&id), &details),
+    };
+    let fingerprint = card.or(details.card).and_then(|card| card.fingerprint);
     Hint::PaymentMethod {
         customer_id,
         payment_method: Some(id),
-        fingerprint: fingerprint.and_then(Value::as_str).and_then(usable),
+        fingerprint: fingerprint.as_deref().and_then(usable),
+        instrument: instrument.filter(|known| usable(&known.key).is_some()),
         renewed,
     }
 }
@@ -167,6 +175,7 @@ fn customer(data: &Data, customer_id: String) -> Hint {
             customer_id,
             payment_method: Some(payment_method),
             fingerprint: None,
+            instrument: None,
             renewed: false,
         },
         None => Hint::Customer { customer_id },

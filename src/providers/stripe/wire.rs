@@ -190,6 +190,19 @@ pub(super) struct MethodDetails {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub card: Option<Card>,
+    pub us_bank_account: Option<BankAccount>,
+    pub sepa_debit: Option<BankAccount>,
+    pub bacs_debit: Option<BankAccount>,
+    pub acss_debit: Option<BankAccount>,
+    pub au_becs_debit: Option<BankAccount>,
+}
+
+/// A bank account that is debited.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BankAccount {
+    pub fingerprint: Option<String>,
+    pub country: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -199,6 +212,7 @@ pub(super) struct Card {
     pub last4: Option<String>,
     pub fingerprint: Option<String>,
     pub country: Option<String>,
+    pub funding: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

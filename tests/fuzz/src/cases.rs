@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, Collector};
-use recoup::domain::ceiling::Grounds;
+use recoup::domain::ceiling::{Grounds, Rules};
 use recoup::domain::command::Moment;
 use recoup::domain::decide;
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::event::Opening;
 use recoup::domain::ids::{AttemptId, CaseId};
+use recoup::domain::instrument::History;
 use recoup::domain::learning::Learned;
 use recoup::domain::money::Money;
 use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot};
@@ -19,9 +20,13 @@ use recoup::domain::taxonomy::Taxonomy;
 /// What the ceiling judges by: without a list of codes none is unknown.
 pub fn grounds() -> Grounds<'static> {
     static NOTHING: LazyLock<Learned> = LazyLock::new(Learned::nothing);
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::embedded);
+    static UNTRIED: LazyLock<History> = LazyLock::new(History::default);
     Grounds {
         codes: Taxonomy::NONE,
         learned: &NOTHING,
+        rules: &RULES,
+        history: &UNTRIED,
     }
 }
 
@@ -60,6 +65,7 @@ fn snapshot(number: u128, kind: DeclineKind, now: Timestamp) -> Snapshot {
         }),
         payment_method: Some("pm_1".to_owned()),
         fingerprint: Some("fp_1".to_owned()),
+        instrument: None,
         card: None,
         disputed: false,
         refunded_minor: 0,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::Campaign;
+use recoup::domain::ceiling::Rules;
 use recoup::domain::ids::KeyId;
 use recoup::domain::learning::Policy;
 use recoup::domain::role::Role;
@@ -172,6 +173,7 @@ fn engine(store: Store) -> Engine {
         },
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
+        rules: Rules::embedded(),
     })
 }
 

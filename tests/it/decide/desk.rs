@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use recoup::domain::calendar::{secs_from, zone};
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, Collector, OpenAttempt, State};
-use recoup::domain::ceiling::Grounds;
+use recoup::domain::ceiling::{Grounds, Rules};
 use recoup::domain::command::{AttemptStatus, Change, Command, Decision, Moment, Reason};
 use recoup::domain::decide::{decide, open};
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::event::{Answer, Event, LookCause, Opening, StaffAction};
 use recoup::domain::ids::{AttemptId, CaseId};
+use recoup::domain::instrument::{Funding, History, Instrument};
 use recoup::domain::learning::Learned;
 use recoup::domain::money::Money;
+use recoup::domain::network::Network;
 use recoup::domain::snapshot::{
     CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
 };
@@ -33,6 +35,8 @@ pub struct Desk {
     pub calendar: Vec<String>,
     pub last: Vec<Command>,
     pub resend_secs: i64,
+    /// What was tried on the cards of the case.
+    pub history: History,
     attempts: u128,
 }
 
@@ -79,9 +83,13 @@ pub fn code(kind: DeclineKind) -> &'static str {
 /// What the ceiling judges by.
 pub fn grounds() -> Grounds<'static> {
     static NOTHING: LazyLock<Learned> = LazyLock::new(Learned::nothing);
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::embedded);
+    static UNTRIED: LazyLock<History> = LazyLock::new(History::default);
     Grounds {
         codes: &TABLE,
         learned: &NOTHING,
+        rules: &RULES,
+        history: &UNTRIED,
     }
 }
 
@@ -105,6 +113,7 @@ pub fn failed(charge: &str, kind: DeclineKind, charged_at: Timestamp) -> Payment
         decline: Some(decline(kind)),
         payment_method: Some("pm_1".to_owned()),
         fingerprint: Some("fp_1".to_owned()),
+        instrument: Some(visa("fp_1")),
         card: None,
         disputed: false,
         refunded_minor: 0,
@@ -146,11 +155,22 @@ pub fn snapshot(kind: DeclineKind, charged_at: Timestamp) -> Snapshot {
     }
 }
 
+/// A card of Visa.
+pub fn visa(key: &str) -> Instrument {
+    Instrument {
+        key: key.to_owned(),
+        network: Network::Visa,
+        country: Some("DE".to_owned()),
+        funding: Some(Funding::Credit),
+    }
+}
+
 /// A payment method as a look shows it.
 pub fn method(id: &str, fingerprint: Option<&str>) -> MethodSeen {
     MethodSeen {
         id: id.to_owned(),
         fingerprint: fingerprint.map(str::to_owned),
+        instrument: Some(visa(fingerprint.unwrap_or(id))),
     }
 }
 
@@ -184,6 +204,9 @@ impl Desk {
             resend_secs: RESEND_SECS,
         };
         let change = open(CaseId::new(0, 1), &opening, &truth, &moment).unwrap();
+        let mut history = History::default();
+        history.know(change.case.instrument().key);
+        history.take(&change.case, &change.commands, now);
         Self {
             case: change.case,
             now,
@@ -192,6 +215,7 @@ impl Desk {
             calendar: Vec::new(),
             last: change.commands,
             resend_secs: RESEND_SECS,
+            history,
             attempts: 0,
         }
     }
@@ -203,7 +227,10 @@ impl Desk {
             now: self.now,
             campaign: &self.campaign,
             fresh_attempt: &fresh,
-            grounds: grounds(),
+            grounds: Grounds {
+                history: &self.history,
+                ..grounds()
+            },
             resend_secs: self.resend_secs,
         };
         decide(&self.case, event, &moment)
@@ -222,6 +249,8 @@ impl Desk {
 
     pub fn take(&mut self, change: Change) {
         let was_open = self.case.outcome().is_none();
+        self.history.know(change.case.instrument().key);
+        self.history.take(&change.case, &change.commands, self.now);
         self.case = change.case;
         for command in &change.commands {
             let line = match command {
@@ -240,6 +269,7 @@ impl Desk {
                 Command::CloseAttempt { status, .. } if *status != AttemptStatus::Declined => {
                     format!("closed {status}")
                 }
+                Command::Block { rule, .. } => format!("blocked {rule}"),
                 Command::CloseAttempt { .. } | Command::SupersedeNotices { .. } | Command::Learn(_) => continue,
             };
             self.write(&line);
@@ -290,6 +320,7 @@ impl Desk {
             payment_method: method.map(str::to_owned),
             fingerprint: None,
             card: None,
+            instrument: None,
         };
         self.answer(answer).unwrap();
     }
@@ -348,6 +379,7 @@ impl Desk {
         self.tell(&Event::MethodChanged {
             payment_method: Some(method.to_owned()),
             fingerprint: Some(fingerprint.to_owned()),
+            instrument: Some(visa(fingerprint)),
             renewed,
             at: None,
         })

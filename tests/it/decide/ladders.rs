@@ -213,6 +213,7 @@ fn a_blocked_card_waits_three_days_from_the_block() {
         payment_method: Some("pm_1".to_owned()),
         fingerprint: None,
         card: None,
+        instrument: None,
     })
     .unwrap();
     assert_eq!(desk.case.timers.charge_at, Some(secs_from(desk.now, 72 * HOUR)));

@@ -63,6 +63,7 @@ fn refusal(case: &Case) -> Event {
             payment_method: attempt.payment_method.clone(),
             fingerprint: None,
             card: None,
+            instrument: None,
         },
     }
 }

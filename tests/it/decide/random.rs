@@ -11,7 +11,7 @@ use recoup::domain::event::{Answer, Event, LookCause, StaffAction};
 use recoup::domain::ids::AttemptId;
 use recoup::domain::snapshot::{CancelReason, InvoiceStatus, MethodSeen, PaymentStatus, Snapshot, SubscriptionStatus};
 
-use super::desk::{Desk, HOUR, decline, eur, failed, snapshot, subscription};
+use super::desk::{Desk, HOUR, decline, eur, failed, snapshot, subscription, visa};
 
 /// What the provider shows, as numbers.
 #[derive(Clone, Debug)]
@@ -120,6 +120,7 @@ impl Shown {
         truth.default_method = self.default_method.map(|(name, card)| MethodSeen {
             id: method(name),
             fingerprint: card.map(|card| format!("fp_{card}")),
+            instrument: Some(visa(&card.map_or_else(|| method(name), |card| format!("fp_{card}")))),
         });
         let (charge, status, kind_of, disputed) = self.payment;
         truth.payment = (self.rare % 8 != 2).then(|| {
@@ -129,6 +130,7 @@ impl Shown {
             payment.decline = payment.decline.filter(|_| self.rare % 4 != 3);
             payment.payment_method = self.card.0.map(method);
             payment.fingerprint = self.card.1.map(|card| format!("fp_{card}"));
+            payment.instrument = payment.fingerprint.as_deref().map(visa);
             payment.disputed = disputed == 0;
             payment
         });
@@ -175,6 +177,7 @@ impl Act {
             Self::Method(name, card, renewed) => Event::MethodChanged {
                 payment_method: name.map(method),
                 fingerprint: card.map(|card| format!("fp_{card}")),
+                instrument: card.map(|card| visa(&format!("fp_{card}"))),
                 renewed: *renewed,
                 at: None,
             },
@@ -230,6 +233,7 @@ fn answer(what: u8, kind: DeclineKind, method: Option<String>) -> Answer {
             decline: decline(kind),
             charge_id: (what > 8).then(|| format!("ch_{what}")),
             fingerprint: method.as_ref().map(|name| name.replace("pm", "fp")),
+            instrument: method.as_ref().map(|name| visa(&name.replace("pm", "fp"))),
             payment_method: method,
             card: None,
         },

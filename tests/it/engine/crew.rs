@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::Collector;
+use recoup::domain::ceiling::Rules;
 use recoup::domain::learning::Policy;
 use recoup::domain::snapshot::Snapshot;
 use recoup::domain::taxonomy::Taxonomy;
@@ -232,6 +233,7 @@ impl Crew {
             },
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
+            rules: Rules::embedded(),
         });
         Self { engine, puppet }
     }

@@ -10,13 +10,15 @@ use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Case;
+use recoup::domain::ceiling::Rules;
 use recoup::domain::event::StaffAction;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
+use recoup::domain::instrument::History;
 use recoup::domain::learning::Policy;
 use recoup::engine::{Brand, Engine, Parts, StaffError};
 use recoup::mailer::{Mailer, Templates};
 use recoup::store::cases::Claim;
-use recoup::store::changes::Decider;
+use recoup::store::changes::{Asker, Decider};
 use recoup::store::drift::{BooksPage, ChainCheck, OpenCase, OpenSince, Overdue};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
@@ -165,6 +167,7 @@ fn parts(storage: Arc<Held>) -> Parts {
         },
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
+        rules: Rules::embedded(),
     }
 }
 
@@ -202,14 +205,18 @@ impl Storage for Held {
         unreachable!("only cases are changed")
     }
 
-    async fn change(&self, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
+    async fn history(&self, _: &str, _: &[String]) -> Result<History, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn change(&self, ids: &[CaseId], ask: Asker<'_>, decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
         let go = Arc::new(Semaphore::new(0));
         self.transactions.lock().unwrap().push(Transaction {
             cases: ids.len(),
             go: Arc::clone(&go),
         });
         go.acquire().await.unwrap().forget();
-        self.store.change(ids, decide).await
+        self.store.change(ids, ask, decide).await
     }
 
     async fn case(&self, _: &CaseId) -> Result<Option<Case>, StoreError> {

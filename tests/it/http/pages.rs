@@ -47,6 +47,7 @@ fn nobody_sees_a_page_without_a_key() {
             "/dashboard/cases",
             "/dashboard/cases/x",
             "/dashboard/cases/x/mails/y",
+            "/dashboard/learning",
         ] {
             for cookie in ["", "recoup_session=0000"] {
                 let seen = page(stage, cookie, path).await;
@@ -91,6 +92,12 @@ fn a_login_shows_the_pages_until_it_ends() {
             case.status == 200 && case.text.contains("What comes next"),
             "{}",
             case.text
+        );
+        let learning = page(stage, &cookie, "/dashboard/learning").await;
+        assert!(
+            learning.status == 200 && learning.text.contains("What is known of the arms"),
+            "{}",
+            learning.text
         );
         let missing = page(stage, &cookie, "/dashboard/cases/none").await;
         assert!(missing.status == 404 && missing.header("content-type").starts_with("text/html"));
@@ -141,7 +148,14 @@ fn pages_keep_to_the_role() {
             page(stage, &marketing, &format!("/dashboard/cases/{id}")).await.status,
             403
         );
+        let learning = page(stage, &marketing, "/dashboard/learning").await;
+        assert!(learning.status == 200 && learning.text.contains("not yet distinguishable"));
+        assert!(
+            !learning.text.contains("What is known of the arms"),
+            "reports, and nothing to act by"
+        );
         let viewer = cookie(stage, &stage.key(Role::Viewer).await).await;
+        assert_eq!(page(stage, &viewer, "/dashboard/learning").await.status, 403);
         let case = page(stage, &viewer, &format!("/dashboard/cases/{id}")).await;
         assert!(case.status == 200 && !case.text.contains("ada@") && !case.text.contains("/stop\""));
         let act = stage
@@ -161,6 +175,7 @@ fn every_answer_carries_the_guarding_headers() {
             "/dashboard",
             "/dashboard/login",
             "/dashboard/cases",
+            "/dashboard/learning",
             "/dashboard/style.css",
             "/dashboard/cases/x",
         ];

@@ -44,6 +44,46 @@ fn the_report_counts_and_defines() {
 }
 
 #[test]
+fn where_nobody_draws_the_uplift_report_says_so() {
+    stage(async |stage| {
+        stage.open_case("insufficient_funds").await;
+        let key = stage.key(Role::Marketing).await;
+        let get = async |path: &str| stage.send(stage.client.get(stage.url(path)).bearer_auth(&key)).await;
+        let report = get("/v1/reports/uplift?from=2026-03-01&to=2026-04-01").await;
+        assert_eq!(report.status, 200, "{}", report.text);
+        let report = report.json();
+        assert_eq!(
+            (&report["cases"]["opened"], &report["cases"]["never_drawn"]),
+            (&json!(1), &json!(1))
+        );
+        let against = &report["against_holdout"];
+        assert_eq!(against["verdict"], "not yet distinguishable");
+        assert!(
+            against["why"].as_str().unwrap().contains("learning.holdout_percent"),
+            "{against}"
+        );
+        assert_eq!(report["off_policy"]["arms"], json!([]));
+        for (query, told) in [
+            ("from=2026-04-01&to=2026-03-01", "from must lie before to"),
+            ("from=x", "from must be a day"),
+            ("zone=Mars/Olympus", "zone must be an IANA zone"),
+            ("arm=even", "unknown field"),
+        ] {
+            let bad = get(&format!("/v1/reports/uplift?{query}")).await;
+            assert_eq!((bad.status, bad.code().as_str()), (400, "bad_query"), "{query}");
+            assert!(bad.text.contains(told), "{query}: {}", bad.text);
+        }
+        assert_eq!(get("/v1/learning").await.status, 403);
+        let learning = stage.get("/v1/learning").await.json();
+        assert_eq!(
+            (&learning["version"], &learning["made_at"]),
+            (&json!(0), &serde_json::Value::Null)
+        );
+        assert_eq!(learning["kinds"][0]["arms"][0]["state"], "not_named");
+    });
+}
+
+#[test]
 fn the_same_figures_come_as_csv_without_personal_data() {
     stage(async |stage| {
         stage.open_case("insufficient_funds").await;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, Collector};
+use recoup::domain::ceiling::Rules;
 use recoup::domain::learning::Policy;
 use recoup::domain::outcome::Status;
 use recoup::domain::snapshot::Snapshot;
@@ -128,6 +129,7 @@ pub(super) fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -
     Parts {
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
+        rules: Rules::embedded(),
         storage: Arc::new(store.clone()),
         clock,
         connections,

@@ -57,6 +57,7 @@ pub fn advice(code: &str) -> Decline {
 /// An attempt of 19.99 for the first case.
 pub fn tried(at: Timestamp, status: AttemptStatus, decline: Option<Decline>) -> PastAttempt {
     PastAttempt {
+        id: None,
         at,
         case_id: case(1),
         origin: Origin::Us,

@@ -170,6 +170,7 @@ impl World {
         };
         let decline = (status == AttemptStatus::Declined).then(|| decline(&mut self.dice));
         self.history.push(PastAttempt {
+            id: None,
             at: self.at(),
             case_id,
             origin,

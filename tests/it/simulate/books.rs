@@ -6,7 +6,9 @@ use std::ops::RangeInclusive;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::decline::{Decline, DeclineKind};
+use recoup::domain::instrument::Instrument;
 use recoup::domain::money::{Currency, Money};
+use recoup::domain::network::Network;
 use recoup::domain::snapshot::{
     CardShown, CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen,
     SubscriptionStatus,
@@ -273,6 +275,7 @@ impl Books {
             default_method: Some(MethodSeen {
                 id: default.id.clone(),
                 fingerprint: Some(default.card.clone()),
+                instrument: Some(instrument(&default.card)),
             }),
         }
     }
@@ -420,6 +423,22 @@ impl Books {
     }
 }
 
+/// The card of a name: a customer's cards are all of one network.
+pub fn instrument(card: &str) -> Instrument {
+    const NETWORKS: [Network; 4] = [Network::Visa, Network::Mastercard, Network::Amex, Network::Discover];
+    let customer: usize = card
+        .split('_')
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
+    Instrument {
+        key: card.to_owned(),
+        network: NETWORKS[customer % NETWORKS.len()],
+        country: None,
+        funding: None,
+    }
+}
+
 fn payment(customer: &Customer, charge: &Charge) -> PaymentSeen {
     let method = customer.methods.iter().find(|one| one.id == charge.method);
     let (status, refused) = match charge.fate {
@@ -438,6 +457,7 @@ fn payment(customer: &Customer, charge: &Charge) -> PaymentSeen {
         decline: refused.map(decline),
         payment_method: Some(charge.method.clone()),
         fingerprint: method.map(|one| one.card.clone()),
+        instrument: method.map(|one| instrument(&one.card)),
         card: Some(CardShown {
             brand: "visa".to_owned(),
             last4: "4242".to_owned(),

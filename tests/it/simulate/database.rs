@@ -7,6 +7,7 @@ use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, Origin};
 use recoup::domain::command::{AttemptStatus, LateKind};
 use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId};
+use recoup::domain::instrument::PastAttempt;
 use recoup::domain::money::Money;
 use recoup::domain::mutant::alive;
 use recoup::store::audit::AuditRow;
@@ -20,6 +21,7 @@ mod ledger;
 mod mirror;
 mod oversight;
 mod port;
+mod tried;
 mod write;
 
 pub use ledger::{Ledger, Moved};
@@ -73,6 +75,8 @@ pub struct Database {
     pub by_invoice: BTreeMap<String, BTreeSet<CaseId>>,
     pub attempts: BTreeMap<AttemptId, AttemptRow>,
     pub open_attempts: BTreeSet<AttemptId>,
+    /// What was tried on each instrument.
+    pub tried: BTreeMap<String, Vec<PastAttempt>>,
     pub charges: BTreeSet<String>,
     pub mails: BTreeMap<NotificationId, MailRow>,
     /// The messages that have not ended.

@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::LazyLock;
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{Case, State as CaseState};
 use recoup::domain::command::{AttemptStatus, Entry};
 use recoup::domain::decline::Disposition;
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
+use recoup::domain::instrument::Instrument;
 use recoup::domain::message::Message;
 use recoup::domain::outcome::Status;
 use recoup::providers::{ChargeOutcome, ChargeRequest};
-use recoup::store::changes::Written;
+use recoup::store::changes::{CaseChange, RowWrite, Written};
+use serde_json::Value;
 
 use super::books::{By, Charge, Fate};
 use super::network::{KEY_LIFE, STALE_MAX};
 use super::state::{HOUR, MINUTE, SECOND, State, written};
 use crate::decide::desk::disposition;
+use crate::rules::naive;
 
 mod end;
 mod ledger;
@@ -369,6 +373,27 @@ pub fn mail_accepted(state: &mut State, worker: usize, id: &NotificationId) {
 }
 
 /// A transaction is about to write.
+/// The rules that a charge would break after all that is committed, by the second reader of the rules.
+fn breaks_a_network(state: &State, change: &CaseChange) -> Option<String> {
+    static FILE: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(include_str!("../../../src/domain/rules/networks.json")).unwrap());
+    change.rows.iter().find_map(|row| {
+        let RowWrite::OpenAttempt(attempt, _) = row else {
+            return None;
+        };
+        let case = &change.case.id;
+        let instrument = attempt.instrument.clone().unwrap_or_else(|| Instrument::of_case(case));
+        let made = naive::Made {
+            at: attempt.started_at,
+            amount: attempt.amount,
+            case,
+        };
+        let before = state.db.tried.get(&instrument.key).map_or(&[][..], Vec::as_slice);
+        let broken = naive::broken(&FILE, &instrument, &made, before);
+        (!broken.is_empty()).then(|| format!("{case} breaks {broken:?} on {}", instrument.key))
+    })
+}
+
 pub fn before_commit(state: &mut State, pieces: &[Written]) {
     for piece in pieces {
         let (Written::Changed(change) | Written::Opened(change)) = piece else {
@@ -391,6 +416,9 @@ pub fn before_commit(state: &mut State, pieces: &[Written]) {
             return breaks(state, "I9 no personal data on the timeline", &what);
         }
         state.judge.touched.push(new.id.clone());
+        if let Some(what) = breaks_a_network(state, change) {
+            return breaks(state, "the networks' rules hold for each instrument", &what);
+        }
         let Some(old) = state.db.cases.get(&new.id) else {
             continue;
         };

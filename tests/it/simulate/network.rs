@@ -13,7 +13,7 @@ use recoup::providers::{
     PaymentHint, Provider, ReadError, Receipt, Refusal,
 };
 
-use super::books::{By, Fate, Issuer, Key, decline};
+use super::books::{By, Fate, Issuer, Key, decline, instrument};
 use super::dice::Dice;
 use super::faults::Class;
 use super::judge;
@@ -263,12 +263,14 @@ fn carry_out(state: &mut State, request: &ChargeRequest) -> ChargeOutcome {
                 .map(|one| one.card.clone());
             tell(state, "failed", &request.invoice_id);
             let shown = state.books.dice.happens(800_000);
+            let charged = card.as_deref().filter(|_| shown).map(instrument);
             ChargeOutcome::Declined(Refusal {
                 decline: decline(kind),
                 charge_id: named,
                 payment_method: shown.then_some(charge.method),
                 fingerprint: card.filter(|_| shown),
                 card: None,
+                instrument: charged,
             })
         }
     }
@@ -457,6 +459,7 @@ fn read_event(body: &[u8]) -> Option<NormalizedEvent> {
             customer_id: customer.to_owned(),
             payment_method: Some(card.to_owned()),
             fingerprint: Some(card.replace("pm", "fp")),
+            instrument: Some(instrument(&card.replace("pm", "fp"))),
             renewed,
         }
     };

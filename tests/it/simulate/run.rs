@@ -8,6 +8,7 @@ use std::task::{Context, Wake, Waker};
 
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Collector;
+use recoup::domain::ceiling::Rules;
 use recoup::domain::learning::Policy;
 use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::Templates;
@@ -320,6 +321,7 @@ impl Runner {
         Engine::new(Parts {
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
+            rules: Rules::embedded(),
             storage: Arc::new(database::Port(self.line(worker))),
             clock: clock(&self.world, &skew),
             connections: vec![Connection {

@@ -25,19 +25,20 @@ fn an_attempt_is_closed_once_and_keeps_its_answer() {
             amount: eur(1999),
             decline: decline(),
             payment_method: None,
+            instrument: None,
         };
         let tx = store.begin().await.unwrap();
         assert!(
-            attempts::record(&tx, &[(&attempt_id(1), &first, &seen, Origin::Provider)])
+            attempts::record(&tx, &[(&attempt_id(1), &first, &seen, Origin::Provider, seen.at)])
                 .await
                 .unwrap()
-                == 1
+                .contains(&attempt_id(1))
         );
         assert!(
-            attempts::record(&tx, &[(&attempt_id(2), &second, &seen, Origin::Provider)])
+            attempts::record(&tx, &[(&attempt_id(2), &second, &seen, Origin::Provider, seen.at)])
                 .await
                 .unwrap()
-                == 0
+                .is_empty()
         );
         attempts::open(&tx, &[(&first, &open_attempt(3), Origin::Us)])
             .await
@@ -48,6 +49,7 @@ fn an_attempt_is_closed_once_and_keeps_its_answer() {
                 status,
                 charge_id: charge.map(str::to_owned),
                 decline: Some(decline()),
+                instrument: None,
             };
             attempts::close(&tx, &[(&first.id, &end, in_secs(90))]).await.unwrap() == 1
         };

@@ -44,6 +44,7 @@ fn whole(number: u32, months: i32) -> CaseChange {
         amount: eur(1999),
         decline: decline(),
         payment_method: None,
+        instrument: None,
     };
     change.rows = vec![
         RowWrite::RecordAttempt(AttemptId::new(born, number.into()), seen, Origin::Provider),
@@ -62,7 +63,7 @@ fn whole(number: u32, months: i32) -> CaseChange {
 
 async fn write(store: &Store, piece: Written) -> Result<(), StoreError> {
     let mut pieces = vec![piece];
-    commit(store, &[], &mut |_| std::mem::take(&mut pieces)).await?;
+    commit(store, &[], &|_| Vec::new(), &mut |_| std::mem::take(&mut pieces)).await?;
     Ok(())
 }
 
@@ -169,16 +170,18 @@ fn the_laws_hold_across_months() {
             amount: eur(1999),
             decline: decline(),
             payment_method: None,
+            instrument: None,
         };
         let id = AttemptId::new(months_on(1).as_millisecond(), 99);
         let tx = store.begin().await.unwrap();
-        let recorded = attempts::record(&tx, &[(&id, &april, &seen, Origin::Provider)]).await;
-        assert_eq!(recorded.unwrap(), 0);
+        let recorded = attempts::record(&tx, &[(&id, &april, &seen, Origin::Provider, seen.at)]).await;
+        assert!(recorded.unwrap().is_empty());
         let end = AttemptEnd {
             id: AttemptId::new(months_on(2).as_millisecond(), 12),
             status: AttemptStatus::Declined,
             charge_id: Some("ch_1".to_owned()),
             decline: Some(decline()),
+            instrument: None,
         };
         assert_eq!(attempts::close(&tx, &[(&april.id, &end, now())]).await.unwrap(), 1);
         tx.commit().await.unwrap();
@@ -310,6 +313,7 @@ fn work_on_a_case_leaves_other_months_alone() {
                 status: AttemptStatus::Declined,
                 charge_id: Some("ch_new".to_owned()),
                 decline: None,
+                instrument: None,
             };
             attempts::close(&tx, &[(&case.id, &end, now())]).await.unwrap();
             notifications::supersede_dunning(&tx, &[(&case.id, "paid", now())])

@@ -56,6 +56,7 @@ pub fn open_attempt(number: u32) -> OpenAttempt {
         started_at: in_secs(60),
         amount: eur(1999),
         payment_method: Some("pm_1".to_owned()),
+        instrument: None,
         trigger: Trigger::Schedule,
     }
 }

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::support::story::{Story, tell_in};
 
-const START: &str = "2026-03-02T08:30:00Z";
-const CUSTOMERS: usize = 12;
+pub const START: &str = "2026-03-02T08:30:00Z";
+pub const CUSTOMERS: usize = 12;
 
 /// A folder with the built-in campaign, whose days are left to the arms.
-fn learning_campaign() -> tempfile::TempDir {
+pub fn learning_campaign() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = include_str!("../../../src/domain/campaign/default.toml");
     let planned = "planned = { charges = 8, within_days = 14 }";
@@ -26,7 +26,7 @@ fn learning_campaign() -> tempfile::TempDir {
 }
 
 /// Invoices whose first charge fails and that are paid at the third of ours.
-fn failed_invoices(story: &Story) -> Vec<String> {
+pub fn failed_invoices(story: &Story) -> Vec<String> {
     let fail = |_| {
         let failed = story.failed_invoice("insufficient_funds");
         let no = || Outcome::decline("insufficient_funds");
@@ -37,7 +37,7 @@ fn failed_invoices(story: &Story) -> Vec<String> {
     (0..CUSTOMERS).map(fail).collect()
 }
 
-fn replay(story: &Story, given: &[&str]) -> Output {
+pub fn replay(story: &Story, given: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
     command.arg("replay").args(given).envs(story.variables());
     command.output().unwrap()

@@ -1,5 +1,7 @@
 //! Each event type in both shapes, and bodies that no provider would send.
 
+use recoup::domain::instrument::Instrument;
+use recoup::domain::network::Network;
 use recoup::providers::stripe::events::TYPES;
 use recoup::providers::{Hint, Malformed, NormalizedEvent, PaymentHint, Provider};
 use serde_json::{Value, json};
@@ -31,6 +33,12 @@ fn expected(kind: &str, invoice_id: Option<&str>) -> Hint {
         customer_id: "cus_1".to_owned(),
         payment_method: Some(id.to_owned()),
         fingerprint: Some(fingerprint.to_owned()),
+        instrument: Some(Instrument {
+            key: fingerprint.to_owned(),
+            network: Network::Visa,
+            country: None,
+            funding: None,
+        }),
         renewed,
     };
     match kind {
@@ -84,6 +92,7 @@ fn a_new_default_payment_method_is_a_new_payment_method() {
         customer_id: "cus_1".to_owned(),
         payment_method: Some(id.to_owned()),
         fingerprint: None,
+        instrument: None,
         renewed: false,
     };
     assert_eq!(

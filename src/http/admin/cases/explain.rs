@@ -22,7 +22,8 @@ pub(super) async fn explain(state: web::Data<HttpState>, id: web::Path<String>) 
     let plan = last_plan(&state, &case).await?;
     let now = state.engine.clock().now();
     let learned = state.engine.learned();
-    let grounds = super::grounds(&state, &case, &learned);
+    let history = state.engine.history(&case).await?;
+    let grounds = super::grounds(&state, &case, &learned, &history);
     Ok(HttpResponse::Ok().json(crate::domain::explain::explain(&case, &campaign, plan, grounds, now)))
 }
 

@@ -14,7 +14,8 @@ pub(super) async fn forecast(state: web::Data<HttpState>, id: web::Path<String>)
     let case = super::find(&state, id.into_inner()).await?;
     let campaign = state.engine.campaign(&case.campaign).await?;
     let learned = state.engine.learned();
-    let grounds = super::grounds(&state, &case, &learned);
+    let history = state.engine.history(&case).await?;
+    let grounds = super::grounds(&state, &case, &learned, &history);
     let data = crate::domain::forecast::forecast(&case, &campaign, grounds, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(Page {
         data,

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::ids::CaseId;
-use recoup::store::changes::{Found, Written};
+use recoup::store::changes::{Asker, Found, Written};
 use recoup::store::notifications::NotificationRow;
 use recoup::store::{
     Lease, Oversight, Storage, Store, StoreError, attempts, campaigns, cases, late, ledger, notifications, timeline,
@@ -133,17 +133,18 @@ impl Mirror {
         }
     }
 
-    pub fn change(&self, ids: &[CaseId], found: &Found, pieces: &[Written], written: &[bool]) {
-        let mut seen = Found::new();
+    pub fn change(&self, ids: &[CaseId], ask: Asker<'_>, found: &Found, pieces: &[Written], written: &[bool]) {
+        let mut seen = Found::default();
         let mut decide = |real: Found| {
             seen = real;
             pieces.to_vec()
         };
-        let real = self.runtime.block_on(self.store.change(ids, &mut decide)).unwrap();
+        let real = self.runtime.block_on(self.store.change(ids, ask, &mut decide)).unwrap();
         self.same("change", written, &real[..]);
         for id in ids {
-            self.same("a locked case", &found.get(id), &seen.get(id));
+            self.same("a locked case", &found.cases.get(id), &seen.cases.get(id));
         }
+        self.same("the histories", &found.histories, &seen.histories);
     }
 
     pub fn campaign(&self, campaign: &Campaign, now: i64) {

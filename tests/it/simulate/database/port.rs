@@ -1,15 +1,16 @@
 //! The engine's line to the model of the database: it may be slow, away, or silent about what it did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Case;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
+use recoup::domain::instrument::History;
 use recoup::domain::mutant::alive;
 use recoup::store::cases::Claim;
-use recoup::store::changes::{Decider, Found, Written};
+use recoup::store::changes::{Asker, Decider, Found, Locked, Written};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
@@ -98,21 +99,35 @@ impl Port {
         at >= state.db_down && !state.db.claimable().any(due)
     }
 
-    fn find(state: &State, ids: &[CaseId]) -> Found {
+    fn find(state: &State, ids: &[CaseId], ask: Asker<'_>) -> Found {
         let found = ids.iter().filter_map(|id| state.db.cases.get(id));
-        found.map(|row| (row.case.id.clone(), Ok(row.case.clone()))).collect()
+        let cases: Locked = found.map(|row| (row.case.id.clone(), Ok(row.case.clone()))).collect();
+        let mut histories: HashMap<String, History> = HashMap::new();
+        let asked: BTreeSet<(String, String)> = ask(&cases)
+            .into_iter()
+            .map(|ask| (ask.connection, ask.instrument))
+            .collect();
+        for (connection, key) in asked {
+            state.db.history(&key, histories.entry(connection).or_default());
+        }
+        Found { cases, histories }
     }
 
-    fn commit(state: &mut State, ids: &[CaseId], pieces: Vec<Written>) -> Result<Vec<bool>, StoreError> {
+    fn commit(
+        state: &mut State,
+        ids: &[CaseId],
+        ask: Asker<'_>,
+        pieces: Vec<Written>,
+    ) -> Result<Vec<bool>, StoreError> {
         state.db.check(&pieces)?;
         judge::before_commit(state, &pieces);
         let now = state.now;
         if state.mirror.is_some() {
-            let found = Self::find(state, ids);
+            let found = Self::find(state, ids, ask);
             let copy = pieces.clone();
             let written = state.db.write(pieces, now);
             if let Some(mirror) = &state.mirror {
-                mirror.change(ids, &found, &copy, &written);
+                mirror.change(ids, ask, &found, &copy, &written);
             }
             judge::after_commit(state);
             state.expect_dues();
@@ -200,8 +215,23 @@ impl Storage for Port {
         .await
     }
 
-    async fn change(&self, ids: &[CaseId], decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
-        let early = alive("no_row_lock").then(|| Self::find(&self.0.world.lock(), ids));
+    async fn history(&self, _: &str, keys: &[String]) -> Result<History, StoreError> {
+        self.read(|state| {
+            let mut history = History::default();
+            for key in keys {
+                state.db.history(key, &mut history);
+            }
+            if let Some(mirror) = &state.mirror {
+                let real = async |store: &Store| store.history(CONNECTION, keys).await;
+                mirror.does("history", &history, real);
+            }
+            history
+        })
+        .await
+    }
+
+    async fn change(&self, ids: &[CaseId], ask: Asker<'_>, decide: Decider<'_>) -> Result<Vec<bool>, StoreError> {
+        let early = alive("no_row_lock").then(|| Self::find(&self.0.world.lock(), ids, ask));
         let wait = self.wait();
         self.0.pass(wait).await;
         let written = {
@@ -210,7 +240,7 @@ impl Storage for Port {
                 state.unwritten(ids);
                 return Err(error);
             }
-            let found = early.unwrap_or_else(|| Self::find(&state, ids));
+            let found = early.unwrap_or_else(|| Self::find(&state, ids, ask));
             let pieces = decide(found);
             if pieces.is_empty() {
                 return Ok(Vec::new());
@@ -221,13 +251,13 @@ impl Storage for Port {
             }
             if let Some(mut dice) = state.strikes(Class::DbUncertain) {
                 if dice.happens(600_000) {
-                    Self::commit(&mut state, ids, pieces)?;
+                    Self::commit(&mut state, ids, ask, pieces)?;
                 } else {
                     state.unwritten(ids);
                 }
                 return Err(StoreError::Uncertain("the answer to the commit was lost".to_owned()));
             }
-            Self::commit(&mut state, ids, pieces)?
+            Self::commit(&mut state, ids, ask, pieces)?
         };
         self.0.pass(1).await;
         Ok(written)

@@ -119,6 +119,11 @@ impl Database {
     }
 
     fn beside(&mut self, case: &recoup::domain::case::Case, row: RowWrite, at: i64, now: i64) {
+        let is_on_record = matches!(&row, RowWrite::RecordAttempt(_, seen, _)
+            if seen.charge_id.as_ref().is_some_and(|charge| self.charges.contains(charge)));
+        if !is_on_record {
+            self.try_on(case, &row);
+        }
         match row {
             RowWrite::OpenAttempt(attempt, origin) => {
                 let row = AttemptRow {
@@ -133,11 +138,7 @@ impl Database {
                 self.attempts.insert(attempt.id, row);
             }
             RowWrite::RecordAttempt(id, seen, origin) => {
-                if seen
-                    .charge_id
-                    .as_ref()
-                    .is_some_and(|charge| self.charges.contains(charge))
-                {
+                if is_on_record {
                     return;
                 }
                 self.charges.extend(seen.charge_id.clone());
@@ -183,6 +184,7 @@ impl Database {
             RowWrite::BookLate(kind, amount) => self.book_late(&case.id, kind, amount),
             RowWrite::See(id, evidence) => self.evidence.push(Waiting { id, evidence }),
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
+            RowWrite::Block(_) => {}
             RowWrite::UnknownCode(unknown) => unreachable!("every code of the model is known, not so {unknown:?}"),
         }
     }

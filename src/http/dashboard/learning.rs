@@ -1,0 +1,117 @@
+//! What was learned and what it is worth: the comparison with the holdout, the arms with their intervals, and the posterior.
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::Serialize;
+
+use super::{Stop, intervals, session, show, shown};
+use crate::domain::report::uplift::{AgainstHoldout, Uplift};
+use crate::domain::role::Role;
+use crate::http::HttpState;
+use crate::http::admin::learning::{self, WeightRow};
+use crate::http::admin::reports::asked::months_before;
+use crate::http::admin::reports::uplift::compare;
+
+/// How many months are compared, the running one included.
+const MONTHS: i64 = 12;
+/// How many weights of a kind are shown: those that are furthest from what was believed before.
+const WEIGHTS_SHOWN: usize = 12;
+
+/// What a case is worth more than one of the holdout, in one currency.
+#[derive(Serialize)]
+struct Worth {
+    currency: String,
+    difference: String,
+    interval: Option<String>,
+    verdict: &'static str,
+}
+
+/// The weights of a kind that moved most.
+#[derive(Serialize)]
+struct Moved {
+    kind: &'static str,
+    learned: usize,
+    all: usize,
+    weights: Vec<WeightRow>,
+}
+
+#[get("/dashboard/learning")]
+pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Marketing).await?;
+    let now = state.engine.clock().now();
+    let from = months_before(now, MONTHS - 1, &TimeZone::UTC)?;
+    let to = now.saturating_add(1.second()).unwrap_or(now);
+    let report = compare(&state, from, to, now).await?;
+    let posterior = if visitor.role.allows(Role::Billing) {
+        Some(learning::newest(&state).await?)
+    } else {
+        None
+    };
+    let bars = intervals::bars(&report);
+    let context = context! {
+        section => "learning",
+        now => now.to_string(),
+        holdout_percent => state.engine.learned().policy.holdout_percent,
+        chart => Value::from_safe_string(intervals::svg(&bars)),
+        bars => Value::from(Serde(&bars)),
+        worth => Value::from(Serde(worth(&report.against_holdout))),
+        values => Value::from(Serde(values(&report))),
+        posterior => Value::from(Serde(&posterior)),
+        report => Value::from(Serde(&report)),
+        moved => Value::from(Serde(posterior.map_or_else(Vec::new, moved))),
+    };
+    Ok(shown("learning.html", &visitor, &context))
+}
+
+fn worth(against: &AgainstHoldout) -> Vec<Worth> {
+    let one = |net: &crate::domain::report::uplift::NetDifference| Worth {
+        difference: show::money(net.difference_minor, &net.currency),
+        interval: net.low_minor.zip(net.high_minor).map(|(low, high)| {
+            format!(
+                "{} to {}",
+                show::money(low, &net.currency),
+                show::money(high, &net.currency)
+            )
+        }),
+        verdict: net.verdict.as_str(),
+        currency: net.currency.clone(),
+    };
+    against.net_values.iter().map(one).collect()
+}
+
+/// What a case of each group was worth, as people read it, in the order of the groups.
+fn values(report: &Uplift) -> Vec<Vec<String>> {
+    let group = |group: &crate::domain::report::uplift::Group| -> Vec<String> {
+        let values = group.net_values.iter();
+        values
+            .map(|value| show::money(value.mean_minor, &value.currency))
+            .collect()
+    };
+    report.groups.iter().map(group).collect()
+}
+
+fn moved(posterior: learning::Learning) -> Vec<Moved> {
+    let kind = |kind: learning::KindRows| {
+        let all = kind.weights.len();
+        let mut weights: Vec<WeightRow> = kind.weights.into_iter().filter(|weight| weight.n > 0).collect();
+        let learned = weights.len();
+        let far = |weight: &WeightRow| libm::fabs(weight.mean - weight.prior_mean) / weight.prior_sd;
+        weights.sort_by(|one, other| far(other).total_cmp(&far(one)));
+        weights.truncate(WEIGHTS_SHOWN);
+        Moved {
+            kind: kind.kind.as_str(),
+            learned,
+            all,
+            weights,
+        }
+    };
+    posterior
+        .kinds
+        .into_iter()
+        .map(kind)
+        .filter(|kind| kind.learned > 0)
+        .collect()
+}
