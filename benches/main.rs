@@ -4,6 +4,7 @@
 //! anywhere; the absolute figures belong to the machine that is named beside them.
 
 mod bare;
+mod ceiling;
 mod footprint;
 mod growth;
 mod intake;
@@ -35,6 +36,8 @@ enum Topic {
     Replicas,
     /// What a case costs among millions.
     Growth,
+    /// A million random histories under the rules of the networks.
+    Ceiling,
 }
 
 #[derive(Debug, Parser)]
@@ -87,6 +90,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Topic::Storm => runtime.block_on(storm::run(&mut report))?,
             Topic::Replicas => runtime.block_on(replicas::run(&mut report))?,
             Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,
+            Topic::Ceiling => ceiling::run(&mut report),
             Topic::Footprint => runtime.block_on(footprint::run(&mut report))?,
         }
     }

@@ -3,19 +3,24 @@
 //!
 //! A world is a calendar of pay, the habits of its issuers and a mix of failures (`worlds.json`). Its invoices are drawn so that
 //! each fails at first; all ways of retrying then meet the same invoices and the same luck. What is compared is how much of what
-//! could have been recovered was (the bound is to try every hour), and what is left of it once charges and the customers lost by
-//! them are paid for.
+//! could have been recovered was (the bound is to try every hour that the rules of the networks allow), and what is left of it
+//! once charges and the customers lost by them are paid for.
+//!
+//! Each instrument is on a network, and every way of retrying asks its rules before a charge. Those that are the same whatever
+//! was seen are also played without asking, to count what they would have broken.
 
-use serde::Serialize;
+use service::Ceiling;
+use world::{Place, Worlds};
 
-use world::{Place, Source, Worlds};
-
+pub use comparison::{About, Broken, Budget, Cell, Comparison, Line, compare};
 pub use policy::Policy;
-use policy::WINDOW_DAYS;
 
 mod calendar;
+mod cold;
+mod comparison;
 mod dice;
 mod invoice;
+mod networks;
 mod play;
 mod policy;
 mod service;
@@ -35,222 +40,102 @@ pub struct Size {
     pub first_seed: u64,
 }
 
-/// What ways of retrying came to.
-#[derive(Clone, Debug, Serialize)]
-pub struct Comparison {
-    /// How many invoices fail in a world.
+/// One world to be brought about and played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The number of the world.
+    pub world: usize,
+    /// How many invoices fail in it.
     pub failures: u32,
-    /// How many times each world was brought about.
-    pub seeds: u64,
-    /// The first seed.
-    pub first_seed: u64,
-    /// For how many days an invoice is charged again.
-    pub window_days: i32,
-    /// The version of the worlds.
-    pub worlds_version: u32,
-    /// What the worlds are, and what they are not.
-    pub note: String,
-    /// Where facts about them come from.
-    pub sources: Vec<Source>,
-    /// The worlds in their order.
-    pub worlds: Vec<About>,
-    /// One for each budget.
-    pub budgets: Vec<Budget>,
+    /// Its seed.
+    pub seed: u64,
 }
 
-/// A world, for people.
-#[derive(Clone, Debug, Serialize)]
-pub struct About {
-    /// Its name.
-    pub name: String,
-    /// What is special about it.
-    pub about: String,
-    /// The share of invoices that any hour would have recovered, in percent.
-    pub payable_percent: f64,
-}
-
-/// The comparison at a budget.
-#[derive(Clone, Debug, Serialize)]
-pub struct Budget {
-    /// How many charges an invoice may be given.
-    pub attempts: usize,
-    /// Each way of retrying.
-    pub policies: Vec<Line>,
-}
-
-/// One way of retrying.
-#[derive(Clone, Debug, Serialize)]
-pub struct Line {
-    /// Its name.
-    pub policy: String,
-    /// What it came to in each world.
-    pub worlds: Vec<Cell>,
-    /// The mean of the worlds.
-    pub mean: Cell,
-    /// How far it stays behind the best fixed one, where it does so furthest, in points of the bound.
-    pub worst_regret: f64,
-    /// In how many worlds its net is above that of every fixed one.
-    pub best_net_in: usize,
-    /// How far the chances that were told were off, on average over the charges, in points; none where none were told.
-    pub calibration_error: Option<f64>,
-}
-
-/// One way of retrying in one world, over all seeds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Cell {
-    /// What was recovered of what could have been, in percent of invoices.
-    pub share_of_bound: f64,
-    /// What is left of a hundred that were owed, once charges and customers lost by them are paid for.
-    pub net_per_hundred: f64,
-    /// Charges for each invoice.
-    pub attempts: f64,
-}
-
-/// What one seed of one world came to: for each budget and policy.
+/// What one task came to: for each budget and policy.
 #[derive(Clone, Debug)]
 pub struct Played {
-    world: usize,
-    tallies: Vec<Vec<play::Tally>>,
+    task: Task,
+    outcomes: Vec<Vec<Met>>,
 }
 
-/// The names of the worlds.
-pub fn worlds() -> Vec<String> {
-    Worlds::embedded().all.into_iter().map(|world| world.name).collect()
+/// What came of a way of retrying: with the rules of the networks, and without where it was played so.
+#[derive(Clone, Debug, Default)]
+struct Met {
+    asked: service::Outcome,
+    ignored: Option<service::Outcome>,
 }
 
-/// Plays one seed of the world of that number.
-pub fn play(size: Size, policies: &[Policy], world: usize, seed: u64) -> Played {
+impl Played {
+    /// How many invoices were played, over all budgets and policies.
+    pub fn cases(&self) -> u64 {
+        let met = self.outcomes.iter().flatten();
+        let plays = met.map(|met| 1 + u64::from(met.ignored.is_some()));
+        plays.sum::<u64>() * u64::from(self.task.failures)
+    }
+}
+
+/// For how many days an invoice is charged again.
+pub const WINDOW_DAYS: i32 = policy::WINDOW_DAYS;
+
+/// Everything that is to be played for a comparison.
+pub fn tasks(size: Size) -> Vec<Task> {
+    let worlds = Worlds::embedded().all.len();
+    let columns = [(size.failures, size.seeds)].into_iter().chain(cold::starts(size));
+    columns
+        .flat_map(|(failures, seeds)| (0..worlds).map(move |world| (failures, seeds, world)))
+        .flat_map(|(failures, seeds, world)| {
+            (0..seeds).map(move |seed| Task {
+                world,
+                failures,
+                seed: size.first_seed.wrapping_add(seed),
+            })
+        })
+        .collect()
+}
+
+/// Plays one task. Only worlds of the comparison's full size are also played without asking the rules.
+pub fn play(size: Size, policies: &[Policy], task: Task) -> Played {
     let known = Worlds::embedded();
-    let tallies = known.all.get(world).map_or_else(Vec::new, |one| {
-        let place = Place::new(&known, one, size.first_seed.wrapping_add(seed));
-        let invoices = invoice::Invoice::some(&place, size.failures);
-        let payable: Vec<bool> = invoices
-            .iter()
-            .map(|invoice| play::is_payable(&place, invoice))
-            .collect();
-        let payable = payable.iter().filter(|payable| **payable).count() as u64;
+    let outcomes = known.all.get(task.world).map_or_else(Vec::new, |one| {
+        let place = Place::new(&known, one, task.seed);
+        let invoices = invoice::Invoice::some(&place, task.failures);
+        let payable = invoices.iter().filter(|invoice| play::is_payable(&place, invoice));
+        let payable = payable.count() as u64;
         let of = |budget| {
-            let tally = |policy: &Policy| play::Tally {
-                payable,
-                ..service::play(&place, &invoices, policy, budget)
+            let met = |policy: &Policy| {
+                let play = |asked| {
+                    let mut outcome = service::play(&place, &invoices, policy, budget, asked);
+                    outcome.tally.payable = payable;
+                    outcome
+                };
+                let also = policy.is_fixed() && task.failures == size.failures;
+                Met {
+                    asked: play(Ceiling::Asked),
+                    ignored: also.then(|| play(Ceiling::Ignored)),
+                }
             };
-            policies.iter().map(tally).collect()
+            policies.iter().map(met).collect()
         };
         BUDGETS.map(of).into()
     });
-    Played { world, tallies }
-}
-
-/// Puts what was played together.
-pub fn compare(size: Size, policies: &[Policy], played: &[Played]) -> Comparison {
-    let known = Worlds::embedded();
-    let budgets = BUDGETS.iter().enumerate().map(|(budget, attempts)| {
-        let cells: Vec<Vec<Cell>> = (0..policies.len())
-            .map(|policy| {
-                let of = |world| cell(&sum(played, world, budget, policy));
-                (0..known.all.len()).map(of).collect()
-            })
-            .collect();
-        let lines = policies.iter().enumerate().map(|(number, policy)| {
-            let fixed = || (0..policies.len()).filter(|other| policies[*other].is_fixed() && *other != number);
-            let best = |world: usize, of: fn(&Cell) -> f64| {
-                let fixed = fixed().map(|other| of(&cells[other][world]));
-                fixed.fold(f64::MIN, f64::max)
-            };
-            let mine = || cells[number].iter().enumerate();
-            let behind = mine().map(|(world, cell)| best(world, |cell| cell.share_of_bound) - cell.share_of_bound);
-            Line {
-                policy: policy.name(),
-                worst_regret: behind.fold(0.0, f64::max),
-                best_net_in: mine()
-                    .filter(|(world, cell)| cell.net_per_hundred > best(*world, |cell| cell.net_per_hundred))
-                    .count(),
-                calibration_error: calibration_error(played, budget, number),
-                mean: mean(&cells[number]),
-                worlds: cells[number].clone(),
-            }
-        });
-        Budget {
-            attempts: *attempts,
-            policies: lines.collect(),
-        }
-    });
-    let about = known.all.iter().enumerate().map(|(number, world)| {
-        let tally = sum(played, number, 0, 0);
-        About {
-            name: world.name.clone(),
-            about: world.about.clone(),
-            payable_percent: ratio(tally.payable, tally.invoices) * 100.0,
-        }
-    });
-    Comparison {
-        failures: size.failures,
-        seeds: size.seeds,
-        first_seed: size.first_seed,
-        window_days: WINDOW_DAYS,
-        worlds_version: known.version,
-        note: known.note,
-        sources: known.sources,
-        worlds: about.collect(),
-        budgets: budgets.collect(),
-    }
-}
-
-fn sum(played: &[Played], world: usize, budget: usize, policy: usize) -> play::Tally {
-    let of_world = played.iter().filter(|one| one.world == world);
-    let tallies = of_world.filter_map(|one| one.tallies.get(budget)?.get(policy));
-    tallies.fold(play::Tally::default(), |sum, one| sum.plus(*one))
-}
-
-/// The mean distance between the chances that were told and what came of them, over tenths of the chance.
-fn calibration_error(played: &[Played], budget: usize, policy: usize) -> Option<f64> {
-    let tallies = played.iter().filter_map(|one| one.tallies.get(budget)?.get(policy));
-    let told = tallies.fold(play::Tally::default(), |sum, one| sum.plus(*one)).told;
-    let charges: u64 = told.iter().map(|tenth| tenth.charges).sum();
-    let off = told
-        .iter()
-        .map(|tenth| (tenth.chances).abs_diff(tenth.succeeded * 1_000_000))
-        .sum();
-    (charges > 0).then(|| ratio(off, charges) / 10_000.0)
-}
-
-fn cell(tally: &play::Tally) -> Cell {
-    Cell {
-        share_of_bound: ratio(tally.paid, tally.payable) * 100.0,
-        net_per_hundred: exact(tally.net) / 10_000.0 / exact(tally.owed_minor).max(1.0) * 100.0,
-        attempts: ratio(tally.attempts, tally.invoices),
-    }
-}
-
-fn mean(cells: &[Cell]) -> Cell {
-    let count = exact(i64::try_from(cells.len()).unwrap_or(i64::MAX)).max(1.0);
-    let of = |part: fn(&Cell) -> f64| cells.iter().map(part).sum::<f64>() / count;
-    Cell {
-        share_of_bound: of(|cell| cell.share_of_bound),
-        net_per_hundred: of(|cell| cell.net_per_hundred),
-        attempts: of(|cell| cell.attempts),
-    }
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    let exact = |count: u64| exact(i64::try_from(count).unwrap_or(i64::MAX));
-    exact(part) / exact(whole).max(1.0)
-}
-
-/// Sums of simulated amounts are far below what a float holds exactly, and are shown with one decimal.
-#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-fn exact(sum: i64) -> f64 {
-    sum as f64
+    Played { task, outcomes }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::campaign::Campaign;
+    use crate::domain::ceiling::Rule;
 
     const SIZE: Size = Size {
         failures: 400,
         seeds: 2,
+        first_seed: 1,
+    };
+
+    const SMALL: Size = Size {
+        failures: 200,
+        seeds: 1,
         first_seed: 1,
     };
 
@@ -260,18 +145,15 @@ mod tests {
     }
 
     fn compared(size: Size) -> Comparison {
-        let worlds = 0..worlds().len();
-        let played: Vec<Played> = worlds
-            .flat_map(|world| (0..size.seeds).map(move |seed| (world, seed)))
-            .map(|(world, seed)| play(size, &policies(), world, seed))
-            .collect();
+        let tasks = tasks(size).into_iter();
+        let played: Vec<Played> = tasks.map(|task| play(size, &policies(), task)).collect();
         compare(size, &policies(), &played)
     }
 
     #[test]
     fn the_embedded_worlds_are_whole() {
         let known = Worlds::embedded();
-        assert!(known.all.len() >= 8, "{:?}", worlds());
+        assert!(known.all.len() >= 8, "{}", known.all.len());
         for world in &known.all {
             let calendars = [Some(&world.pay), world.then.as_ref().map(|then| &then.pay)];
             for calendar in calendars.into_iter().flatten() {
@@ -283,6 +165,8 @@ mod tests {
             let shares: f64 = kinds.values().sum();
             assert!((shares - 1.0).abs() < 1e-9, "{}: {shares}", world.name);
             assert!(kinds.keys().all(|kind| known.pays_when_asked.contains_key(kind)));
+            let shares: f64 = world.networks.as_ref().unwrap_or(&known.networks).values().sum();
+            assert!((shares - 1.0).abs() < 1e-9, "{}: {shares}", world.name);
         }
         assert!(known.sources.iter().all(|source| !source.stated_by.is_empty()));
     }
@@ -290,9 +174,9 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_figures_to_the_byte() {
         let text = |size| serde_json::to_string(&compared(size)).unwrap();
-        assert_eq!(text(SIZE), text(SIZE));
-        let other = Size { first_seed: 3, ..SIZE };
-        assert_ne!(text(SIZE), text(other));
+        assert_eq!(text(SMALL), text(SMALL));
+        let other = Size { first_seed: 3, ..SMALL };
+        assert_ne!(text(SMALL), text(other));
     }
 
     #[test]
@@ -320,5 +204,52 @@ mod tests {
         assert!(mean(0, "even").share_of_bound > mean(0, "backoff").share_of_bound + 10.0);
         assert!(mean(1, "even").share_of_bound > mean(0, "even").share_of_bound);
         assert!(mean(0, "class rules").attempts < mean(0, "1/3/5/7").attempts);
+    }
+
+    #[test]
+    fn who_asks_breaks_no_rule_and_who_does_not_is_counted() {
+        let comparison = compared(SMALL);
+        for budget in &comparison.budgets {
+            for line in &budget.policies {
+                assert_eq!(line.broken.charges, 0, "{line:?}");
+                let fixed = !["adaptive", "learned"].contains(&line.policy.as_str());
+                assert_eq!(line.would_break.is_some(), fixed, "{line:?}");
+            }
+            let would = |name: &str| {
+                let line = budget.policies.iter().find(|line| line.policy == name).unwrap();
+                line.would_break.clone().unwrap()
+            };
+            // It charges within hours, whatever wait it was advised.
+            let backoff = would("backoff");
+            assert!(backoff.rules.contains_key(&Rule::MastercardWait), "{backoff:?}");
+            assert!(
+                backoff.rules.contains_key(&Rule::MastercardDoNotTryAgain),
+                "{backoff:?}"
+            );
+            assert!(backoff.charges > would("even 09:00").charges, "{backoff:?}");
+            // The first attempt and eight more in two weeks are one too many for these.
+            let eight = would("8 in 14 days").rules.contains_key(&Rule::AmexAttempts);
+            assert_eq!(eight, budget.attempts == 8);
+        }
+    }
+
+    #[test]
+    fn a_cold_start_is_shown_up_to_the_full_size() {
+        let comparison = compared(SMALL);
+        for budget in &comparison.budgets {
+            let failures: Vec<u32> = budget.cold_start.iter().map(|start| start.failures).collect();
+            assert_eq!(failures, [100, 200]);
+            let all = &budget.cold_start[1];
+            for (line, cold) in budget.policies.iter().zip(&all.policies) {
+                assert_eq!(line.mean.share_of_bound.to_bits(), cold.share_of_bound.to_bits());
+            }
+        }
+        let few = &comparison.budgets[0].cold_start[0];
+        let behind = |name: &str| {
+            let line = few.policies.iter().find(|line| line.policy == name).unwrap();
+            line.behind_class_rules.clone()
+        };
+        assert_eq!(behind("class rules"), None);
+        assert!(behind("backoff").unwrap().points > 5.0, "{few:?}");
     }
 }

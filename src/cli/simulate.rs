@@ -1,20 +1,24 @@
 //! `recoup simulate`: ways of retrying in generated worlds.
 
-use std::fmt;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::campaigns_of;
+use crate::clock::Clock;
 use crate::domain::campaign::Campaign;
-use crate::simulator::{self, Budget, Cell, Comparison, Played, Policy, Size};
+use crate::simulator::{self, Played, Policy, Size, WINDOW_DAYS};
+use tables::Tables;
 
-/// The width of a world's column.
-const WIDTH: usize = 10;
+mod tables;
+
+/// The days of a case-month.
+const MONTH_DAYS: f64 = 30.0;
 
 /// What can be given to `simulate`.
 #[derive(Debug, clap::Args)]
@@ -51,43 +55,63 @@ pub fn run(given: &Arguments) -> anyhow::Result<()> {
         seeds: given.seeds,
         first_seed: given.first_seed,
     };
-    let comparison = simulator::compare(size, &policies, &played(size, &policies));
+    let (played, worked) = played(size, &policies);
+    let comparison = simulator::compare(size, &policies, &played);
     if given.json {
         println!("{}", serde_json::to_string_pretty(&comparison)?);
     } else {
         print!("{}", Tables(&comparison));
     }
+    eprintln!("{}", speed(&played, worked));
     Ok(())
 }
 
-/// Each seed of each world, on all cores.
-fn played(size: Size, policies: &[Policy]) -> Vec<Played> {
-    let worlds = simulator::worlds().len();
-    let seeds = usize::try_from(size.seeds).unwrap_or(usize::MAX);
-    let bar = bar(worlds.saturating_mul(seeds) as u64);
+/// How fast it went. It is written apart from the figures, which are the same each time.
+fn speed(played: &[Played], worked: Duration) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a speed, shown in whole numbers")]
+    let cases = played.iter().map(Played::cases).sum::<u64>() as f64;
+    let months = cases * f64::from(WINDOW_DAYS) / MONTH_DAYS;
+    let secs = worked.as_secs_f64().max(f64::MIN_POSITIVE);
+    format!(
+        "{cases:.0} cases of {WINDOW_DAYS} days in {secs:.1} s of a core: {:.0} case-months a second",
+        months / secs
+    )
+}
+
+/// All tasks on all cores, and for how long the cores were at it together.
+fn played(size: Size, policies: &[Policy]) -> (Vec<Played>, Duration) {
+    let tasks = simulator::tasks(size);
+    let bar = bar(tasks.len() as u64);
     let next = AtomicUsize::new(0);
     let work = || {
+        let began = Clock::System.stopwatch();
         let mut mine = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= worlds.saturating_mul(seeds) {
-                return mine;
-            }
-            mine.push(simulator::play(size, policies, number / seeds, (number % seeds) as u64));
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            mine.push(simulator::play(size, policies, *task));
             bar.inc(1);
         }
+        (mine, on_core().unwrap_or_else(|| began.elapsed()))
     };
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let played = thread::scope(|scope| {
+    let joined: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         let joined = workers.into_iter().map(|worker| match worker.join() {
             Ok(mine) => mine,
             Err(panic) => std::panic::resume_unwind(panic),
         });
-        joined.flatten().collect()
+        joined.collect()
     });
     bar.finish_and_clear();
-    played
+    let worked = joined.iter().map(|(_, worked)| *worked).sum();
+    (joined.into_iter().flat_map(|(mine, _)| mine).collect(), worked)
+}
+
+/// For how long this thread has been on a core; nothing where the system does not tell. Whoever shares the machine slows the
+/// clock on the wall, and not this.
+fn on_core() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos = told.split_whitespace().next()?.parse().ok()?;
+    (nanos > 0).then(|| Duration::from_nanos(nanos))
 }
 
 fn bar(total: u64) -> ProgressBar {
@@ -97,72 +121,4 @@ fn bar(total: u64) -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:40} {pos} of {len} worlds, {eta} left").expect("the template is ours");
     ProgressBar::new(total).with_style(style)
-}
-
-/// A comparison as people read it.
-struct Tables<'a>(&'a Comparison);
-
-impl fmt::Display for Tables<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(comparison) = self;
-        writeln!(
-            f,
-            "{} failed invoices in each of {} worlds, {} times from seed {}; each is charged again for {} days.\n\
-             Share of the bound: of the invoices that some hour would have recovered, how many were, in percent.\n\
-             Net: what is left of 100 that were owed, once charges and the customers lost by them are paid for.\n\
-             {}\n",
-            comparison.failures,
-            comparison.worlds.len(),
-            comparison.seeds,
-            comparison.first_seed,
-            comparison.window_days,
-            comparison.note
-        )?;
-        for world in &comparison.worlds {
-            let (name, payable) = (&world.name, world.payable_percent);
-            writeln!(f, "{name:<WIDTH$}  {payable:.1} % can be recovered. {}.", world.about)?;
-        }
-        comparison
-            .budgets
-            .iter()
-            .try_for_each(|budget| table(f, comparison, budget))
-    }
-}
-
-fn table(f: &mut fmt::Formatter<'_>, comparison: &Comparison, budget: &Budget) -> fmt::Result {
-    let names = budget.policies.iter().map(|line| line.policy.chars().count());
-    let first = names.max().unwrap_or(0);
-    writeln!(
-        f,
-        "\nAt most {} charges of an invoice: share of the bound",
-        budget.attempts
-    )?;
-    write!(f, "{:first$}", "")?;
-    for world in &comparison.worlds {
-        write!(f, " {:>WIDTH$}", world.name)?;
-    }
-    let heads = ["mean", "worst", "net", "charges", "best net", "told off"];
-    let [mean, worst, net, charges, best, told] = heads;
-    writeln!(f, " | {mean:>6} {worst:>6} {net:>6} {charges:>8} {best:>9} {told:>9}")?;
-    for line in &budget.policies {
-        write!(f, "{:first$}", line.policy)?;
-        for cell in &line.worlds {
-            write!(f, " {:>WIDTH$.1}", cell.share_of_bound)?;
-        }
-        let Cell {
-            share_of_bound,
-            net_per_hundred,
-            attempts,
-        } = line.mean;
-        let worst = -line.worst_regret;
-        let best = format!("{} of {}", line.best_net_in, line.worlds.len());
-        let told = line
-            .calibration_error
-            .map_or_else(|| "-".to_owned(), |off| format!("{off:.1}"));
-        writeln!(
-            f,
-            " | {share_of_bound:>6.1} {worst:>6.1} {net_per_hundred:>6.1} {attempts:>8.2} {best:>9} {told:>9}"
-        )?;
-    }
-    Ok(())
 }

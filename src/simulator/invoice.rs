@@ -4,6 +4,7 @@ use super::calendar::{DAY, day_of, local, midnight};
 use super::dice::{Dice, bell, mixed, share};
 use super::world::{Place, whole};
 use crate::domain::decline::DeclineKind;
+use crate::domain::network::Network;
 
 /// The hour at which pay arrives.
 const PAY_HOUR: i32 = 3;
@@ -53,6 +54,8 @@ pub struct Invoice {
     pub pays_at: Option<i32>,
     /// Its money is taken back weeks after it came.
     pub returned_late: bool,
+    /// What carries its charges.
+    pub network: Network,
     behind: Behind,
     issuer: usize,
 }
@@ -94,6 +97,7 @@ impl Invoice {
             amount_minor: i64::from(whole((3.0 + 0.6 * dice.normal()).exp() * 100.0)).max(100),
             pays_at: answers.then_some(pays_at),
             returned_late: dice.share() < place.world.returned_late,
+            network: network(place, id),
             behind: behind(place, dice, kind, failed_at),
             issuer: Place::some_issuer(dice),
         }
@@ -122,6 +126,22 @@ impl Invoice {
         }
     }
 
+    /// Whether no time heals it.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self.behind, Behind::Always)
+    }
+
+    /// How many days from an hour to the next pay of the account; nothing where no pay fills it.
+    pub fn days_to_pay(&self, place: &Place, hour: i32) -> Option<i32> {
+        let Behind::Balance { group, .. } = self.behind else {
+            return None;
+        };
+        let since = &place.groups_at(hour).get(group?)?.since_payday;
+        let today = usize::try_from(day_of(hour)).ok()?;
+        let next = since.iter().skip(today + 1).position(|days| *days == 0)?;
+        i32::try_from(next + 1).ok()
+    }
+
     /// The luck of a day, which resembles that of the days before.
     fn luck(&self, place: &Place, day: i32) -> f64 {
         let own = mixed(mixed(place.seed, 4), self.id);
@@ -133,6 +153,16 @@ impl Invoice {
         }
         sum / f64::sqrt(squares)
     }
+}
+
+/// The network of an invoice. Its luck is its own, so that what else is drawn does not depend on it.
+fn network(place: &Place, id: u64) -> Network {
+    let mut dice = Dice::new(mixed(mixed(place.seed, 6), id));
+    let chosen = dice.pick(place.networks.iter().map(|(_, share)| *share));
+    place
+        .networks
+        .get(chosen)
+        .map_or(Network::Unknown, |(network, _)| *network)
 }
 
 fn days_since_pay(place: &Place, group: usize, hour: i32) -> Option<f64> {

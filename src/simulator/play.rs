@@ -2,6 +2,7 @@
 
 use super::calendar::DAY;
 use super::invoice::Invoice;
+use super::networks::Record;
 use super::policy::WINDOW_DAYS;
 use super::world::Place;
 use crate::domain::decline::DeclineKind;
@@ -78,14 +79,18 @@ impl Tally {
     }
 }
 
-/// Whether any hour of the window would have brought the money.
+/// Whether any hour of the window that the rules of the network allow after the first failure would have brought the money.
 pub fn is_payable(place: &Place, invoice: &Invoice) -> bool {
     let end = invoice.failed_at + WINDOW_DAYS * DAY;
     if invoice.returned_late && may_be_charged(invoice.kind) {
         return false;
     }
-    invoice.pays_at.is_some_and(|at| at <= end)
-        || may_be_charged(invoice.kind) && (invoice.failed_at + 1..=end).any(|hour| invoice.would_succeed(place, hour))
+    if invoice.pays_at.is_some_and(|at| at <= end) {
+        return true;
+    }
+    let first = Record::new(place, invoice).allowed_from(place, invoice.failed_at + 1, end);
+    may_be_charged(invoice.kind)
+        && first.is_some_and(|first| (first..=end).any(|hour| invoice.would_succeed(place, hour)))
 }
 
 /// What no way of retrying may do: charge what only the customer can mend.
@@ -155,7 +160,7 @@ mod tests {
             let place = Place::new(&known, world, 5);
             for invoice in Invoice::some(&place, 60) {
                 let one = [invoice];
-                let tally = service::play(&place, &one, &Policy::EvenAtNine, 4);
+                let tally = service::play(&place, &one, &Policy::EvenAtNine, 4, service::Ceiling::Asked).tally;
                 let [invoice] = one;
                 let amount = invoice.amount_minor;
                 assert_eq!((tally.invoices, tally.owed_minor), (1, amount));

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{DAY, DAYS, Day, days, midnight};
 use super::dice::{Dice, mixed};
+use crate::domain::ceiling::Rules;
 use crate::domain::decline::DeclineKind;
+use crate::domain::network::Network;
 
 /// How many issuers share the cards of a world: an outage of one strikes all of its cards.
 const ISSUERS: u64 = 12;
@@ -34,6 +36,26 @@ pub struct Worlds {
     pub kinds: BTreeMap<DeclineKind, f64>,
     /// The share of customers who pay by themselves once they are asked.
     pub pays_when_asked: BTreeMap<DeclineKind, f64>,
+    /// The networks that carry charges and their shares, where a world does not say otherwise.
+    pub networks: BTreeMap<Network, f64>,
+    /// The response code that a network gives with a kind; nothing where it gives none.
+    pub codes: BTreeMap<DeclineKind, BTreeMap<Network, String>>,
+    /// The advice that Mastercard gives with a kind.
+    pub advice: BTreeMap<DeclineKind, Advice>,
+}
+
+/// Of the declines of a kind, the shares that come with advice.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advice {
+    /// To wait for a time that somebody foresees, more or less well (24 to 30).
+    pub timed: f64,
+    /// To try later (02).
+    pub later: f64,
+    /// Not to try again (03), where no time would heal it.
+    pub never_rightly: f64,
+    /// The same where time would.
+    pub never_wrongly: f64,
 }
 
 /// Where a fact comes from.
@@ -68,6 +90,8 @@ pub struct World {
     pub outages_a_month: f64,
     /// The kinds of failures, where they are not those of all worlds.
     pub kinds: Option<BTreeMap<DeclineKind, f64>>,
+    /// The networks, where they are not those of all worlds.
+    pub networks: Option<BTreeMap<Network, f64>>,
     /// How many hours an answer takes.
     #[serde(default)]
     pub answer_hours: i32,
@@ -154,6 +178,14 @@ pub struct Place {
     pub kinds: Vec<(DeclineKind, f64)>,
     /// The share of customers who pay once they are asked, by kind.
     pub pays_when_asked: BTreeMap<DeclineKind, f64>,
+    /// The shares of the networks.
+    pub networks: Vec<(Network, f64)>,
+    /// The response codes of the networks, by kind.
+    pub codes: BTreeMap<DeclineKind, BTreeMap<Network, String>>,
+    /// The advice of Mastercard, by kind.
+    pub advice: BTreeMap<DeclineKind, Advice>,
+    /// The rules that bind each network.
+    rules: BTreeMap<Network, Rules>,
     /// The groups of people.
     groups: Vec<Group>,
     /// Those from some hour on.
@@ -179,18 +211,24 @@ impl Place {
             groups: groups(&world.pay),
             later_groups: world.then.as_ref().map(|then| (midnight(then.day), groups(&then.pay))),
             outages: (0..ISSUERS).map(|_| outages(world, &mut dice)).collect(),
-            kinds: world
-                .kinds
-                .as_ref()
-                .unwrap_or(&all.kinds)
-                .iter()
-                .map(|(kind, share)| (*kind, *share))
-                .collect(),
+            kinds: pairs(world.kinds.as_ref().unwrap_or(&all.kinds)),
             pays_when_asked: all.pays_when_asked.clone(),
+            networks: pairs(world.networks.as_ref().unwrap_or(&all.networks)),
+            codes: all.codes.clone(),
+            advice: all.advice.clone(),
+            rules: Network::ALL
+                .iter()
+                .map(|network| (*network, rules_of(*network)))
+                .collect(),
             world: world.clone(),
             seed,
             days,
         }
+    }
+
+    /// The rules that bind charges of a network.
+    pub fn rules(&self, network: Network) -> &Rules {
+        self.rules.get(&network).expect("there are rules for every network")
     }
 
     /// The groups of people at an hour.
@@ -222,6 +260,17 @@ impl Place {
             _ => f64::midpoint(night, day),
         }
     }
+}
+
+/// The rules without those of other networks, so that these need not be looked at for each charge.
+fn rules_of(network: Network) -> Rules {
+    let mut rules = Rules::embedded();
+    rules.rules.retain(|rule| rule.networks.contains(&network));
+    rules
+}
+
+fn pairs<T: Copy>(shares: &BTreeMap<T, f64>) -> Vec<(T, f64)> {
+    shares.iter().map(|(one, share)| (*one, *share)).collect()
 }
 
 fn outages(world: &World, dice: &mut Dice) -> Vec<(i32, i32)> {

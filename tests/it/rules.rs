@@ -6,3 +6,6 @@ mod debits;
 pub mod naive;
 mod random;
 mod schema;
+mod worlds;
+
+use crate::simulate::dice;

@@ -77,8 +77,10 @@ const FLOOR: f64 = 0.03;
 /// The days in which a result loses half of its weight.
 const HALF_LIFE_DAYS: f64 = 90.0;
 /// The points at which the distributions are compared, and how many deviations beyond the outermost they reach.
-const POINTS: usize = 256;
+const POINTS: usize = 128;
 const REACH: f64 = 6.0;
+/// The logarithm of a share that cannot be told from nothing.
+const NOTHING: f64 = -60.0;
 /// An arm rests while it is this sure to be behind the baseline by more than the margin.
 pub const REST_SURE: f64 = 0.95;
 /// By how much more of what is owed the baseline brings in than an arm that rests.
@@ -144,17 +146,35 @@ impl Beta {
         libm::sqrt(self.alpha * self.beta / (sum * sum * (sum + 1.0)))
     }
 
-    /// Where its distribution lies: the share of it at each of the points from `low` to `high`.
-    fn density(&self, low: f64, high: f64) -> [f64; POINTS] {
-        let log = |point: usize| {
-            let at = at(low, high, point);
-            (self.alpha - 1.0) * libm::log(at) + (self.beta - 1.0) * libm::log(1.0 - at)
-        };
-        let logs: [f64; POINTS] = std::array::from_fn(log);
+    /// Where its distribution lies: the share of it at each of the points.
+    fn density(&self, points: &Points) -> [f64; POINTS] {
+        let (alpha, beta) = (self.alpha - 1.0, self.beta - 1.0);
+        let logs: [f64; POINTS] =
+            std::array::from_fn(|point| alpha * points.logs[point] + beta * points.logs_of_rest[point]);
         let highest = logs.iter().copied().fold(f64::MIN, f64::max);
-        let shape = logs.map(|log| libm::exp(log - highest));
+        let shape = logs.map(|log| {
+            let below = log - highest;
+            // What is smaller than this is nothing beside one.
+            if below < NOTHING { 0.0 } else { libm::exp(below) }
+        });
         let sum: f64 = shape.iter().sum();
         shape.map(|share| share / sum)
+    }
+}
+
+/// The points at which distributions are compared, which all of them share.
+struct Points {
+    logs: [f64; POINTS],
+    /// Those of what is missing from one.
+    logs_of_rest: [f64; POINTS],
+}
+
+impl Points {
+    fn between(low: f64, high: f64) -> Self {
+        Self {
+            logs: std::array::from_fn(|point| libm::log(at(low, high, point))),
+            logs_of_rest: std::array::from_fn(|point| libm::log(1.0 - at(low, high, point))),
+        }
     }
 }
 
@@ -163,7 +183,7 @@ fn kept(days: f64) -> f64 {
     libm::pow(0.5, days.max(0.0) / HALF_LIFE_DAYS)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a point is below 256")]
+#[expect(clippy::cast_precision_loss, reason = "a point is below 128")]
 fn at(low: f64, high: f64, point: usize) -> f64 {
     low + (high - low) * (point as f64 + 0.5) / POINTS as f64
 }
@@ -188,7 +208,8 @@ fn best(known: &[Beta]) -> Vec<f64> {
     let edge = |beta: &Beta, side: f64| beta.mean() + side * REACH * beta.deviation();
     let low = known.iter().map(|beta| edge(beta, -1.0)).fold(1.0, f64::min).max(0.0);
     let high = known.iter().map(|beta| edge(beta, 1.0)).fold(0.0, f64::max).min(1.0);
-    let densities: Vec<[f64; POINTS]> = known.iter().map(|beta| beta.density(low, high)).collect();
+    let points = Points::between(low, high);
+    let densities: Vec<[f64; POINTS]> = known.iter().map(|beta| beta.density(&points)).collect();
     let below: Vec<[f64; POINTS]> = densities.iter().map(cumulated).collect();
     let wins = |mine: usize| -> f64 {
         let others = |point: usize| -> f64 {

@@ -139,18 +139,26 @@ fn campaigns_are_simulated_as_they_stand() {
     let patient = "name = \"patient\"\nversion = 3\n[[ladder]]\nkinds = [\"insufficient_funds\"]\ndays = [4, 7, 11, 13]\n\
                    [final]\nafter_days = 21\nat = \"09:00\"\naction = \"leave_open\"\n";
     std::fs::write(campaigns.join("patient.toml"), patient).unwrap();
+    let keen = patient
+        .replace("name = \"patient\"", "name = \"keen\"")
+        .replace("days = [4, 7, 11, 13]", "planned = { charges = 6, within_days = 10 }");
+    assert_ne!(keen, patient);
+    std::fs::write(campaigns.join("keen.toml"), keen).unwrap();
     let simulate = |more: &[&str]| {
         let small = [
             "simulate",
             "--failures",
             "200",
             "--seeds",
-            "2",
+            "1",
             "--campaigns",
             campaigns.to_str().unwrap(),
         ];
         let output = run(folder.path(), &[&small, more].concat(), &[]);
         assert_eq!(output.status.code(), Some(0), "{}", written(&output));
+        // How fast it was differs each time, and so it is told apart.
+        let speed = String::from_utf8(output.stderr).unwrap();
+        assert!(speed.contains("case-months a second"), "{speed}");
         String::from_utf8(output.stdout).unwrap()
     };
     let (once, again) = (simulate(&["--json"]), simulate(&["--json"]));
@@ -166,8 +174,18 @@ fn campaigns_are_simulated_as_they_stand() {
         names.contains(&"patient@3") && names.contains(&"even 09:00"),
         "{names:?}"
     );
+    rules_and_cold_starts_are_told(&comparison["budgets"][0]);
     let table = simulate(&[]);
-    assert!(table.contains("patient@3") && table.contains("us_paydays"), "{table}");
+    for told in [
+        "patient@3",
+        "keen@3",
+        "us_paydays",
+        "cold start",
+        "rule violations",
+        "mastercard_wait",
+    ] {
+        assert!(table.contains(told), "{told}: {table}");
+    }
 
     std::fs::write(campaigns.join("patient.toml"), "name = 1").unwrap();
     let bad = run(
@@ -177,4 +195,20 @@ fn campaigns_are_simulated_as_they_stand() {
     );
     assert_eq!(bad.status.code(), Some(1));
     assert!(written(&bad).contains("patient.toml"), "{}", written(&bad));
+}
+
+/// Days are the same whatever was seen and would break rules if nobody asked; an arm tells its chances and asks.
+fn rules_and_cold_starts_are_told(budget: &serde_json::Value) {
+    let lines = budget["policies"].as_array().unwrap();
+    let line = |name: &str| lines.iter().find(|line| line["policy"] == name).unwrap();
+    let (patient, keen) = (line("patient@3"), line("keen@3"));
+    assert!(patient["would_break"]["charges"].as_u64().unwrap() > 0, "{patient}");
+    assert!(patient["calibration_error"].is_null() && keen["would_break"].is_null());
+    assert!(keen["calibration_error"].as_f64().unwrap() < 20.0, "{keen}");
+    for line in lines {
+        assert_eq!(line["broken"]["charges"], 0, "{line}");
+    }
+    let cold = budget["cold_start"].as_array().unwrap();
+    assert_eq!(cold.len(), 2, "at 100 failures and at all 200");
+    assert_eq!(cold[0]["policies"].as_array().unwrap().len(), lines.len());
 }
