@@ -7,9 +7,11 @@ use recoup::domain::command::{Entry, EntryKind};
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::event::SeenAttempt;
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId, TimelineId, TransferId};
+use recoup::domain::instrument::Instrument;
 use recoup::domain::ledger::transfers;
 use recoup::domain::message::Message;
 use recoup::domain::money::Money;
+use recoup::domain::network::Network;
 use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use recoup::mailer::{Locale, MailContext, Templates};
 use recoup::store::changes::{self, CaseChange, Line, NewNotice, RowWrite, Written};
@@ -113,6 +115,12 @@ fn opening(number: u64, opened: Timestamp, shape: &Shape, history: [u64; 3]) -> 
             amount: case.amount_due,
             decline: case.decline.clone(),
             payment_method: Some(format!("pm_{number:024x}")),
+            instrument: Some(Instrument {
+                key: format!("fp_{number:024x}"),
+                network: Network::Visa,
+                country: None,
+                funding: None,
+            }),
         };
         RowWrite::RecordAttempt(AttemptId::new(born, id(nth)), seen, Origin::Us)
     });
@@ -204,7 +212,7 @@ pub fn newborn(number: u64, now: Timestamp) -> CaseChange {
 /// Writes a new case through the store, as the engine does.
 pub async fn write(store: &Store, change: CaseChange) -> Result<(), StoreError> {
     let mut pieces = vec![Written::Opened(Box::new(change))];
-    changes::commit(store, &[], &mut |_| std::mem::take(&mut pieces)).await?;
+    changes::commit(store, &[], &|_| Vec::new(), &mut |_| std::mem::take(&mut pieces)).await?;
     Ok(())
 }
 

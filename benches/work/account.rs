@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
+use recoup::domain::instrument::{Funding, Instrument};
 use recoup::domain::money::Money;
+use recoup::domain::network::Network;
 use recoup::domain::snapshot::{
     CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
 };
@@ -93,6 +95,16 @@ pub fn owed(amount_minor: i64) -> Money {
     Money::new(amount_minor, "EUR".parse().expect("a currency"))
 }
 
+/// The card of a customer.
+fn card(number: &str) -> Instrument {
+    Instrument {
+        key: format!("fp_{number}"),
+        network: Network::Visa,
+        country: Some("DE".to_owned()),
+        funding: Some(Funding::Debit),
+    }
+}
+
 #[async_trait]
 impl Provider for Account {
     fn capabilities(&self) -> Capabilities {
@@ -140,6 +152,7 @@ impl Provider for Account {
                 decline: Some(decline()),
                 payment_method: Some(format!("pm_{number}")),
                 fingerprint: Some(format!("fp_{number}")),
+                instrument: Some(card(number)),
                 card: None,
                 disputed: false,
                 refunded_minor: 0,
@@ -161,6 +174,7 @@ impl Provider for Account {
             default_method: Some(MethodSeen {
                 id: format!("pm_{number}"),
                 fingerprint: Some(format!("fp_{number}")),
+                instrument: Some(card(number)),
             }),
         })
     }
@@ -192,6 +206,7 @@ impl Provider for Account {
             payment_method: Some(format!("pm_{number}")),
             fingerprint: Some(format!("fp_{number}")),
             card: None,
+            instrument: Some(card(number)),
         })
     }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use recoup::clock::{Clock, entropy};
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
+use recoup::domain::ceiling::Rules;
 use recoup::domain::ids::{CaseId, TransferId};
 use recoup::domain::learning::Policy;
 use recoup::domain::ledger::transfers;
@@ -36,7 +37,8 @@ impl Ground {
     pub async fn prepare(url: &str, clock: Clock, account: Account) -> anyhow::Result<Self> {
         let store = Store::connect(url, CONNECTIONS_MAX).await?;
         store.migrate().await?;
-        let campaign = Campaign::embedded();
+        // What is measured is the queue: charges on fixed days. What an arm's decision takes, `decision` measures.
+        let campaign = Campaign::parse(include_str!("../../tests/fixtures/campaigns/default.toml"))?;
         campaigns::put(&store, &campaign, clock.now()).await?;
         let engine = Engine::new(Parts {
             storage: Arc::new(store.clone()),
@@ -56,6 +58,7 @@ impl Ground {
             },
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
+            rules: Rules::embedded(),
         });
         // The first turn vouches for the database; it would have to reconcile were there cases already.
         engine.tick().await?;
@@ -74,7 +77,7 @@ impl Ground {
             let opened: Vec<Written> = numbers
                 .map(|number| Written::Opened(Box::new(self.waiting(number, due(number), now))))
                 .collect();
-            changes::commit(&self.store, &[], &mut |_| opened.clone()).await?;
+            changes::commit(&self.store, &[], &|_| Vec::new(), &mut |_| opened.clone()).await?;
         }
         for table in ["cases", "due_cases"] {
             self.store

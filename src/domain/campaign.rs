@@ -277,11 +277,14 @@ mod tests {
     #[test]
     fn the_embedded_campaign_is_whole() {
         let campaign = Campaign::embedded();
-        assert_eq!((campaign.name.as_str(), campaign.version), ("default", 1));
-        assert_eq!(
-            campaign.ladder(DeclineKind::InsufficientFunds).unwrap().days,
-            [1, 3, 7, 14]
-        );
+        assert_eq!((campaign.name.as_str(), campaign.version), ("default", 2));
+        let planned = campaign
+            .ladder(DeclineKind::InsufficientFunds)
+            .unwrap()
+            .planned
+            .as_ref()
+            .unwrap();
+        assert_eq!((planned.charges, planned.within_days), (8, 14));
         assert_eq!(campaign.ladder(DeclineKind::IssuerDown).unwrap().hours, [1, 6, 24]);
         assert_eq!(campaign.ladder(DeclineKind::LostStolen), None);
         assert_eq!(
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn every_fault_is_listed_at_once() {
         let text = DEFAULT
-            .replace("days = [1, 3, 7, 14]", "days = [3, 1]")
+            .replace("hours = [1, 6, 24]", "hours = [6, 1]")
             .replace("after_days = 21", "after_days = 0");
         let BadCampaign(faults) = Campaign::parse(&text).unwrap_err();
         assert_eq!(faults.len(), 3, "{faults:?}");

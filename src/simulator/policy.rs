@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn a_campaign_is_played_as_it_stands() {
-        let campaign = Policy::Campaign(Box::new(Campaign::embedded()));
+        let days = include_str!("../../tests/fixtures/campaigns/default.toml");
+        let campaign = Policy::Campaign(Box::new(Campaign::parse(days).unwrap()));
         let nsf = DeclineKind::InsufficientFunds;
         assert_eq!(plan(&campaign, nsf, 8), ["22 09h", "24 09h", "28 09h", "04 09h"]);
         assert_eq!(plan(&campaign, nsf, 2), ["22 09h", "24 09h"]);

@@ -31,6 +31,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::support::campaigns::days;
 use crate::support::databases::each_database;
 
 const SECRET: &str = "whsec_test_secret";
@@ -96,9 +97,7 @@ async fn sandbox(clock: Clock) -> Sandbox {
 impl Stage {
     pub async fn new(store: Store, clock: Clock, options: Options) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        campaigns::put(&store, &recoup::domain::campaign::Campaign::embedded(), clock.now())
-            .await
-            .unwrap();
+        campaigns::put(&store, &days(), clock.now()).await.unwrap();
         let sandbox = sandbox(clock.clone()).await;
         let provider = Stripe::new(StripeSettings {
             api_base: sandbox.url().parse().unwrap(),

@@ -1,5 +1,6 @@
 //! What several stories need: fresh databases, scripted counterparts on loopback, clocks that are wrong.
 
+pub mod campaigns;
 pub mod clocks;
 pub mod databases;
 pub mod dialogue;

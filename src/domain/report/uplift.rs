@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::domain::learning::arms::Arm;
 use crate::domain::learning::choice::Draw;
 use crate::domain::money::Currency;
+use crate::domain::outcome::Status;
 use crate::domain::report::Rate;
 use crate::domain::words::words;
 
@@ -55,10 +56,8 @@ pub struct UpliftFact {
     pub opened_at: Timestamp,
     /// The currency of its money.
     pub currency: Currency,
-    /// Whether it is recovered.
-    pub recovered: bool,
-    /// Whether it has its outcome.
-    pub closed: bool,
+    /// Where it stands, in one word.
+    pub status: Status,
     /// Whether its campaign would have ended by now, so that it had all its time.
     pub window_over: bool,
     /// What came in while it was chased, less what was taken back and what its charges cost, in minor units.
@@ -69,6 +68,12 @@ pub struct UpliftFact {
     pub provider_collects: bool,
     /// Whether staff acted on it beyond a note.
     pub overridden: bool,
+}
+
+impl UpliftFact {
+    fn is_recovered(&self) -> bool {
+        self.status == Status::Recovered
+    }
 }
 
 /// How many cases there are, and how many have a draw to compare by.
@@ -223,13 +228,13 @@ fn ripe<'a>(cases: &[Drawn<'a>], since: Option<Timestamp>) -> Vec<&'a UpliftFact
 fn group(name: &str, cases: &[Drawn<'_>]) -> Group {
     let ripe = ripe(cases, Some(Timestamp::MIN));
     let all = cases.len() as u64;
-    let closed = count(cases.iter().filter(|case| case.fact.closed));
+    let closed = count(cases.iter().filter(|case| case.fact.status != Status::Open));
     Group {
         group: name.to_owned(),
         cases: all,
         closed,
         maturity: Rate::of_counts(closed, all),
-        recovered: count(cases.iter().filter(|case| case.fact.recovered)),
+        recovered: count(cases.iter().filter(|case| case.fact.is_recovered())),
         window_over: side(&ripe).0,
         net_values: money::values(&ripe),
     }
@@ -242,7 +247,7 @@ fn side(ripe: &[&UpliftFact]) -> (Side, Option<Share>) {
         .map(|fact| Seen {
             customer: &fact.customer,
             weight: 1.0,
-            recovered: fact.recovered,
+            recovered: fact.is_recovered(),
         })
         .collect();
     let share = Share::of(&seen);
@@ -250,7 +255,7 @@ fn side(ripe: &[&UpliftFact]) -> (Side, Option<Share>) {
     let side = Side {
         cases: ripe.len() as u64,
         customers: customers.len() as u64,
-        recovered: count(ripe.iter().filter(|fact| fact.recovered)),
+        recovered: count(ripe.iter().filter(|fact| fact.is_recovered())),
         share: share.as_ref().map(Share::estimate),
     };
     (side, share)

@@ -262,3 +262,50 @@ fn weight_rows(kind: DeclineKind, model: &Model, before: &Model) -> Vec<WeightRo
 fn short(number: f64) -> f64 {
     libm::round(number * 10_000.0) / 10_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::learning::model::{Document, KindDocument};
+
+    #[test]
+    fn an_arm_that_rests_says_why_and_one_that_is_not_offered_too() {
+        let kind = DeclineKind::InsufficientFunds;
+        let beta = |alpha, beta| Beta { alpha, beta, n: 7 };
+        let known = KindDocument {
+            weights: BTreeMap::new(),
+            arms: BTreeMap::from([(Arm::Payday, beta(400.0, 600.0)), (Arm::Even, beta(500.0, 500.0))]),
+        };
+        let document = Document {
+            day: None,
+            kinds: BTreeMap::from([(kind, known)]),
+        };
+        let before = Learned::nothing().model;
+        let model = Model::read(&Prior::embedded(), &document);
+        let mut campaign = Campaign::embedded();
+        let rows = arm_rows(kind, &model, &before, &campaign);
+        assert!(
+            rows.iter()
+                .all(|row| row.state == ArmState::NotNamed && row.propensity.is_none())
+        );
+        let ladder = &mut campaign.ladders[0];
+        ladder.days.clear();
+        ladder.planned = Some(serde_json::from_str(r#"{"charges": 8, "within_days": 14}"#).unwrap());
+        let rows = arm_rows(kind, &model, &before, &campaign);
+        let states: Vec<(Arm, ArmState)> = rows.iter().map(|row| (row.arm, row.state)).collect();
+        let expected = [
+            (Arm::Adaptive, ArmState::InUse),
+            (Arm::Payday, ArmState::Rests),
+            (Arm::Even, ArmState::InUse),
+            (Arm::Front, ArmState::NotNamed),
+            (Arm::Late, ArmState::NotNamed),
+        ];
+        assert_eq!(states, expected);
+        let said = "it is behind even by more than 3 points with a probability of 0.999, above 0.95";
+        assert_eq!(rows[1].why.as_deref(), Some(said));
+        assert_eq!((rows[1].mean.to_bits(), rows[1].n), (0.4_f64.to_bits(), 7));
+        assert!((rows[1].prior_mean - 0.45).abs() < 1e-9, "{rows:?}");
+        let drawn: f64 = rows.iter().filter_map(|row| row.propensity).sum();
+        assert!((drawn - 1.0).abs() < 0.001, "{rows:?}");
+    }
+}

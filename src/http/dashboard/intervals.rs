@@ -22,7 +22,7 @@ pub(super) struct Bar {
 const WIDTH: i64 = 760;
 const LEFT: i64 = 190;
 const RIGHT: i64 = 700;
-const TOP: i64 = 24;
+const TOP: i64 = 8;
 const ROW: i64 = 34;
 
 /// The holdout, all that drew, and each arm: by weighting where that can be told, else by its own cases.

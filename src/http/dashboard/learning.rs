@@ -8,7 +8,7 @@ use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::{Stop, intervals, session, show, shown};
-use crate::domain::report::uplift::{AgainstHoldout, Uplift};
+use crate::domain::report::uplift::{AgainstHoldout, Group, NetDifference, Uplift};
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::learning::{self, WeightRow};
@@ -35,7 +35,27 @@ struct Moved {
     kind: &'static str,
     learned: usize,
     all: usize,
-    weights: Vec<WeightRow>,
+    weights: Vec<MovedWeight>,
+}
+
+/// A weight as people read it.
+#[derive(Serialize)]
+struct MovedWeight {
+    feature: String,
+    now: String,
+    before: String,
+    n: u32,
+}
+
+impl From<WeightRow> for MovedWeight {
+    fn from(row: WeightRow) -> Self {
+        Self {
+            now: format!("{:+.2} ± {:.2}", row.mean, row.sd),
+            before: format!("{:+.2} ± {:.2}", row.prior_mean, row.prior_sd),
+            n: row.n,
+            feature: row.feature,
+        }
+    }
 }
 
 #[get("/dashboard/learning")]
@@ -67,7 +87,7 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
 }
 
 fn worth(against: &AgainstHoldout) -> Vec<Worth> {
-    let one = |net: &crate::domain::report::uplift::NetDifference| Worth {
+    let one = |net: &NetDifference| Worth {
         difference: show::money(net.difference_minor, &net.currency),
         interval: net.low_minor.zip(net.high_minor).map(|(low, high)| {
             format!(
@@ -84,7 +104,7 @@ fn worth(against: &AgainstHoldout) -> Vec<Worth> {
 
 /// What a case of each group was worth, as people read it, in the order of the groups.
 fn values(report: &Uplift) -> Vec<Vec<String>> {
-    let group = |group: &crate::domain::report::uplift::Group| -> Vec<String> {
+    let group = |group: &Group| -> Vec<String> {
         let values = group.net_values.iter();
         values
             .map(|value| show::money(value.mean_minor, &value.currency))
@@ -105,7 +125,7 @@ fn moved(posterior: learning::Learning) -> Vec<Moved> {
             kind: kind.kind.as_str(),
             learned,
             all,
-            weights,
+            weights: weights.into_iter().map(MovedWeight::from).collect(),
         }
     };
     posterior

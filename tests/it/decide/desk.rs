@@ -21,6 +21,8 @@ use recoup::domain::snapshot::{
 };
 use recoup::providers::stripe::declines::TABLE;
 
+use crate::support::campaigns::days;
+
 /// 0.8 of a day.
 pub const RESEND_SECS: i64 = 69_120;
 pub const HOUR: i64 = 3600;
@@ -189,7 +191,7 @@ impl Desk {
     ) -> Self {
         let mut truth = snapshot(kind, now);
         alter(&mut truth);
-        let campaign = Campaign::embedded();
+        let campaign = days();
         let opening = Opening {
             connection: "stripe".to_owned(),
             collector,

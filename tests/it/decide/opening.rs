@@ -1,6 +1,5 @@
 //! Which invoices get a case, and why others get none.
 
-use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Collector;
 use recoup::domain::command::Moment;
 use recoup::domain::decide::{NoCase, open};
@@ -11,13 +10,15 @@ use recoup::domain::snapshot::{InvoiceStatus, Snapshot, SubscriptionStatus};
 
 use super::desk::{RESEND_SECS, at, eur, grounds, snapshot};
 
+use crate::support::campaigns::days;
+
 const FAILED_AT: &str = "2026-03-20T12:00:00Z";
 
 /// What becomes of a failed invoice after `alter`.
 fn opened(alter: impl FnOnce(&mut Snapshot)) -> Result<(), NoCase> {
     let mut seen = snapshot(DeclineKind::InsufficientFunds, at(FAILED_AT));
     alter(&mut seen);
-    let campaign = Campaign::embedded();
+    let campaign = days();
     let fresh_attempt = AttemptId::new(0, 1);
     let moment = Moment {
         now: at(FAILED_AT),

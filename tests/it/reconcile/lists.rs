@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use recoup::clock::Clock;
-use recoup::domain::campaign::Campaign;
 use recoup::engine::Engine;
 use recoup::store::{Store, campaigns, cases, settings};
 use sea_orm::{ConnectionTrait, Statement};
@@ -13,6 +12,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use super::account::Account;
 use super::boot::parts;
 use crate::decide::desk::at;
+use crate::support::campaigns::days;
 use crate::support::databases::each_database;
 
 const START: &str = "2026-03-02T08:30:00Z";
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn begin(store: &Store) -> (Engine, Arc<Account>) {
     let account = Account::with_failed_invoice("2026-03-02T09:00:00Z");
     let clock = Clock::test(at(START));
-    campaigns::put(store, &Campaign::embedded(), clock.now()).await.unwrap();
+    campaigns::put(store, &days(), clock.now()).await.unwrap();
     let engine = Engine::new(parts(store, clock, vec![account.connection()]));
     engine.tick().await.unwrap();
     (engine, account)

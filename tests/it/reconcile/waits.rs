@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use recoup::clock::Clock;
-use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{Case, State, Warning};
 use recoup::domain::outcome::Status;
 use recoup::engine::Engine;
@@ -13,6 +12,7 @@ use recoup::store::{Store, campaigns, cases, ledger};
 use super::account::Account;
 use super::boot::parts;
 use crate::decide::desk::at;
+use crate::support::campaigns::days;
 use crate::support::databases::each_database;
 
 /// A service that chases the account's one invoice since the morning of 3 March, beside somebody who charges as well.
@@ -27,7 +27,7 @@ impl Stage {
     async fn new(store: &Store) -> Self {
         let account = Account::with_failed_invoice("2026-03-02T09:00:00Z");
         let clock = Clock::test(at("2026-03-02T08:30:00Z"));
-        campaigns::put(store, &Campaign::embedded(), clock.now()).await.unwrap();
+        campaigns::put(store, &days(), clock.now()).await.unwrap();
         let stage = Self {
             engine: Engine::new(parts(store, clock, vec![account.connection()])),
             store: store.clone(),

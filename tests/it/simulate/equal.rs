@@ -3,12 +3,12 @@
 
 use std::thread;
 
-use recoup::domain::campaign::Campaign;
 use recoup::mailer::Templates;
 
 use super::database::Mirror;
 use super::run::{Play, Runner, start_of};
 use super::state::State;
+use crate::support::campaigns::days;
 use crate::support::databases::each_url;
 
 const SEEDS: u64 = 2;
@@ -18,7 +18,7 @@ fn mirrored(url: &str, seed: u64) -> Vec<String> {
     let alone = Play::of(seed, CASES).run(&Templates::new().unwrap());
     let runner = Runner::new(Play::of(seed, CASES), Templates::new().unwrap());
     let mirror = Mirror::new(url);
-    mirror.campaign(&Campaign::embedded(), start_of(seed));
+    mirror.campaign(&days(), start_of(seed));
     runner.world.lock().mirror = Some(mirror);
     let ended = runner.played();
     assert_eq!(ended.breach, None, "seed {seed}");

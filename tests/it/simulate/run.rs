@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Collector;
 use recoup::domain::ceiling::Rules;
 use recoup::domain::learning::Policy;
@@ -19,6 +18,8 @@ use super::judge::{self, Breach};
 use super::people::{self, Act};
 use super::state::{DAY, HOUR, Hand, Happening, Line, MINUTE, Order, SECOND, State, Whole, World, clock};
 use super::{database, network, post};
+
+use crate::support::campaigns::days;
 
 mod ring;
 mod visits;
@@ -129,7 +130,7 @@ impl Runner {
         let mut dice = Dice::new(play.seed, 4);
         let workers = 1 + dice.below(3);
         let mut state = State::new(play.seed, start, play.faults, play.kept);
-        state.db.campaigns.push(Campaign::embedded());
+        state.db.campaigns.push(days());
         state.books.conditional = state.strikes(Class::Unconditional).is_none();
         state.hands = (0..workers).map(|_| hand()).collect();
         people::plan(&mut state, start, play.cases, play.calm);

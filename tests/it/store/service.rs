@@ -1,6 +1,5 @@
 //! Campaigns, API keys, idempotency, settings.
 
-use recoup::domain::campaign::Campaign;
 use recoup::domain::ids::KeyId;
 use recoup::domain::role::Role;
 use recoup::store::idempotency::{self, Begun};
@@ -8,12 +7,13 @@ use recoup::store::keys::{self, KeyRow};
 use recoup::store::{StoreError, campaigns, settings};
 
 use super::samples::{in_secs, now};
+use crate::support::campaigns::days;
 use crate::support::databases::each_database;
 
 #[test]
 fn a_campaign_version_never_changes() {
     each_database(async |store| {
-        let first = Campaign::embedded();
+        let first = days();
         campaigns::put(&store, &first, now()).await.unwrap();
         campaigns::put(&store, &first, in_secs(1)).await.unwrap();
         let mut changed = first.clone();

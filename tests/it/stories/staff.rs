@@ -3,6 +3,7 @@
 use recoup::sandbox::{Fault, Outcome, Shape};
 use serde_json::json;
 
+use crate::support::campaigns::DAYS;
 use crate::support::story::{Story, tell, tell_in};
 
 #[test]
@@ -178,7 +179,7 @@ fn the_other_final_actions() {
         ("leave_open", "left_open"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let text = include_str!("../../../src/domain/campaign/default.toml");
+        let text = DAYS;
         let text = text.replace("action = \"cancel\"", &format!("action = \"{action}\""));
         std::fs::write(folder.path().join("default.toml"), text).unwrap();
         let dir = folder.path().display().to_string();

@@ -16,6 +16,7 @@ use recoup::store::{attempts, cases, notifications, timeline};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::campaigns::FOLDER;
 use super::databases::each_url;
 
 /// The key that the stories act with.
@@ -83,6 +84,7 @@ impl Story {
             ("RECOUP__MAIL__FROM", "Acme Billing <billing@acme.example>"),
             ("RECOUP__MAIL__BRAND", "Acme"),
             ("RECOUP__ADMIN__BOOTSTRAP_KEY", ADMIN_KEY),
+            ("RECOUP__CAMPAIGNS__DIR", FOLDER),
         ];
         variables.extend(settings);
         let variables = variables

@@ -47,7 +47,7 @@ pub struct NetDifference {
 struct Mean {
     cases: usize,
     customers: usize,
-    mean: f64,
+    value: f64,
     variance: f64,
 }
 
@@ -62,7 +62,7 @@ impl Mean {
         Self {
             cases,
             customers: customers.len(),
-            mean,
+            value: mean,
             variance: clustered(parts) / (whole(cases) * whole(cases)),
         }
     }
@@ -77,14 +77,14 @@ impl Mean {
             currency: currency.code().to_owned(),
             cases: self.cases as u64,
             customers: self.customers as u64,
-            mean_minor: minor(self.mean),
-            low_minor: reach.map(|reach| minor(self.mean - reach)),
-            high_minor: reach.map(|reach| minor(self.mean + reach)),
+            mean_minor: minor(self.value),
+            low_minor: reach.map(|reach| minor(self.value - reach)),
+            high_minor: reach.map(|reach| minor(self.value + reach)),
         }
     }
 
     fn above(&self, other: &Self, currency: Currency) -> NetDifference {
-        let difference = self.mean - other.mean;
+        let difference = self.value - other.value;
         let enough = self.is_enough() && other.is_enough();
         let reach = enough.then(|| Z * libm::sqrt(self.variance + other.variance));
         NetDifference {

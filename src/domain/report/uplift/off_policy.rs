@@ -151,7 +151,7 @@ fn of_arm<'a>(cases: &[Drawn<'a>], arm: Arm) -> Vec<Seen<'a>> {
     its.map(|case| Seen {
         customer: &case.fact.customer,
         weight: 1.0 / case.draw.propensity,
-        recovered: case.fact.recovered,
+        recovered: case.fact.is_recovered(),
     })
     .collect()
 }
@@ -185,7 +185,7 @@ fn against(arm: Arm, sample: &[Drawn<'_>], holdout: &Holdout<'_>) -> (Option<Dif
         .map(|case| Seen {
             customer: &case.fact.customer,
             weight: 1.0,
-            recovered: case.fact.recovered,
+            recovered: case.fact.is_recovered(),
         })
         .collect();
     let its = of_arm(&inside, arm);
@@ -226,7 +226,7 @@ impl Expected {
 }
 
 fn add([won, cases]: &mut [f64; 2], case: &Drawn<'_>) {
-    *won += f64::from(u8::from(case.fact.recovered));
+    *won += f64::from(u8::from(case.fact.is_recovered()));
     *cases += 1.0;
 }
 
@@ -240,7 +240,7 @@ fn doubly_robust(cases: &[Drawn<'_>], arm: Arm) -> Option<Share> {
             0.0
         }
     };
-    let surprise = |case: &Drawn<'_>| f64::from(u8::from(case.fact.recovered)) - expected.share(case.draw.kind);
+    let surprise = |case: &Drawn<'_>| f64::from(u8::from(case.fact.is_recovered())) - expected.share(case.draw.kind);
     let all = whole(cases.len());
     let weights: f64 = cases.iter().map(weight).sum();
     if weights <= 0.0 {

@@ -25,7 +25,7 @@ pub const DEFINITIONS: [(&str, &str); 14] = [
     ),
     (
         "groups",
-        "What happened in each group. Arms are drawn more often where they do better, and so for other cases: compare them by off_policy, not by these shares.",
+        "What happened in each group. Arms are drawn more often where they do better, so the cases of one are not like those of another: compare arms by off_policy, not by these shares.",
     ),
     (
         "low, high",

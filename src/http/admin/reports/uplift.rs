@@ -12,7 +12,6 @@ use super::uplift_table as table;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::Collector;
 use crate::domain::command::LateKind;
-use crate::domain::outcome::Status;
 use crate::domain::report::uplift::{DEFINITIONS, Uplift, UpliftFact, uplift as compared};
 use crate::domain::schedule::final_at;
 use crate::http::HttpState;
@@ -118,8 +117,7 @@ pub(in crate::http) async fn compare(
             customer: format!("{} {}", row.connection, row.customer_id),
             opened_at: row.opened_at,
             currency: row.currency,
-            recovered: row.status == Status::Recovered,
-            closed: row.status != Status::Open,
+            status: row.status,
             window_over: ends_at.is_some_and(|end| end <= now),
             net_minor: came.saturating_sub(went).saturating_sub(fees),
             draw: row.choice.map(|choice| choice.first_draw()),
