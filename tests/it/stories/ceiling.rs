@@ -232,8 +232,15 @@ fn a_bank_that_answers_nobody_costs_no_attempt() {
         );
         let case = story.case(&invoice).await;
         let (_, lines) = story.get(&format!("/v1/cases/{}/timeline", case.id)).await;
-        let waits = lines["data"].as_array().unwrap().iter().find(|line| line["kind"] == "stood_back");
+        let waits = lines["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|line| line["kind"] == "stood_back");
         let why = waits.unwrap()["text"].as_str().unwrap();
-        assert!(why.contains("the bank behind the card answers nobody at present"), "{why}");
+        assert!(
+            why.contains("the bank behind the card answers nobody at present"),
+            "{why}"
+        );
     });
 }
