@@ -285,6 +285,10 @@ mod tests {
             .as_ref()
             .unwrap();
         assert_eq!((planned.charges, planned.within_days), (8, 14));
+        assert_eq!(
+            campaign.ladder(DeclineKind::IssuerDown).unwrap().hours,
+            [1, 6, 24, 72, 168]
+        );
         assert_eq!(campaign.ladder(DeclineKind::LostStolen), None);
         assert_eq!(
             (campaign.ending.after_days, campaign.ending.action),
