@@ -84,6 +84,7 @@ fn case() -> Case {
         network: Network::Mastercard,
         country: Some("DE".to_owned()),
         funding: None,
+        bank: None,
     });
     Case {
         id: CaseId::new(opened_at.as_millisecond(), 1),

@@ -120,6 +120,7 @@ fn opening(number: u64, opened: Timestamp, shape: &Shape, history: [u64; 3]) -> 
                 network: Network::Visa,
                 country: None,
                 funding: None,
+                bank: None,
             }),
         };
         RowWrite::RecordAttempt(AttemptId::new(born, id(nth)), seen, Origin::Us)

@@ -102,6 +102,7 @@ fn card(number: &str) -> Instrument {
         network: Network::Visa,
         country: Some("DE".to_owned()),
         funding: Some(Funding::Debit),
+        bank: None,
     }
 }
 

@@ -21,6 +21,7 @@ impl MigrationTrait for Migration {
                     network TEXT NOT NULL,
                     country TEXT,
                     funding TEXT,
+                    bank_group TEXT,
                     case_id TEXT NOT NULL,
                     origin TEXT NOT NULL,
                     at {int} NOT NULL,
@@ -35,6 +36,7 @@ impl MigrationTrait for Migration {
                     advice_code TEXT
                 ){strict}",
                 "CREATE INDEX instrument_attempts_instrument ON instrument_attempts (connection, instrument, at)",
+                "CREATE INDEX instrument_attempts_bank ON instrument_attempts (connection, bank_group, at)",
                 "CREATE INDEX instrument_attempts_at ON instrument_attempts (at)",
                 "CREATE TABLE blocked_attempts (
                     id TEXT NOT NULL PRIMARY KEY,

@@ -285,7 +285,10 @@ mod tests {
             .as_ref()
             .unwrap();
         assert_eq!((planned.charges, planned.within_days), (8, 14));
-        assert_eq!(campaign.ladder(DeclineKind::IssuerDown).unwrap().hours, [1, 6, 24]);
+        assert_eq!(
+            campaign.ladder(DeclineKind::IssuerDown).unwrap().hours,
+            [1, 6, 24, 72, 168]
+        );
         assert_eq!(campaign.ladder(DeclineKind::LostStolen), None);
         assert_eq!(
             (campaign.ending.after_days, campaign.ending.action),
@@ -296,7 +299,7 @@ mod tests {
     #[test]
     fn every_fault_is_listed_at_once() {
         let text = DEFAULT
-            .replace("hours = [1, 6, 24]", "hours = [6, 1]")
+            .replace("planned = { charges = 8, within_days = 14 }", "days = [3, 1]")
             .replace("after_days = 21", "after_days = 0");
         let BadCampaign(faults) = Campaign::parse(&text).unwrap_err();
         assert_eq!(faults.len(), 3, "{faults:?}");

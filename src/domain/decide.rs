@@ -28,7 +28,7 @@ mod staff;
 mod target;
 mod timers;
 
-pub use asks::instruments_asked;
+pub use asks::{bank_asked, instruments_asked};
 pub use open::{NoCase, open, open_reversal};
 
 /// The first wait after the provider was out of reach; it doubles up to the longest.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::secs_from;
 use super::case::{Case, Origin};
 use super::command::{AttemptStatus, Command};
 use super::decline::Decline;
@@ -38,6 +39,9 @@ pub struct Instrument {
     /// How it is funded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funding: Option<Funding>,
+    /// The bank behind it, as the provider names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<String>,
 }
 
 impl Instrument {
@@ -48,7 +52,18 @@ impl Instrument {
             network: Network::Unknown,
             country: None,
             funding: None,
+            bank: None,
         }
+    }
+
+    /// The bank whose systems answer for it, else those with which it has most in common.
+    pub fn group(&self) -> String {
+        if let Some(bank) = &self.bank {
+            return bank.clone();
+        }
+        let country = self.country.as_deref().unwrap_or("-");
+        let funding = self.funding.map_or("-", Funding::as_str);
+        format!("{} {country} {funding}", self.network)
     }
 }
 
@@ -100,29 +115,53 @@ impl PastAttempt {
     }
 }
 
+/// What a bank answered lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BankAnswer {
+    /// The instrument.
+    pub instrument: String,
+    /// When the charge was made.
+    pub at: Timestamp,
+    /// Whether its systems were down; else the bank gave an answer of its own, a yes or a no.
+    pub is_down: bool,
+}
+
 /// What was tried on the instruments of one connection: on each everything that can matter, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History(HashMap<String, Vec<PastAttempt>>);
+pub struct History {
+    tried: HashMap<String, Vec<PastAttempt>>,
+    answers: HashMap<String, Vec<BankAnswer>>,
+}
 
 impl History {
     /// What was tried on the instrument of that key.
     pub fn of(&self, key: &str) -> &[PastAttempt] {
-        self.0.get(key).map_or(&[], Vec::as_slice)
+        self.tried.get(key).map_or(&[], Vec::as_slice)
     }
 
     /// Knows the instrument of that key from now on, on which nothing may have been tried.
     pub fn know(&mut self, key: String) {
-        self.0.entry(key).or_default();
+        self.tried.entry(key).or_default();
     }
 
     /// Adds an attempt that was made later than all others of its instrument.
     pub fn push(&mut self, key: String, attempt: PastAttempt) {
-        self.0.entry(key).or_default().push(attempt);
+        self.tried.entry(key).or_default().push(attempt);
+    }
+
+    /// Knows from now on what the bank of a group answered lately, oldest first.
+    pub fn know_bank(&mut self, group: String, answers: Vec<BankAnswer>) {
+        self.answers.insert(group, answers);
+    }
+
+    /// Until when the bank of a group is left alone at `now`, because its systems are down; nothing where they are not known to be.
+    pub fn outage(&self, group: &str, now: Timestamp) -> Option<Timestamp> {
+        outage(self.answers.get(group)?, now)
     }
 
     /// Takes in what a change of a case does to the instruments that are known here.
     pub fn take(&mut self, case: &Case, commands: &[Command], now: Timestamp) {
-        for (key, attempts) in &mut self.0 {
+        for (key, attempts) in &mut self.tried {
             for command in commands {
                 note(attempts, key, case, command, now);
             }
@@ -233,5 +272,64 @@ fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Comma
         | Command::Learn(_)
         | Command::Block { .. }
         | Command::OpenReversal => {}
+    }
+}
+
+/// So many instruments of one bank must meet its silence, without an answer of it since, to tell an outage from a single failure.
+/// An assumption of ours: nobody publishes one.
+const OUTAGE_INSTRUMENTS: usize = 3;
+/// How far back its silence is looked for, in seconds: longer than most outages.
+pub const OUTAGE_SPAN_SECS: i64 = 6 * 3600;
+/// How long after the last silence the bank is asked again, in seconds. That charge tells for all others.
+const OUTAGE_WAIT_SECS: i64 = 3600;
+
+fn outage(answers: &[BankAnswer], now: Timestamp) -> Option<Timestamp> {
+    let recent = answers
+        .iter()
+        .rev()
+        .take_while(|answer| answer.at >= secs_from(now, -OUTAGE_SPAN_SECS));
+    let silent: Vec<&BankAnswer> = recent.take_while(|answer| answer.is_down).collect();
+    let mut instruments: Vec<&str> = silent.iter().map(|answer| answer.instrument.as_str()).collect();
+    instruments.sort_unstable();
+    instruments.dedup();
+    let last = silent.first().filter(|_| instruments.len() >= OUTAGE_INSTRUMENTS)?;
+    Some(secs_from(last.at, OUTAGE_WAIT_SECS)).filter(|until| *until > now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        secs_from(Timestamp::UNIX_EPOCH, minute * 60)
+    }
+
+    /// What cards were answered, each with its minute: `-` is silence.
+    fn until(answers: &str, now: i64) -> Option<Timestamp> {
+        let read = |word: &str| {
+            let (what, minute) = word.split_at(2);
+            BankAnswer {
+                instrument: what[1..].to_owned(),
+                at: at(minute.parse().unwrap()),
+                is_down: what.starts_with('-'),
+            }
+        };
+        outage(&answers.split_whitespace().map(read).collect::<Vec<_>>(), at(now))
+    }
+
+    #[test]
+    fn three_silent_cards_are_an_outage_until_the_bank_answers_one() {
+        assert_eq!(until("-a0 -b5 -c9", 10), Some(at(69)), "an hour after the last");
+        assert_eq!(until("-a0 -b5 -c9", 69), None, "then one charge asks");
+        assert_eq!(until("-a0 -b5 -c9 -d70", 71), Some(at(130)), "and tells for the others");
+        assert_eq!(until("-a0 -b5 -c9 +d70", 71), None);
+        assert_eq!(until("-a0 +b5 -c9 -d10", 11), None, "only two since an answer");
+        assert_eq!(until("-a0 -a5 -a9 -b10", 11), None, "two cards are two cards");
+        assert_eq!(
+            until("-a0 -b300 -c370", 371),
+            None,
+            "the first is more than six hours ago"
+        );
+        assert_eq!(until("", 1), None);
     }
 }

@@ -62,6 +62,7 @@ impl Record {
                 network: invoice.network,
                 country: Some(place.world.country.clone()),
                 funding: None,
+                bank: None,
             },
             case_id: CaseId::from(String::new()),
             amount: Money::new(invoice.amount_minor, "EUR".parse().expect("three letters")),

@@ -48,6 +48,12 @@ pub struct Ask {
     /// Whether it may be charged by what is decided.
     #[serde(skip)]
     pub may_charge: bool,
+    /// The group whose bank may be asked by that, and when.
+    #[serde(skip)]
+    pub bank_group: Option<String>,
+    /// The present instant.
+    #[serde(skip)]
+    pub at: Timestamp,
 }
 
 /// Says of the locked cases which instruments matter to what is decided.
@@ -196,7 +202,10 @@ pub async fn commit(
     let cases = cases::lock_all(&tx, ids).await?;
     let asked = ask(&cases);
     instruments::lock(&tx, &asked).await?;
-    let histories = instruments::read(&tx, &asked).await?;
+    let mut histories = instruments::read(&tx, &asked).await?;
+    if let Some(first) = asked.first() {
+        instruments::banks(&tx, &asked, first.at, &mut histories).await?;
+    }
     let pieces = decide(Found { cases, histories });
     if pieces.is_empty() {
         return Ok(Vec::new());

@@ -1,6 +1,6 @@
 //! The ledger of attempts by instrument, which has no expiry, and the charges that the ceiling did not allow.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
@@ -11,12 +11,14 @@ use super::bulk::{Column as Field, Kind};
 use super::changes::{Ask, AttemptEnd, Blocked};
 use super::row::{Codes, Row};
 use super::{Dialect, StoreError, Tx, bulk};
+use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::ceiling::{Rule, Rules};
 use crate::domain::command::AttemptStatus;
+use crate::domain::decline::DeclineKind;
 use crate::domain::event::SeenAttempt;
 use crate::domain::ids::{AttemptId, BlockedId, CaseId};
-use crate::domain::instrument::{Funding, History, Instrument, PastAttempt};
+use crate::domain::instrument::{BankAnswer, Funding, History, Instrument, OUTAGE_SPAN_SECS, PastAttempt};
 use crate::domain::money::Money;
 use crate::domain::network::Network;
 use crate::domain::report::compliance::{Audit, Compliance, LedgerRow};
@@ -27,13 +29,14 @@ const NEWEST_MAX: i64 = 256;
 const PAGE: u64 = 500;
 
 /// The columns of an attempt, in the order of `Record`.
-const COLUMNS: [Field; 18] = [
+const COLUMNS: [Field; 19] = [
     ("id", Kind::Text),
     ("connection", Kind::Text),
     ("instrument", Kind::Text),
     ("network", Kind::Text),
     ("country", Kind::Text),
     ("funding", Kind::Text),
+    ("bank_group", Kind::Text),
     ("case_id", Kind::Text),
     ("origin", Kind::Text),
     ("at", Kind::Int),
@@ -48,12 +51,13 @@ const COLUMNS: [Field; 18] = [
     ("advice_code", Kind::Text),
 ];
 /// What its end sets.
-const ENDS: [Field; 12] = [
+const ENDS: [Field; 13] = [
     ("id", Kind::Text),
     ("instrument", Kind::Text),
     ("network", Kind::Text),
     ("country", Kind::Text),
     ("funding", Kind::Text),
+    ("bank_group", Kind::Text),
     ("status", Kind::Text),
     ("known_at", Kind::Int),
     ("decline_kind", Kind::Text),
@@ -72,6 +76,7 @@ const BLOCKED: [Field; 8] = [
     ("rule", Kind::Text),
     ("until", Kind::Int),
 ];
+const GROUPS: [Field; 2] = [("connection", Kind::Text), ("bank_group", Kind::Text)];
 const ASKED: [Field; 2] = [("connection", Kind::Text), ("instrument", Kind::Text)];
 
 #[derive(Serialize)]
@@ -99,6 +104,7 @@ struct On<'a> {
     network: Option<Network>,
     country: Option<&'a str>,
     funding: Option<Funding>,
+    bank_group: Option<String>,
 }
 
 impl<'a> From<&'a Instrument> for On<'a> {
@@ -108,6 +114,7 @@ impl<'a> From<&'a Instrument> for On<'a> {
             network: Some(instrument.network),
             country: instrument.country.as_deref(),
             funding: instrument.funding,
+            bank_group: Some(instrument.group()),
         }
     }
 }
@@ -198,14 +205,14 @@ pub async fn close(tx: &Tx, closed: &[(&CaseId, &AttemptEnd, Timestamp)]) -> Res
         known_at: at.as_millisecond(),
         decline: end.decline.as_ref().map(Words::from).unwrap_or_default(),
     });
-    let named = ENDS[1..5].iter().map(|(name, _)| {
+    let named = ENDS[1..6].iter().map(|(name, _)| {
         format!("{name} = CASE WHEN new.instrument IS NULL THEN instrument_attempts.{name} ELSE new.{name} END")
     });
     let sql = format!(
         "UPDATE instrument_attempts SET {}, {} FROM {} \
          WHERE instrument_attempts.id = new.id AND instrument_attempts.status = 'open'",
         named.collect::<Vec<_>>().join(", "),
-        bulk::assignments(&ENDS[5..]),
+        bulk::assignments(&ENDS[6..]),
         tx.new_rows(&ENDS)
     );
     tx.write_rows(&sql, &ENDS, &rows.collect::<Vec<_>>()).await?;
@@ -286,6 +293,69 @@ pub async fn read(tx: &Tx, asked: &[Ask]) -> Result<HashMap<String, History>, St
         history.push(found.try_get("", "instrument")?, decode(&found)?);
     }
     Ok(histories)
+}
+
+/// What the banks of these groups answered in the span before `now` in which an outage is looked for.
+pub async fn banks(
+    tx: &Tx,
+    asked: &[Ask],
+    now: Timestamp,
+    histories: &mut HashMap<String, History>,
+) -> Result<(), StoreError> {
+    let groups: BTreeSet<Group> = asked.iter().filter_map(Group::of).collect();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let mut answers: BTreeMap<Group, Vec<BankAnswer>> =
+        groups.iter().map(|group| (group.clone(), Vec::new())).collect();
+    let since = secs_from(now, -OUTAGE_SPAN_SECS).as_millisecond();
+    let sql = format!(
+        "SELECT known.connection, known.bank_group, known.instrument, known.at, known.decline_kind FROM {} \
+         JOIN instrument_attempts AS known ON known.connection = new.connection AND known.bank_group = new.bank_group \
+         WHERE known.at >= {since} AND known.status IN ('succeeded', 'declined') ORDER BY known.at, known.id",
+        tx.new_rows(&GROUPS)
+    );
+    let rows: Vec<&Group> = groups.iter().collect();
+    for found in tx.read_rows(&sql, &GROUPS, &rows).await? {
+        let group = Group {
+            connection: found.try_get("", "connection")?,
+            bank_group: found.try_get("", "bank_group")?,
+        };
+        let instrument: String = found.try_get("", "instrument")?;
+        let row = Row {
+            table: "instrument_attempts",
+            id: &instrument,
+        };
+        let kind: Option<String> = found.try_get("", "decline_kind")?;
+        answers.entry(group).or_default().push(BankAnswer {
+            at: row.instant("at", found.try_get("", "at")?)?,
+            is_down: kind.as_deref() == Some(DeclineKind::IssuerDown.as_str()),
+            instrument,
+        });
+    }
+    for (group, answers) in answers {
+        histories
+            .entry(group.connection)
+            .or_default()
+            .know_bank(group.bank_group, answers);
+    }
+    Ok(())
+}
+
+/// The bank of a group at a connection.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Group {
+    connection: String,
+    bank_group: String,
+}
+
+impl Group {
+    fn of(ask: &Ask) -> Option<Self> {
+        Some(Self {
+            connection: ask.connection.clone(),
+            bank_group: ask.bank_group.clone()?,
+        })
+    }
 }
 
 /// What was tried on instruments of a connection.
@@ -374,6 +444,8 @@ fn decode_row(found: &QueryResult) -> Result<LedgerRow, StoreError> {
             network: row.word("network", &found.try_get::<String>("", "network")?)?,
             country: found.try_get("", "country")?,
             funding: row.maybe_word("funding", found.try_get::<Option<String>>("", "funding")?.as_deref())?,
+            // Only its group is kept, and no rule asks for it.
+            bank: None,
         },
         attempt: decode(found)?,
         known_at: row.maybe_instant("known_at", found.try_get("", "known_at")?)?,

@@ -38,7 +38,7 @@ def unix(text):
 class Recoup:
     """One running service in an empty folder of its own."""
 
-    def __init__(self, binary, database, api_base, smtp_port):
+    def __init__(self, binary, database, api_base, smtp_port, settings=None):
         self.binary, self.folder = binary, tempfile.mkdtemp(prefix="outside-")
         self.log = open(os.path.join(self.folder, "stderr.log"), "a+b")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("RECOUP") and k != "RUST_LOG"}
@@ -48,6 +48,7 @@ class Recoup:
             "RECOUP__STRIPE__WEBHOOK_SECRETS": ",".join(SECRETS), "RECOUP__MAIL__SMTP_URL": "smtp://127.0.0.1:%d" % smtp_port,
             "RECOUP__MAIL__FROM": "Billing <billing@outside.example>", "RECOUP__ADMIN__BOOTSTRAP_KEY": ADMIN_KEY,
         })
+        self.env.update(settings or {})
         os.mkdir(os.path.join(self.folder, "empty"))
         self.start(START)
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::target::Target;
 use crate::domain::case::{Case, State};
 use crate::domain::event::{Answer, Event};
 use crate::domain::instrument::Instrument;
@@ -52,6 +53,15 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
     keys.sort_unstable();
     keys.dedup();
     keys
+}
+
+/// The group whose bank a decision may ask for money: what a charge that is due would go to.
+pub fn bank_asked(case: &Case, event: &Event, now: Timestamp) -> Option<String> {
+    let Event::Looked { snapshot, .. } = event else {
+        return None;
+    };
+    let is_due = event.is_due_look() && case.timers.charge_at.is_some_and(|at| at <= now);
+    is_due.then(|| Target::of(case, snapshot).instrument.group())
 }
 
 /// Whether nothing is charged or planned by a look: no charge is due, and the payment tells nothing new.

@@ -49,5 +49,6 @@ fn unknown(method: &str) -> Instrument {
         network: Network::Unknown,
         country: None,
         funding: None,
+        bank: None,
     }
 }

@@ -95,6 +95,9 @@ fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     let healed = trigger == Trigger::CardUpdate && draft.case.decline.disposition != Disposition::Never;
     let fresh = healed || draft.case.fresh_method();
     let target = Target::of(&draft.case, snapshot);
+    if let Some(until) = draft.moment.grounds.history.outage(&target.instrument.group(), now) {
+        return put_off(draft, until, "the bank behind the card answers nobody at present");
+    }
     let tried = draft.tried(target.instrument.clone());
     let verdict = match may_charge(&draft.case, &tried, fresh, now, draft.moment.grounds) {
         Verdict::Allowed if target.is_barred => Verdict::Never(Rule::TerminalDecline),

@@ -125,6 +125,16 @@ impl Ask {
         (from <= self.window).then(|| (from, to.max(from), anchor))
     }
 
+    /// The first hour from `from` on in which a limit that refused the last charge may have begun anew: limits of cards count by
+    /// the day of their holder. Other kinds have none.
+    fn after_reset(&self, from: u16, calendar: &dyn Fn(u16) -> Slot) -> Option<u16> {
+        if self.kind != DeclineKind::Limit {
+            return Some(from);
+        }
+        let spent_on = calendar(self.last.unwrap_or(0)).month_day;
+        (from..=self.window).find(|hour| calendar(*hour).month_day != spent_on)
+    }
+
     fn gap(&self) -> u16 {
         if self.is_soon() { SOON_HOURS } else { GAP_HOURS }
     }
@@ -158,6 +168,8 @@ pub fn next(
         return Err(NoNext::Spent);
     }
     let (from, to, anchor) = ask.stretch().ok_or(NoNext::Over)?;
+    let from = ask.after_reset(from, calendar).ok_or(NoNext::Over)?;
+    let to = to.max(from);
     let slots = || (from..=to).map(calendar);
     let away = |slot: &Slot| (f64::from(slot.after) - anchor).abs();
     let chosen = match arm {

@@ -1,7 +1,7 @@
 //! The instruments whose history requests need to be decided.
 
 use super::Request;
-use crate::domain::decide::instruments_asked;
+use crate::domain::decide::{bank_asked, instruments_asked};
 use crate::engine::Inner;
 use crate::store::changes::{Ask, Locked};
 
@@ -15,10 +15,13 @@ pub fn of(inner: &Inner, requests: &[Request], cases: &Locked) -> Vec<Ask> {
         };
         let Some(Ok(case)) = cases.get(id) else { continue };
         let may_charge = event.is_due_look();
+        let bank_group = bank_asked(case, event, now);
         asked.extend(instruments_asked(case, event, now).into_iter().map(|instrument| Ask {
             connection: case.connection.clone(),
             instrument,
             may_charge,
+            bank_group: bank_group.clone(),
+            at: now,
         }));
     }
     asked

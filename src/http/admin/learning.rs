@@ -282,15 +282,13 @@ mod tests {
         };
         let before = Learned::nothing().model;
         let model = Model::read(&Prior::embedded(), &document);
-        let mut campaign = Campaign::embedded();
-        let rows = arm_rows(kind, &model, &before, &campaign);
+        let days = Campaign::parse(include_str!("../../../tests/fixtures/campaigns/default.toml")).unwrap();
+        let rows = arm_rows(kind, &model, &before, &days);
         assert!(
             rows.iter()
                 .all(|row| row.state == ArmState::NotNamed && row.propensity.is_none())
         );
-        let ladder = &mut campaign.ladders[0];
-        ladder.days.clear();
-        ladder.planned = Some(serde_json::from_str(r#"{"charges": 8, "within_days": 14}"#).unwrap());
+        let campaign = Campaign::embedded();
         let rows = arm_rows(kind, &model, &before, &campaign);
         let states: Vec<(Arm, ArmState)> = rows.iter().map(|row| (row.arm, row.state)).collect();
         let expected = [

@@ -26,6 +26,7 @@ pub(super) fn of_method(method_id: Option<&str>, details: &MethodDetails) -> Opt
         network: network_of(details.kind.as_deref(), None),
         country: account.and_then(|account| capitals(account.country.as_deref()?)),
         funding: None,
+        bank: account.and_then(|account| account.routing_number.clone().or_else(|| account.bank_code.clone())),
     })
 }
 
@@ -36,6 +37,7 @@ pub(super) fn of_card(method_id: Option<&str>, card: &Card) -> Option<Instrument
         network: card.brand.as_deref().map_or(Network::Unknown, Network::of_brand),
         country: card.country.as_deref().and_then(capitals),
         funding: card.funding.as_deref().and_then(|word| word.parse::<Funding>().ok()),
+        bank: card.iin.clone().or_else(|| card.issuer.clone()),
     })
 }
 

@@ -203,6 +203,8 @@ pub(super) struct MethodDetails {
 pub(super) struct BankAccount {
     pub fingerprint: Option<String>,
     pub country: Option<String>,
+    pub routing_number: Option<String>,
+    pub bank_code: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -213,6 +215,9 @@ pub(super) struct Card {
     pub fingerprint: Option<String>,
     pub country: Option<String>,
     pub funding: Option<String>,
+    /// The issuer's number and name, which Stripe shows to some accounts.
+    pub iin: Option<String>,
+    pub issuer: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -164,6 +164,7 @@ pub fn visa(key: &str) -> Instrument {
         network: Network::Visa,
         country: Some("DE".to_owned()),
         funding: Some(Funding::Credit),
+        bank: None,
     }
 }
 

@@ -95,6 +95,7 @@ impl Ask {
                 network,
                 country: Some("DE".to_owned()),
                 funding: None,
+                bank: None,
             },
             amount: eur(1999),
             case: case(1),

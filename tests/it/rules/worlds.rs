@@ -127,6 +127,7 @@ impl World {
                     .pick(&[None, Some("DE"), Some("BR"), Some("US")])
                     .map(str::to_owned),
                 funding: None,
+                bank: None,
             },
             file,
             history: Vec::new(),

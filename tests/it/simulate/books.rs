@@ -436,6 +436,7 @@ pub fn instrument(card: &str) -> Instrument {
         network: NETWORKS[customer % NETWORKS.len()],
         country: None,
         funding: None,
+        bank: None,
     }
 }
 

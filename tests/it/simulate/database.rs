@@ -77,6 +77,8 @@ pub struct Database {
     pub open_attempts: BTreeSet<AttemptId>,
     /// What was tried on each instrument.
     pub tried: BTreeMap<String, Vec<PastAttempt>>,
+    /// The group of each instrument's bank.
+    pub banks: BTreeMap<String, String>,
     pub charges: BTreeSet<String>,
     pub mails: BTreeMap<NotificationId, MailRow>,
     /// The messages that have not ended.

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use jiff::Timestamp;
 use recoup::domain::money::Money;
 use recoup::sandbox::{Habits, NewCard, NewCustomer, Outcome, Refusal, Shape};
 use sea_orm::ConnectionTrait;
@@ -33,12 +34,18 @@ fn customer(story: &Story, brand: &'static str) -> String {
 
 /// An invoice of 19.99 whose first charge fails, and the next ones end so.
 fn failed_invoice(story: &Story, customer: &str, then: Vec<Outcome>) -> String {
-    let price = Money::new(1999, "EUR".parse().unwrap());
-    let renews = "2030-01-01T00:00:00Z".parse().unwrap();
-    let subscription = story.sandbox.add_subscription(customer, price, renews);
+    let subscription = story.sandbox.add_subscription(customer, price(), renews());
     let invoice = story.sandbox.open_invoice(&subscription, "insufficient_funds");
     story.sandbox.script_outcomes(&invoice, then);
     invoice
+}
+
+fn price() -> Money {
+    Money::new(1999, "EUR".parse().unwrap())
+}
+
+fn renews() -> Timestamp {
+    "2030-01-01T00:00:00Z".parse().unwrap()
 }
 
 fn no() -> Outcome {
@@ -131,9 +138,9 @@ async fn audited(story: &Story) {
     assert!(served["definitions"]["breaches"].is_string(), "{served}");
 
     let conn = story.app.store.conn();
-    let once_more = "INSERT INTO instrument_attempts SELECT id || '_2', connection, instrument, network, country, funding, case_id, \
-        origin, at + 3600000, amount_minor, currency, status, known_at, decline_kind, decline_disposition, provider_code, \
-        network_code, advice_code FROM instrument_attempts WHERE origin = 'us'";
+    let once_more = "INSERT INTO instrument_attempts SELECT id || '_2', connection, instrument, network, country, \
+        funding, bank_group, case_id, origin, at + 3600000, amount_minor, currency, status, known_at, decline_kind, \
+        decline_disposition, provider_code, network_code, advice_code FROM instrument_attempts WHERE origin = 'us'";
     conn.execute_unprepared(once_more).await.unwrap();
     let found = compliance(story, &span);
     let (told, said) = (
@@ -198,6 +205,42 @@ fn a_new_card_begins_a_ledger_of_its_own() {
             last,
             Some("03-06 12:00 closed           recovered card_update"),
             "{made:?}"
+        );
+    });
+}
+
+#[test]
+fn a_bank_that_answers_nobody_costs_no_attempt() {
+    tell(START, &async |story: &mut Story| {
+        let waiting = customer(story, "visa");
+        let invoice = failed_invoice(story, &waiting, vec![Outcome::Success]);
+        story.advance("2026-03-03T07:45:00Z").await;
+        for _ in 0..3 {
+            let other = customer(story, "visa");
+            let down = story.sandbox.add_subscription(&other, price(), renews());
+            story.sandbox.open_invoice(&down, "issuer_not_available");
+        }
+        story.advance("2026-03-04T00:00:00Z").await;
+        // Nine in Berlin is 08:00; an hour after its last silence the bank is asked again.
+        assert_eq!(
+            charges(story, &invoice).await,
+            [
+                "03-03 08:00 stood_back       ",
+                "03-03 08:45 attempt_started  schedule",
+                "03-03 08:45 closed           recovered retry",
+            ]
+        );
+        let case = story.case(&invoice).await;
+        let (_, lines) = story.get(&format!("/v1/cases/{}/timeline", case.id)).await;
+        let waits = lines["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|line| line["kind"] == "stood_back");
+        let why = waits.unwrap()["text"].as_str().unwrap();
+        assert!(
+            why.contains("the bank behind the card answers nobody at present"),
+            "{why}"
         );
     });
 }

@@ -8,20 +8,16 @@ use recoup::store::learning;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
 
-use crate::support::campaigns::DAYS;
 use crate::support::story::{Story, tell_in};
 
 pub const START: &str = "2026-03-02T08:30:00Z";
 pub const CUSTOMERS: usize = 12;
 
-/// A folder with the built-in campaign, whose days are left to the arms.
+/// A folder with the built-in campaign, which leaves its charges to the arms.
 pub fn learning_campaign() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let text = DAYS;
-    let planned = "planned = { charges = 8, within_days = 14 }";
-    let text = text.replace("version = 1", "version = 2");
-    let text = text.replace("days = [1, 3, 7, 14]\nat = \"09:00\"", planned);
-    assert!(text.contains(planned));
+    let text = include_str!("../../../src/domain/campaign/default.toml");
+    assert!(text.contains("planned = { charges = 8, within_days = 14 }"));
     std::fs::write(folder.path().join("default.toml"), text).unwrap();
     folder
 }

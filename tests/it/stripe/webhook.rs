@@ -38,6 +38,7 @@ fn expected(kind: &str, invoice_id: Option<&str>) -> Hint {
             network: Network::Visa,
             country: None,
             funding: None,
+            bank: None,
         }),
         renewed,
     };

@@ -86,6 +86,7 @@ impl Story {
             ("RECOUP__ADMIN__BOOTSTRAP_KEY", ADMIN_KEY),
             ("RECOUP__CAMPAIGNS__DIR", FOLDER),
         ];
+        variables.retain(|(name, _)| settings.iter().all(|(set, _)| set != name));
         variables.extend(settings);
         let variables = variables
             .into_iter()

@@ -103,12 +103,17 @@ impl Port {
         let found = ids.iter().filter_map(|id| state.db.cases.get(id));
         let cases: Locked = found.map(|row| (row.case.id.clone(), Ok(row.case.clone()))).collect();
         let mut histories: HashMap<String, History> = HashMap::new();
-        let asked: BTreeSet<(String, String)> = ask(&cases)
-            .into_iter()
-            .map(|ask| (ask.connection, ask.instrument))
-            .collect();
-        for (connection, key) in asked {
-            state.db.history(&key, histories.entry(connection).or_default());
+        let asked = ask(&cases);
+        let keys: BTreeSet<(&String, &String)> = asked.iter().map(|ask| (&ask.connection, &ask.instrument)).collect();
+        for (connection, key) in keys {
+            state.db.history(key, histories.entry(connection.clone()).or_default());
+        }
+        for ask in &asked {
+            if let Some(group) = &ask.bank_group {
+                let answers = state.db.bank(group, ask.at);
+                let history = histories.entry(ask.connection.clone()).or_default();
+                history.know_bank(group.clone(), answers);
+            }
         }
         Found { cases, histories }
     }

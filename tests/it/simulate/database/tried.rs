@@ -1,8 +1,11 @@
 //! The ledger of attempts by instrument in the model.
 
+use jiff::Timestamp;
+use recoup::domain::calendar::secs_from;
 use recoup::domain::case::Case;
 use recoup::domain::command::AttemptStatus;
-use recoup::domain::instrument::{History, Instrument, PastAttempt};
+use recoup::domain::decline::DeclineKind;
+use recoup::domain::instrument::{BankAnswer, History, Instrument, OUTAGE_SPAN_SECS, PastAttempt};
 use recoup::store::changes::{AttemptEnd, RowWrite};
 
 use super::Database;
@@ -14,6 +17,26 @@ impl Database {
         for past in self.tried.get(key).into_iter().flatten() {
             history.push(key.to_owned(), past.clone());
         }
+    }
+
+    /// What the bank of a group answered lately.
+    pub fn bank(&self, group: &str, now: Timestamp) -> Vec<BankAnswer> {
+        let of_group = self.tried.iter().filter(|(key, _)| self.banks[*key] == group);
+        let mut answers: Vec<(&String, &PastAttempt)> = of_group
+            .flat_map(|(key, tried)| tried.iter().map(move |past| (key, past)))
+            .filter(|(_, past)| past.at >= secs_from(now, -OUTAGE_SPAN_SECS))
+            .filter(|(_, past)| matches!(past.status, AttemptStatus::Succeeded | AttemptStatus::Declined))
+            .collect();
+        answers.sort_by_key(|(_, past)| (past.at, &past.id));
+        let answer = |(key, past): (&String, &PastAttempt)| BankAnswer {
+            instrument: key.clone(),
+            at: past.at,
+            is_down: past
+                .decline
+                .as_ref()
+                .is_some_and(|decline| decline.kind == DeclineKind::IssuerDown),
+        };
+        answers.into_iter().map(answer).collect()
     }
 
     /// What a row beside a case does to the ledger. A charge that is on record already never comes here.
@@ -52,6 +75,7 @@ impl Database {
         let instrument = instrument
             .cloned()
             .unwrap_or_else(|| Instrument::of_case(&past.case_id));
+        self.banks.insert(instrument.key.clone(), instrument.group());
         let tried = self.tried.entry(instrument.key).or_default();
         let place = tried.partition_point(|other| (other.at, &other.id) <= (past.at, &past.id));
         tried.insert(place, past);
