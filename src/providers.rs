@@ -181,6 +181,10 @@ pub struct Refusal {
 }
 
 /// The answer to one charge.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer lives for one decision and is never kept in numbers"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeOutcome {
     /// The invoice is paid by this very call (or its first sending under the same key).

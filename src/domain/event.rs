@@ -23,6 +23,10 @@ words! {
 }
 
 /// The answer to one of our charges, as far as the case is concerned.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an answer lives for one decision and is never kept in numbers"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The invoice is paid by it.

@@ -219,7 +219,7 @@ fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Comma
                 amount: attempt.amount,
                 status: AttemptStatus::Open,
                 decline: None,
-            })
+            });
         }
         Command::RecordAttempt { seen, origin } if is_this(seen.instrument.as_ref()) => {
             let place = attempts.partition_point(|past| past.at <= seen.at);

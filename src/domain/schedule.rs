@@ -41,7 +41,7 @@ pub fn charges_after(
     if let Some(planned) = &ladder.planned {
         let (choice, _) = planned::arm(case, planned, grounds.learned);
         let first = planned::next(case, planned, choice, after, &tried, grounds);
-        return planned::from_first(case, planned, first, tried, grounds);
+        return planned::from_first(case, planned, &first, tried, grounds);
     }
     let gap_secs = if ladder.days.is_empty() { 0 } else { CHARGE_GAP_SECS };
     let mut charges = Charges::default();

@@ -204,7 +204,10 @@ pub async fn commit(
     instruments::lock(&tx, &asked).await?;
     let mut histories = instruments::read(&tx, &asked).await?;
     if let Some(first) = asked.first() {
-        instruments::banks(&tx, &asked, first.at, &mut histories).await?;
+        for bank in instruments::banks(&tx, &asked, first.at).await? {
+            let history: &mut History = histories.entry(bank.group.connection).or_default();
+            history.know_bank(bank.group.bank_group, bank.answers);
+        }
     }
     let pieces = decide(Found { cases, histories });
     if pieces.is_empty() {

@@ -1,6 +1,6 @@
 //! The ledger of attempts by instrument, which has no expiry, and the charges that the ceiling did not allow.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
@@ -11,22 +11,22 @@ use super::bulk::{Column as Field, Kind};
 use super::changes::{Ask, AttemptEnd, Blocked};
 use super::row::{Codes, Row};
 use super::{Dialect, StoreError, Tx, bulk};
-use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, OpenAttempt, Origin};
-use crate::domain::ceiling::{Rule, Rules};
 use crate::domain::command::AttemptStatus;
-use crate::domain::decline::DeclineKind;
 use crate::domain::event::SeenAttempt;
 use crate::domain::ids::{AttemptId, BlockedId, CaseId};
-use crate::domain::instrument::{BankAnswer, Funding, History, Instrument, OUTAGE_SPAN_SECS, PastAttempt};
+use crate::domain::instrument::{Funding, History, Instrument, PastAttempt};
 use crate::domain::money::Money;
 use crate::domain::network::Network;
-use crate::domain::report::compliance::{Audit, Compliance, LedgerRow};
+
+pub use audit::audit;
+pub use banks::{Bank, Group, banks};
+
+mod audit;
+mod banks;
 
 /// How many attempts on one instrument are read at most, the newest: the rules count to 35 at most.
 const NEWEST_MAX: i64 = 256;
-/// How many instruments an audit reads at once.
-const PAGE: u64 = 500;
 
 /// The columns of an attempt, in the order of `Record`.
 const COLUMNS: [Field; 19] = [
@@ -76,7 +76,6 @@ const BLOCKED: [Field; 8] = [
     ("rule", Kind::Text),
     ("until", Kind::Int),
 ];
-const GROUPS: [Field; 2] = [("connection", Kind::Text), ("bank_group", Kind::Text)];
 const ASKED: [Field; 2] = [("connection", Kind::Text), ("instrument", Kind::Text)];
 
 #[derive(Serialize)]
@@ -295,69 +294,6 @@ pub async fn read(tx: &Tx, asked: &[Ask]) -> Result<HashMap<String, History>, St
     Ok(histories)
 }
 
-/// What the banks of these groups answered in the span before `now` in which an outage is looked for.
-pub async fn banks(
-    tx: &Tx,
-    asked: &[Ask],
-    now: Timestamp,
-    histories: &mut HashMap<String, History>,
-) -> Result<(), StoreError> {
-    let groups: BTreeSet<Group> = asked.iter().filter_map(Group::of).collect();
-    if groups.is_empty() {
-        return Ok(());
-    }
-    let mut answers: BTreeMap<Group, Vec<BankAnswer>> =
-        groups.iter().map(|group| (group.clone(), Vec::new())).collect();
-    let since = secs_from(now, -OUTAGE_SPAN_SECS).as_millisecond();
-    let sql = format!(
-        "SELECT known.connection, known.bank_group, known.instrument, known.at, known.decline_kind FROM {} \
-         JOIN instrument_attempts AS known ON known.connection = new.connection AND known.bank_group = new.bank_group \
-         WHERE known.at >= {since} AND known.status IN ('succeeded', 'declined') ORDER BY known.at, known.id",
-        tx.new_rows(&GROUPS)
-    );
-    let rows: Vec<&Group> = groups.iter().collect();
-    for found in tx.read_rows(&sql, &GROUPS, &rows).await? {
-        let group = Group {
-            connection: found.try_get("", "connection")?,
-            bank_group: found.try_get("", "bank_group")?,
-        };
-        let instrument: String = found.try_get("", "instrument")?;
-        let row = Row {
-            table: "instrument_attempts",
-            id: &instrument,
-        };
-        let kind: Option<String> = found.try_get("", "decline_kind")?;
-        answers.entry(group).or_default().push(BankAnswer {
-            at: row.instant("at", found.try_get("", "at")?)?,
-            is_down: kind.as_deref() == Some(DeclineKind::IssuerDown.as_str()),
-            instrument,
-        });
-    }
-    for (group, answers) in answers {
-        histories
-            .entry(group.connection)
-            .or_default()
-            .know_bank(group.bank_group, answers);
-    }
-    Ok(())
-}
-
-/// The bank of a group at a connection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Group {
-    connection: String,
-    bank_group: String,
-}
-
-impl Group {
-    fn of(ask: &Ask) -> Option<Self> {
-        Some(Self {
-            connection: ask.connection.clone(),
-            bank_group: ask.bank_group.clone()?,
-        })
-    }
-}
-
 /// What was tried on instruments of a connection.
 pub async fn history<C: ConnectionTrait>(conn: &C, connection: &str, keys: &[String]) -> Result<History, StoreError> {
     let sql = format!(
@@ -404,115 +340,4 @@ fn decode(found: &QueryResult) -> Result<PastAttempt, StoreError> {
         decline,
         id: Some(AttemptId::from(id.clone())),
     })
-}
-
-/// Everything that was tried before `to` on the next instruments, in the order of their names, that were charged from `from` on.
-/// The rows of one instrument stand together, oldest first; the last ones tell where the next page begins.
-pub async fn page<C: ConnectionTrait>(
-    conn: &C,
-    (from, to): (Timestamp, Timestamp),
-    after: Option<(&str, &str)>,
-    instruments: u64,
-) -> Result<Vec<LedgerRow>, StoreError> {
-    let sql = "SELECT known.* FROM (SELECT DISTINCT connection, instrument FROM instrument_attempts \
-           WHERE at >= $1 AND at < $2 AND (connection, instrument) > ($3, $4) \
-           ORDER BY connection, instrument LIMIT $5) AS asked \
-         JOIN instrument_attempts AS known ON known.connection = asked.connection AND known.instrument = asked.instrument \
-         WHERE known.at < $2 ORDER BY known.connection, known.instrument, known.at, known.id";
-    let (connection, instrument) = after.unwrap_or_default();
-    let values = [
-        from.as_millisecond().into(),
-        to.as_millisecond().into(),
-        connection.into(),
-        instrument.into(),
-        i64::try_from(instruments).unwrap_or(i64::MAX).into(),
-    ];
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    conn.query_all_raw(statement).await?.iter().map(decode_row).collect()
-}
-
-fn decode_row(found: &QueryResult) -> Result<LedgerRow, StoreError> {
-    let id: String = found.try_get("", "id")?;
-    let row = Row {
-        table: "instrument_attempts",
-        id: &id,
-    };
-    Ok(LedgerRow {
-        connection: found.try_get("", "connection")?,
-        instrument: Instrument {
-            key: found.try_get("", "instrument")?,
-            network: row.word("network", &found.try_get::<String>("", "network")?)?,
-            country: found.try_get("", "country")?,
-            funding: row.maybe_word("funding", found.try_get::<Option<String>>("", "funding")?.as_deref())?,
-            // Only its group is kept, and no rule asks for it.
-            bank: None,
-        },
-        attempt: decode(found)?,
-        known_at: row.maybe_instant("known_at", found.try_get("", "known_at")?)?,
-    })
-}
-
-/// How many charges a rule did not allow, and on which network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockedCount {
-    /// The network.
-    pub network: Network,
-    /// The rule.
-    pub rule: Rule,
-    /// Whether they may be made later.
-    pub put_off: bool,
-    /// How many.
-    pub count: u64,
-}
-
-/// The charges that the ceiling did not allow in `[from, to)`.
-pub async fn blocked<C: ConnectionTrait>(
-    conn: &C,
-    (from, to): (Timestamp, Timestamp),
-) -> Result<Vec<BlockedCount>, StoreError> {
-    let sql = "SELECT network, rule, until IS NOT NULL AS put_off, COUNT(*) AS count FROM blocked_attempts \
-         WHERE at >= $1 AND at < $2 GROUP BY network, rule, until IS NOT NULL ORDER BY network, rule, put_off";
-    let values = [from.as_millisecond().into(), to.as_millisecond().into()];
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    let decode = |found: &QueryResult| {
-        let row = Row {
-            table: "blocked_attempts",
-            id: "count",
-        };
-        Ok(BlockedCount {
-            network: row.word("network", &found.try_get::<String>("", "network")?)?,
-            rule: row.word("rule", &found.try_get::<String>("", "rule")?)?,
-            put_off: found.try_get("", "put_off")?,
-            count: row.count("count", found.try_get("", "count")?)?,
-        })
-    };
-    conn.query_all_raw(statement).await?.iter().map(decode).collect()
-}
-
-/// Audits what was charged in `[from, to)`; `seen` is told how many instruments were gone through.
-pub async fn audit<C: ConnectionTrait>(
-    conn: &C,
-    rules: &Rules,
-    span: (Timestamp, Timestamp),
-    mut seen: impl FnMut(u64),
-) -> Result<Compliance, StoreError> {
-    let mut audit = Audit::new(rules, span.0);
-    let mut last: Option<(String, String)> = None;
-    loop {
-        let after = last
-            .as_ref()
-            .map(|(connection, key)| (connection.as_str(), key.as_str()));
-        let rows = page(conn, span, after, PAGE).await?;
-        let Some(end) = rows.last() else { break };
-        last = Some((end.connection.clone(), end.instrument.key.clone()));
-        let same = |a: &LedgerRow, b: &LedgerRow| a.connection == b.connection && a.instrument.key == b.instrument.key;
-        for rows in rows.chunk_by(same) {
-            audit.instrument(rows);
-            seen(1);
-        }
-    }
-    for blocked in blocked(conn, span).await? {
-        audit.block(blocked.network, blocked.rule, blocked.put_off, blocked.count);
-    }
-    Ok(audit.done())
 }

@@ -25,9 +25,9 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
         Event::Answered {
             answer: Answer::Declined { instrument, .. },
             ..
-        } => vec![instrument.as_ref()],
+        }
+        | Event::MethodChanged { instrument, .. } => vec![instrument.as_ref()],
         Event::Answered { .. } | Event::Staff { .. } => Vec::new(),
-        Event::MethodChanged { instrument, .. } => vec![instrument.as_ref()],
         Event::OutOfReach { .. }
         | Event::InvoiceMissing
         | Event::Finished

@@ -62,7 +62,7 @@ fn charges(case: &mut Case, moment: &Moment<'_>, tried: &Tried) -> (Charges, Val
         "inputs": first.inputs,
         "decided": first.decided,
     });
-    let charges = planned::from_first(case, planned, first, tried.clone(), grounds);
+    let charges = planned::from_first(case, planned, &first, tried.clone(), grounds);
     (charges, decision)
 }
 

@@ -203,7 +203,7 @@ pub fn next(
 }
 
 /// The charges of an arm from the next one on, if each is declined like the last one.
-pub fn from_first(case: &Case, planned: &Planned, first: Next, mut tried: Tried, grounds: Grounds<'_>) -> Charges {
+pub fn from_first(case: &Case, planned: &Planned, first: &Next, mut tried: Tried, grounds: Grounds<'_>) -> Charges {
     let mut case = case.clone();
     let refused = first.refused;
     let (choice, mut at, mut next) = (first.choice, Vec::new(), first.at);

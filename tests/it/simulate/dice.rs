@@ -25,13 +25,13 @@ impl Dice {
     /// A number below `limit`.
     pub fn below(&mut self, limit: usize) -> usize {
         let limit = limit.max(1) as u64;
-        usize::try_from(self.roll() % limit).unwrap()
+        usize::try_from(self.roll() % limit).expect("a remainder fits")
     }
 
     /// A number from `from` up to and without `to`.
     pub fn between(&mut self, from: i64, to: i64) -> i64 {
         let width = u64::try_from(to - from).unwrap_or(1).max(1);
-        from + i64::try_from(self.roll() % width).unwrap()
+        from + i64::try_from(self.roll() % width).expect("a remainder fits")
     }
 
     /// Whether something happens that happens so often in a million times.
