@@ -5,6 +5,9 @@ use super::wire::{BankAccount, Card, MethodDetails};
 use crate::domain::instrument::{Funding, Instrument};
 use crate::domain::network::Network;
 
+/// The longest name of a bank that is taken.
+const NAME_CHARS_MAX: usize = 100;
+
 /// The instrument behind a payment method. Its name is the fingerprint, which every copy of a card shares, else the payment
 /// method's own; without either it cannot be told apart from others.
 pub(super) fn of_method(method_id: Option<&str>, details: &MethodDetails) -> Option<Instrument> {
@@ -26,7 +29,7 @@ pub(super) fn of_method(method_id: Option<&str>, details: &MethodDetails) -> Opt
         network: network_of(details.kind.as_deref(), None),
         country: account.and_then(|account| capitals(account.country.as_deref()?)),
         funding: None,
-        bank: account.and_then(|account| account.routing_number.clone().or_else(|| account.bank_code.clone())),
+        bank: account.and_then(|account| plain(account.routing_number.as_ref().or(account.bank_code.as_ref()))),
     })
 }
 
@@ -37,7 +40,7 @@ pub(super) fn of_card(method_id: Option<&str>, card: &Card) -> Option<Instrument
         network: card.brand.as_deref().map_or(Network::Unknown, Network::of_brand),
         country: card.country.as_deref().and_then(capitals),
         funding: card.funding.as_deref().and_then(|word| word.parse::<Funding>().ok()),
-        bank: card.iin.clone().or_else(|| card.issuer.clone()),
+        bank: plain(card.iin.as_ref().or(card.issuer.as_ref())),
     })
 }
 
@@ -45,4 +48,11 @@ pub(super) fn of_card(method_id: Option<&str>, card: &Card) -> Option<Instrument
 fn capitals(country: &str) -> Option<String> {
     let is_code = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic());
     is_code.then(|| country.to_ascii_uppercase())
+}
+
+/// A bank's name as every database can keep it.
+fn plain(name: Option<&String>) -> Option<String> {
+    let fits =
+        |name: &&String| (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.contains(char::is_control);
+    name.filter(fits).cloned()
 }

@@ -62,22 +62,26 @@ fuzz_target!(|input: &[u8]| {
 /// Every name that a hint holds.
 fn names(hint: &Hint) -> Vec<&String> {
     let names = match hint {
-        Hint::Invoice { invoice_id, failure: _ } => [Some(invoice_id), None, None],
+        Hint::Invoice { invoice_id, failure: _ } => [Some(invoice_id), None, None, None],
         Hint::Payment {
             invoice_id,
             payment_id,
             charge_id,
             what: _,
-        } => [invoice_id.as_ref(), payment_id.as_ref(), charge_id.as_ref()],
-        Hint::Subscription { subscription_id } => [Some(subscription_id), None, None],
+        } => [invoice_id.as_ref(), payment_id.as_ref(), charge_id.as_ref(), None],
+        Hint::Subscription { subscription_id } => [Some(subscription_id), None, None, None],
         Hint::PaymentMethod {
             customer_id,
             payment_method,
             fingerprint,
+            instrument,
             renewed: _,
-        } => [Some(customer_id), payment_method.as_ref(), fingerprint.as_ref()],
-        Hint::Customer { customer_id } => [Some(customer_id), None, None],
-        Hint::Unhandled => [None; 3],
+        } => {
+            let key = instrument.as_ref().map(|instrument| &instrument.key);
+            [Some(customer_id), payment_method.as_ref(), fingerprint.as_ref(), key]
+        }
+        Hint::Customer { customer_id } => [Some(customer_id), None, None, None],
+        Hint::Unhandled => [None; 4],
     };
     names.into_iter().flatten().collect()
 }
