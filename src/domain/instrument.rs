@@ -280,6 +280,8 @@ fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Comma
 const OUTAGE_INSTRUMENTS: usize = 3;
 /// How far back its silence is looked for, in seconds: longer than most outages.
 pub const OUTAGE_SPAN_SECS: i64 = 6 * 3600;
+/// How many of a bank's newest answers are looked at.
+pub const BANK_ANSWERS_MAX: usize = 64;
 /// How long after the last silence the bank is asked again, in seconds. That charge tells for all others.
 const OUTAGE_WAIT_SECS: i64 = 3600;
 

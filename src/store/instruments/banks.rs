@@ -1,55 +1,57 @@
 //! What banks answered lately, whichever card of theirs was charged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
 use crate::domain::calendar::secs_from;
 use crate::domain::decline::DeclineKind;
-use crate::domain::instrument::{BankAnswer, OUTAGE_SPAN_SECS};
-use crate::store::bulk::{Column, Kind};
+use crate::domain::instrument::{BANK_ANSWERS_MAX as NEWEST_MAX, BankAnswer, OUTAGE_SPAN_SECS};
 use crate::store::changes::Ask;
 use crate::store::row::Row;
 use crate::store::{StoreError, Tx};
 
-const GROUPS: [Column; 2] = [("connection", Kind::Text), ("bank_group", Kind::Text)];
-
-/// What the banks of these groups answered in the span before `now` in which an outage is looked for.
+/// What the banks of these groups answered in the span before `now` in which an outage is looked for: of each its newest answers,
+/// since an outage is told by those alone.
 pub async fn banks(tx: &Tx, asked: &[Ask], now: Timestamp) -> Result<Vec<Bank>, StoreError> {
     let groups: BTreeSet<Group> = asked.iter().filter_map(Group::of).collect();
-    if groups.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut answers: BTreeMap<Group, Vec<BankAnswer>> =
-        groups.iter().map(|group| (group.clone(), Vec::new())).collect();
     let since = secs_from(now, -OUTAGE_SPAN_SECS).as_millisecond();
     let sql = format!(
-        "SELECT known.connection, known.bank_group, known.instrument, known.at, known.decline_kind FROM {} \
-         JOIN instrument_attempts AS known ON known.connection = new.connection AND known.bank_group = new.bank_group \
-         WHERE known.at >= {since} AND known.status IN ('succeeded', 'declined') ORDER BY known.at, known.id",
-        tx.new_rows(&GROUPS)
+        "SELECT instrument, at, decline_kind FROM instrument_attempts \
+         WHERE connection = $1 AND bank_group = $2 AND at >= $3 AND status IN ('succeeded', 'declined') \
+         ORDER BY at DESC, id DESC LIMIT {NEWEST_MAX}"
     );
-    let rows: Vec<&Group> = groups.iter().collect();
-    for found in tx.read_rows(&sql, &GROUPS, &rows).await? {
-        let group = Group {
-            connection: found.try_get("", "connection")?,
-            bank_group: found.try_get("", "bank_group")?,
-        };
-        let instrument: String = found.try_get("", "instrument")?;
-        let row = Row {
-            table: "instrument_attempts",
-            id: &instrument,
-        };
-        let kind: Option<String> = found.try_get("", "decline_kind")?;
-        answers.entry(group).or_default().push(BankAnswer {
-            at: row.instant("at", found.try_get("", "at")?)?,
-            is_down: kind.as_deref() == Some(DeclineKind::IssuerDown.as_str()),
-            instrument,
+    let mut banks = Vec::new();
+    for group in groups {
+        let values = [
+            group.connection.as_str().into(),
+            group.bank_group.as_str().into(),
+            since.into(),
+        ];
+        let statement = Statement::from_sql_and_values(tx.dialect().backend(), &sql, values);
+        let rows = tx.conn().query_all_raw(statement).await?;
+        let answers: Result<Vec<BankAnswer>, StoreError> = rows.iter().rev().map(decode).collect();
+        banks.push(Bank {
+            group,
+            answers: answers?,
         });
     }
-    let banks = answers.into_iter().map(|(group, answers)| Bank { group, answers });
-    Ok(banks.collect())
+    Ok(banks)
+}
+
+fn decode(found: &QueryResult) -> Result<BankAnswer, StoreError> {
+    let instrument: String = found.try_get("", "instrument")?;
+    let row = Row {
+        table: "instrument_attempts",
+        id: &instrument,
+    };
+    let kind: Option<String> = found.try_get("", "decline_kind")?;
+    Ok(BankAnswer {
+        at: row.instant("at", found.try_get("", "at")?)?,
+        is_down: kind.as_deref() == Some(DeclineKind::IssuerDown.as_str()),
+        instrument,
+    })
 }
 
 /// What the bank of a group answered, oldest first.
@@ -62,7 +64,7 @@ pub struct Bank {
 }
 
 /// The bank of a group at a connection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     /// The connection.
     pub connection: String,

@@ -5,7 +5,7 @@ use recoup::domain::calendar::secs_from;
 use recoup::domain::case::Case;
 use recoup::domain::command::AttemptStatus;
 use recoup::domain::decline::DeclineKind;
-use recoup::domain::instrument::{BankAnswer, History, Instrument, OUTAGE_SPAN_SECS, PastAttempt};
+use recoup::domain::instrument::{BANK_ANSWERS_MAX, BankAnswer, History, Instrument, OUTAGE_SPAN_SECS, PastAttempt};
 use recoup::store::changes::{AttemptEnd, RowWrite};
 
 use super::Database;
@@ -28,6 +28,7 @@ impl Database {
             .filter(|(_, past)| matches!(past.status, AttemptStatus::Succeeded | AttemptStatus::Declined))
             .collect();
         answers.sort_by_key(|(_, past)| (past.at, &past.id));
+        answers.drain(..answers.len().saturating_sub(BANK_ANSWERS_MAX));
         let answer = |(key, past): (&String, &PastAttempt)| BankAnswer {
             instrument: key.clone(),
             at: past.at,
