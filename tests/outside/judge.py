@@ -163,14 +163,16 @@ def unknown_keeps_key(ev):
     """after an unknown answer the same key, and no second key while it is unresolved"""
     n, faults = 0, []
     for inv in ev.failed():
-        open_key = None
+        open_key, born = None, {}
         for e in ev.book.of(inv["id"], "call", "read", "paid"):
             if e["kind"] == "call":
+                born.setdefault(e["key"], e["t"])
                 if open_key and e["key"] != open_key["key"]:
                     faults.append((inv["id"], "key %s while %s (%s) is unresolved" % (e["key"], open_key["key"], open_key["answer"])))
                 n += e["unknown"]
                 if e["unknown"]:
-                    open_key = {"key": e["key"], "answer": e["answer"], "t": open_key["t"] if open_key else e["t"]}
+                    # A key ages from its first sending, also where a read between two sendings settled it.
+                    open_key = {"key": e["key"], "answer": e["answer"], "t": born[e["key"]]}
                 elif open_key and e["answer"] not in (409, 429):
                     open_key = None
             elif open_key and e["kind"] == "read" and resolves(open_key, e):
