@@ -56,10 +56,14 @@ impl Instrument {
         }
     }
 
-    /// The bank whose systems answer for it, else those with which it has most in common.
+    /// The bank whose systems answer for it, else those with which it has most in common. An instrument of which nothing is known
+    /// has nothing in common with another one.
     pub fn group(&self) -> String {
         if let Some(bank) = &self.bank {
             return bank.clone();
+        }
+        if self.network == Network::Unknown {
+            return self.key.clone();
         }
         let country = self.country.as_deref().unwrap_or("-");
         let funding = self.funding.map_or("-", Funding::as_str);
@@ -161,9 +165,26 @@ impl History {
 
     /// Takes in what a change of a case does to the instruments that are known here.
     pub fn take(&mut self, case: &Case, commands: &[Command], now: Timestamp) {
-        for (key, attempts) in &mut self.tried {
-            for command in commands {
-                note(attempts, key, case, command, now);
+        for command in commands {
+            let named = match command {
+                Command::OpenAttempt { attempt, .. } => attempt.instrument.as_ref(),
+                Command::RecordAttempt { seen, .. } => seen.instrument.as_ref(),
+                Command::CloseAttempt { instrument, .. } => instrument.as_ref(),
+                Command::Resend { .. }
+                | Command::Finish
+                | Command::Notify { .. }
+                | Command::SupersedeNotices { .. }
+                | Command::BookLate { .. }
+                | Command::NamePayment { .. }
+                | Command::BookOverpayment { .. }
+                | Command::Learn(_)
+                | Command::Block { .. }
+                | Command::OpenReversal => continue,
+            };
+            // Only what the command names is touched: a transaction knows the instruments of many cases.
+            let key = named.map_or_else(|| Instrument::of_case(&case.id).key, |named| named.key.clone());
+            if let Some(attempts) = self.tried.get_mut(&key) {
+                note(attempts, &key, case, command, now);
             }
         }
     }

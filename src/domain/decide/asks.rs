@@ -48,8 +48,10 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
         .flatten()
         .map(|instrument| instrument.key.clone())
         .chain(memory.new_method.clone())
-        .chain([Instrument::of_case(&case.id).key])
         .collect();
+    if keys.is_empty() {
+        keys.push(Instrument::of_case(&case.id).key);
+    }
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -95,7 +95,10 @@ fn charge(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     let healed = trigger == Trigger::CardUpdate && draft.case.decline.disposition != Disposition::Never;
     let fresh = healed || draft.case.fresh_method();
     let target = Target::of(&draft.case, snapshot);
-    if let Some(until) = draft.moment.grounds.history.outage(&target.instrument.group(), now) {
+    // A person who asks for a charge may know more of the bank than we do.
+    if trigger != Trigger::Staff
+        && let Some(until) = draft.moment.grounds.history.outage(&target.instrument.group(), now)
+    {
         return put_off(draft, until, "the bank behind the card answers nobody at present");
     }
     let tried = draft.tried(target.instrument.clone());
