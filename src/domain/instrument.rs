@@ -355,4 +355,18 @@ mod tests {
         );
         assert_eq!(until("", 1), None);
     }
+
+    #[test]
+    fn cards_of_which_nothing_is_known_share_no_bank() {
+        let [one, other] = [1, 2].map(|number| Instrument::of_case(&CaseId::new(0, number)));
+        assert_ne!(one.group(), other.group());
+        let visa = |key: &str| Instrument {
+            network: Network::Visa,
+            key: key.to_owned(),
+            ..one.clone()
+        };
+        assert_eq!(visa("a").group(), visa("b").group());
+        let bank = Some("Acme Bank".to_owned());
+        assert_eq!(Instrument { bank, ..other }.group(), "Acme Bank");
+    }
 }

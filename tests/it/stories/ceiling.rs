@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use recoup::domain::money::Money;
 use recoup::sandbox::{Habits, NewCard, NewCustomer, Outcome, Refusal, Shape};
 use sea_orm::ConnectionTrait;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::story::{Story, tell, tell_in};
 
@@ -214,7 +214,23 @@ fn a_bank_that_answers_nobody_costs_no_attempt() {
     tell(START, &async |story: &mut Story| {
         let waiting = customer(story, "visa");
         let invoice = failed_invoice(story, &waiting, vec![Outcome::Success]);
+        let pressed = customer(story, "visa");
+        let hurried = failed_invoice(story, &pressed, vec![Outcome::Success]);
         story.advance("2026-03-03T07:45:00Z").await;
+        for _ in 0..3 {
+            let other = customer(story, "visa");
+            let down = story.sandbox.add_subscription(&other, price(), renews());
+            story.sandbox.open_invoice(&down, "issuer_not_available");
+        }
+        story.advance("2026-03-03T07:50:00Z").await;
+        // Who knows that the bank is back may say so before anybody else is charged.
+        let case = story.case(&hurried).await;
+        let path = format!("/v1/cases/{}/retry", case.id);
+        let (status, answer) = story.post(&path, &json!({"comment": "the bank is back"})).await;
+        assert_eq!(status, 200, "{answer}");
+        story.advance("2026-03-03T07:51:00Z").await;
+        assert!(story.case(&hurried).await.outcome().is_some());
+        // Its answer ends the outage for all; three more cards meet silence again.
         for _ in 0..3 {
             let other = customer(story, "visa");
             let down = story.sandbox.add_subscription(&other, price(), renews());
@@ -226,8 +242,8 @@ fn a_bank_that_answers_nobody_costs_no_attempt() {
             charges(story, &invoice).await,
             [
                 "03-03 08:00 stood_back       ",
-                "03-03 08:45 attempt_started  schedule",
-                "03-03 08:45 closed           recovered retry",
+                "03-03 08:51 attempt_started  schedule",
+                "03-03 08:51 closed           recovered retry",
             ]
         );
         let case = story.case(&invoice).await;
