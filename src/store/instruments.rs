@@ -26,7 +26,7 @@ mod audit;
 mod banks;
 
 /// How many attempts on one instrument are read at most, the newest: the rules count to 35 at most.
-const NEWEST_MAX: i64 = 256;
+const NEWEST_MAX: u32 = 256;
 
 /// The columns of an attempt, in the order of `Record`.
 const COLUMNS: [Field; 19] = [
@@ -278,13 +278,11 @@ pub async fn read(tx: &Tx, asked: &[Ask]) -> Result<HashMap<String, History>, St
         let history: &mut History = histories.entry(ask.connection.clone()).or_default();
         history.know(ask.instrument.clone());
     }
-    let sql = format!(
-        "SELECT * FROM (SELECT known.*, ROW_NUMBER() OVER (\
-           PARTITION BY known.connection, known.instrument ORDER BY known.at DESC, known.id DESC) AS nth \
-         FROM (SELECT DISTINCT new.connection, new.instrument FROM {}) AS asked \
-         JOIN instrument_attempts AS known ON known.connection = asked.connection AND known.instrument = asked.instrument\
-         ) AS newest WHERE nth <= {NEWEST_MAX} ORDER BY at, id",
-        tx.new_rows(&ASKED)
+    let sql = newest(
+        tx,
+        &ASKED,
+        "known.connection = asked.connection AND known.instrument = asked.instrument",
+        NEWEST_MAX,
     );
     for found in tx.read_rows(&sql, &ASKED, asked).await? {
         let connection: String = found.try_get("", "connection")?;
@@ -292,6 +290,33 @@ pub async fn read(tx: &Tx, asked: &[Ask]) -> Result<HashMap<String, History>, St
         history.push(found.try_get("", "instrument")?, decode(&found)?);
     }
     Ok(histories)
+}
+
+/// The newest attempts that match each of the asked rows, at most so many for each, oldest first. The two databases have
+/// their own way to walk an index once for each row and to stop: a join over all of them would read the whole ledger.
+fn newest(tx: &Tx, columns: &[Field], matching: &str, most: impl std::fmt::Display) -> String {
+    let asked = format!(
+        "(SELECT DISTINCT {} FROM {}) AS asked",
+        bulk::names(columns),
+        tx.new_rows(columns)
+    );
+    let known = |what: &str| {
+        format!(
+            "SELECT {what} FROM instrument_attempts AS known WHERE {matching} \
+             ORDER BY known.at DESC, known.id DESC LIMIT {most}"
+        )
+    };
+    match tx.dialect() {
+        Dialect::Postgres => format!(
+            "SELECT newest.* FROM {asked} CROSS JOIN LATERAL ({}) AS newest ORDER BY newest.at, newest.id",
+            known("known.*")
+        ),
+        Dialect::Sqlite => format!(
+            "SELECT newest.* FROM {asked} JOIN instrument_attempts AS newest ON newest.id IN ({}) \
+             ORDER BY newest.at, newest.id",
+            known("known.id")
+        ),
+    }
 }
 
 /// What was tried on instruments of a connection.

@@ -1,43 +1,56 @@
 //! What banks answered lately, whichever card of theirs was charged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use sea_orm::QueryResult;
+use serde::Serialize;
+
+use super::newest;
 
 use crate::domain::calendar::secs_from;
 use crate::domain::decline::DeclineKind;
-use crate::domain::instrument::{BANK_ANSWERS_MAX as NEWEST_MAX, BankAnswer, OUTAGE_SPAN_SECS};
+use crate::domain::instrument::{BANK_ANSWERS_MAX, BankAnswer, OUTAGE_SPAN_SECS};
+use crate::store::bulk::{Column, Kind};
 use crate::store::changes::Ask;
 use crate::store::row::Row;
 use crate::store::{StoreError, Tx};
+
+const COLUMNS: [Column; 3] = [
+    ("connection", Kind::Text),
+    ("bank_group", Kind::Text),
+    ("since", Kind::Int),
+];
+
+#[derive(Serialize)]
+struct AskedBank<'a> {
+    #[serde(flatten)]
+    group: &'a Group,
+    since: i64,
+}
 
 /// What the banks of these groups answered in the span before `now` in which an outage is looked for: of each its newest answers,
 /// since an outage is told by those alone.
 pub async fn banks(tx: &Tx, asked: &[Ask], now: Timestamp) -> Result<Vec<Bank>, StoreError> {
     let groups: BTreeSet<Group> = asked.iter().filter_map(Group::of).collect();
     let since = secs_from(now, -OUTAGE_SPAN_SECS).as_millisecond();
-    let sql = format!(
-        "SELECT instrument, at, decline_kind FROM instrument_attempts \
-         WHERE connection = $1 AND bank_group = $2 AND at >= $3 AND status IN ('succeeded', 'declined') \
-         ORDER BY at DESC, id DESC LIMIT {NEWEST_MAX}"
-    );
-    let mut banks = Vec::new();
-    for group in groups {
-        let values = [
-            group.connection.as_str().into(),
-            group.bank_group.as_str().into(),
-            since.into(),
-        ];
-        let statement = Statement::from_sql_and_values(tx.dialect().backend(), &sql, values);
-        let rows = tx.conn().query_all_raw(statement).await?;
-        let answers: Result<Vec<BankAnswer>, StoreError> = rows.iter().rev().map(decode).collect();
-        banks.push(Bank {
-            group,
-            answers: answers?,
-        });
+    let rows: Vec<AskedBank> = groups.iter().map(|group| AskedBank { group, since }).collect();
+    let matching = "known.connection = asked.connection AND known.bank_group = asked.bank_group \
+         AND known.at >= asked.since AND known.status IN ('succeeded', 'declined')";
+    let sql = newest(tx, &COLUMNS, matching, BANK_ANSWERS_MAX);
+    let mut answers: BTreeMap<Group, Vec<BankAnswer>> =
+        groups.iter().map(|group| (group.clone(), Vec::new())).collect();
+    for found in tx.read_rows(&sql, &COLUMNS, &rows).await? {
+        let group = Group {
+            connection: found.try_get("", "connection")?,
+            bank_group: found.try_get("", "bank_group")?,
+        };
+        answers.entry(group).or_default().push(decode(&found)?);
     }
-    Ok(banks)
+    Ok(answers
+        .into_iter()
+        .map(|(group, answers)| Bank { group, answers })
+        .collect())
 }
 
 fn decode(found: &QueryResult) -> Result<BankAnswer, StoreError> {
@@ -64,7 +77,7 @@ pub struct Bank {
 }
 
 /// The bank of a group at a connection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Group {
     /// The connection.
     pub connection: String,

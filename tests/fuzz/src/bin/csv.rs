@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
     case.connection = some_text(connection).unwrap_or("stripe".to_owned());
     case.amount_due.amount_minor = number(&chosen, 1) & i64::MAX;
     let group = match by {
-        "campaign" => format!("{} v1", case.campaign.name),
+        "campaign" => format!("{} v{}", case.campaign.name, case.campaign.version),
         _ => case.connection.clone(),
     };
     let service = &*SERVICE;

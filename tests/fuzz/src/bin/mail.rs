@@ -129,8 +129,9 @@ fn unquoted(address: &str) -> String {
 /// begin of it.
 fn same_line(read: Option<&str>, given: Option<&str>, chars_max: usize, bytes: &[u8]) {
     let (read, given) = (read.unwrap_or_default(), given.unwrap_or_default());
-    // What looks like an encoded word is handed on as it is, and read as what it encodes.
-    if given.contains("=?") {
+    // What looks like an encoded word is handed on as it is, and read as what it encodes: also where only what cannot be seen
+    // stood within its mark.
+    if seen(given).contains("=?") {
         return;
     }
     assert!(
