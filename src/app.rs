@@ -122,6 +122,7 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
         brand: Brand {
             company: config.mail.brand.clone(),
             support: config.mail.support.clone(),
+            look: config.mail.look.clone(),
         },
         // What is only kept is read here and bothers no domain.
         mails_per_domain_per_minute: config

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 
 use crate::clock::{Backwards, Clock};
+use crate::domain::brand::Look;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{CampaignRef, Case, Collector};
 use crate::domain::ceiling::Rules;
@@ -33,6 +34,7 @@ mod inbox;
 mod learn;
 mod outbox;
 mod pace;
+mod preview;
 mod pump;
 mod reconcile;
 mod steps;
@@ -82,6 +84,8 @@ pub struct Brand {
     pub company: String,
     /// Where customers can ask, if anywhere.
     pub support: Option<String>,
+    /// How mails look.
+    pub look: Look,
 }
 
 /// What the engine is made of.

@@ -2,6 +2,7 @@
 //!
 //! There is no retry in here and no state beyond idle connections: the engine decides what an outcome means.
 
+mod catalogue;
 mod compose;
 pub mod context;
 pub mod locale;

@@ -237,7 +237,7 @@ impl Crowd {
             write(&store, change).await?;
         }
         let mail = MailContext::samples(Message::PaymentFailed).swap_remove(0);
-        let mail = Templates::new()?.render(Message::PaymentFailed, Locale::pick(Some("en"), None), &mail)?;
+        let mail = Templates::new()?.render(Message::PaymentFailed, 0, Locale::pick(Some("en"), None), &mail)?;
         let values = [mail.subject, mail.text, mail.html].map(Into::into);
         let sql = "UPDATE notifications SET status = 'sent', ended_at = queued_at, recipient = 'customer@example.com', \
                    locale = 'en', subject = $1, body_text = $2, body_html = $3";

@@ -55,6 +55,7 @@ impl Ground {
             brand: Brand {
                 company: "Acme".to_owned(),
                 support: None,
+                look: recoup::domain::brand::Look::default(),
             },
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),

@@ -15,8 +15,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         }
         Err(error) => faults.push(format!("{error:#}")),
     }
-    match Templates::new() {
-        Ok(_) => println!("templates: good"),
+    match Templates::new().and_then(|templates| templates.check()) {
+        Ok(()) => println!("templates: good"),
         Err(error) => faults.push(format!("templates: {error}")),
     }
     let from = config.mail.from.as_ref().map(ToString::to_string);

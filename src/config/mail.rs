@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::values::Values;
+use crate::domain::brand::{Look, is_color};
 
 /// The longest name or contact that is shown in a mail, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -24,6 +25,8 @@ pub struct Mail {
     pub brand: String,
     /// Where customers find help.
     pub support: Option<String>,
+    /// How mails look.
+    pub look: Look,
     /// The most mails a minute that leave for one recipient domain; 0 sets no limit.
     pub per_domain_per_minute: u32,
 }
@@ -37,6 +40,11 @@ pub(super) fn read(values: &mut Values) -> Option<Mail> {
     });
     let brand = values.required("mail.brand", shown);
     let support = values.optional("mail.support", shown);
+    let look = Look {
+        logo_url: values.optional("mail.logo_url", logo_url),
+        color: values.optional("mail.color", color),
+        address: values.optional("mail.address", shown),
+    };
     let per_domain_per_minute = values.required("mail.per_domain_per_minute", |text| {
         text.parse()
             .map_err(|_| "is not a whole number; write how many mails, or 0 for no limit".to_owned())
@@ -53,6 +61,7 @@ pub(super) fn read(values: &mut Values) -> Option<Mail> {
         from,
         brand: brand?,
         support,
+        look,
         per_domain_per_minute: per_domain_per_minute?,
     })
 }
@@ -70,6 +79,23 @@ fn smtp_url(text: &str) -> Result<SecretString, String> {
         Ok(text.into())
     } else {
         Err(format!("is not the URL of a mail server; {form}"))
+    }
+}
+
+fn logo_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error}); write https://..."))?;
+    if url.scheme() == "https" && url.has_host() {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a web address that mail programs show a picture from; write https://...".to_owned())
+    }
+}
+
+fn color(text: &str) -> Result<String, String> {
+    if is_color(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a colour; write it like \"#1f5fd6\"".to_owned())
     }
 }
 

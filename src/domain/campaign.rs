@@ -28,7 +28,11 @@ const DEFAULT: &str = include_str!("campaign/default.toml");
 /// The most charges one ladder may name, and the most message steps of a campaign.
 const STEPS_MAX: usize = 30;
 /// The messages that end a case; their steps have their names as keys.
-const LAST_MESSAGES: [Message; 2] = [Message::PaymentReceived, Message::SubscriptionEnded];
+const LAST_MESSAGES: [Message; 3] = [
+    Message::PaymentReceived,
+    Message::SubscriptionEnded,
+    Message::SubscriptionPaused,
+];
 /// The longest campaign, in days.
 const DAYS_MAX: u16 = 365;
 /// The longest name, and the longest key of a message step, in characters: what the API looks up.

@@ -11,14 +11,28 @@ words! {
         UpdatePaymentMethod = "update_payment_method",
         /// The bank wants the customer to confirm the payment (3-D Secure).
         ConfirmPayment = "confirm_payment",
+        /// The card dies before the next charge of the subscription.
+        CardExpiring = "card_expiring",
+        /// The card had expired when it was charged.
+        CardExpired = "card_expired",
         /// The invoice is still unpaid.
         Reminder = "reminder",
         /// The last word before the final action.
         FinalNotice = "final_notice",
+        /// The subscription was paused for non-payment.
+        SubscriptionPaused = "subscription_paused",
         /// The subscription ended for non-payment.
         SubscriptionEnded = "subscription_ended",
         /// The payment arrived; all is settled.
         PaymentReceived = "payment_received",
+        /// The customer gave a new payment method while a payment was open.
+        PaymentMethodUpdated = "payment_method_updated",
+        /// An invitation to come back, some time after the end.
+        WinBack = "win_back",
+        /// To staff: a case needs a person.
+        StaffPersonNeeded = "staff_person_needed",
+        /// To staff: a message could not be delivered.
+        StaffMailBounced = "staff_mail_bounced",
     }
 }
 
@@ -29,10 +43,52 @@ impl Message {
             Self::PaymentFailed
             | Self::UpdatePaymentMethod
             | Self::ConfirmPayment
+            | Self::CardExpired
             | Self::Reminder
             | Self::FinalNotice
+            | Self::SubscriptionPaused
             | Self::SubscriptionEnded => true,
-            Self::PaymentReceived => false,
+            Self::CardExpiring
+            | Self::PaymentReceived
+            | Self::PaymentMethodUpdated
+            | Self::WinBack
+            | Self::StaffPersonNeeded
+            | Self::StaffMailBounced => false,
         }
+    }
+
+    /// Whether it advertises, and so needs a way to unsubscribe by one click.
+    pub const fn is_promotional(self) -> bool {
+        matches!(self, Self::WinBack)
+    }
+
+    /// Whether it goes to billing staff instead of the customer.
+    pub const fn is_for_staff(self) -> bool {
+        matches!(self, Self::StaffPersonNeeded | Self::StaffMailBounced)
+    }
+
+    /// Whether it may say when the next charge is made.
+    pub const fn tells_next_attempt(self) -> bool {
+        match self {
+            Self::PaymentFailed
+            | Self::UpdatePaymentMethod
+            | Self::ConfirmPayment
+            | Self::CardExpired
+            | Self::Reminder
+            | Self::FinalNotice
+            | Self::PaymentMethodUpdated => true,
+            Self::CardExpiring
+            | Self::SubscriptionPaused
+            | Self::SubscriptionEnded
+            | Self::PaymentReceived
+            | Self::WinBack
+            | Self::StaffPersonNeeded
+            | Self::StaffMailBounced => false,
+        }
+    }
+
+    /// Whether it may say when the subscription ends or ended.
+    pub const fn tells_end(self) -> bool {
+        self.is_dunning()
     }
 }

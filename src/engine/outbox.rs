@@ -168,7 +168,7 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     if case.warnings.contains(&Warning::MailBounced) {
         return Ok(Gate::Suppress("mail_bounced"));
     }
-    let last_word = row.message == Message::SubscriptionEnded;
+    let last_word = matches!(row.message, Message::SubscriptionEnded | Message::SubscriptionPaused);
     Ok(match &case.state {
         State::Active | State::NeedsPerson if !last_word => Gate::Send(Box::new(case)),
         State::Closed { .. } if last_word && case.status() == Status::Exhausted => Gate::Send(Box::new(case)),
@@ -193,7 +193,8 @@ async fn send(
     };
     let context = context(inner, connection, row, case).await;
     let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
-    let rendered = match inner.templates.render(row.message, locale, &context) {
+    let nth = nth_of_its_kind(inner, row, case).await?;
+    let rendered = match inner.templates.render(row.message, nth, locale, &context) {
         Ok(rendered) => rendered,
         Err(error) => {
             tracing::error!(notification_id = %row.id, %error, "a message could not be rendered");
@@ -285,11 +286,18 @@ async fn bounced(inner: &Inner, case: &Case) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// How many steps of the case's campaign before this one send the same message: so no subject comes twice in a case.
+async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> Result<usize, StoreError> {
+    let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
+    let alike = campaign.messages.iter().filter(|step| step.message == row.message);
+    Ok(alike.take_while(|step| step.key != row.step).count())
+}
+
 async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {
     let memory = &case.memory;
     let portal = match row.message {
         // The provider's own page for payment data; where it has none, the page of the invoice serves as well.
-        Message::UpdatePaymentMethod => {
+        Message::UpdatePaymentMethod | Message::CardExpired | Message::CardExpiring => {
             let key = format!("{}-link", row.id);
             connection
                 .provider
@@ -302,19 +310,26 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
         | Message::ConfirmPayment
         | Message::Reminder
         | Message::FinalNotice
+        | Message::SubscriptionPaused
         | Message::SubscriptionEnded
-        | Message::PaymentReceived => None,
+        | Message::PaymentReceived
+        | Message::PaymentMethodUpdated
+        | Message::WinBack
+        | Message::StaffPersonNeeded
+        | Message::StaffMailBounced => None,
     };
     MailContext {
         customer_name: case.contact.name.clone(),
         company_name: inner.brand.company.clone(),
         support_contact: inner.brand.support.clone(),
+        look: inner.brand.look.clone(),
         amount: case.amount_due,
         plan: memory.description.clone(),
         wording: Some(connection.provider.codes().wording(&case.decline)),
         card: memory.card.as_ref().map(|card| Card {
             brand: card.brand.clone(),
             last4: card.last4.clone(),
+            expires: None,
         }),
         next_retry_at: case.timers.charge_at,
         ends_at: case
@@ -324,6 +339,11 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
         paid_at: case.closed_at.filter(|_| case.status() == Status::Recovered),
         action_url: portal.or_else(|| memory.pay_url.clone()),
         attempts: case.attempts,
+        due_at: None,
+        written_at: Some(inner.now()),
         time_zone: Some(case.zone.clone()),
+        stop_url: None,
+        unsubscribe_url: None,
+        staff: None,
     }
 }

@@ -11,6 +11,7 @@ mod keys;
 pub(super) mod learning;
 mod notifications;
 pub(super) mod reports;
+pub(super) mod templates;
 mod test_clock;
 mod unknown_codes;
 
@@ -29,6 +30,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(reports::compliance::compliance)
         .service(campaigns::list::list)
         .service(campaigns::get::get)
+        .service(templates::list)
+        .service(templates::preview)
         .service(test_clock::get)
         .service(test_clock::advance)
         .service(audit::list)

@@ -16,12 +16,13 @@ pub(super) mod headers;
 mod intervals;
 mod learning;
 mod login;
+mod messages;
 mod overview;
 pub(crate) mod session;
 mod show;
 
 /// The routes of the dashboard with their methods.
-pub(super) const ROUTES: [(&str, &[&str]); 10] = [
+pub(super) const ROUTES: [(&str, &[&str]); 12] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -29,6 +30,8 @@ pub(super) const ROUTES: [(&str, &[&str]); 10] = [
     ("/dashboard/logout", &["POST"]),
     ("/dashboard/cases", &["GET"]),
     ("/dashboard/learning", &["GET"]),
+    ("/dashboard/messages", &["GET"]),
+    ("/dashboard/messages/mails/{name}", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
     ("/dashboard/cases/{id}/mails/{mail}", &["GET"]),
     ("/dashboard/cases/{id}/{verb}", &["POST"]),
@@ -46,6 +49,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(login::logout)
         .service(cases::cases)
         .service(learning::page)
+        .service(messages::page)
+        .service(messages::mail)
         .service(case::show_case)
         .service(case::mail)
         .service(case::act_on);

@@ -10,6 +10,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::mailer::render::RenderError;
 use crate::store::StoreError;
 use crate::store::inbox::intake::NotTaken;
 
@@ -201,6 +202,14 @@ impl From<NotTaken> for Problem {
                 "more events arrive than the database can take; send it again",
             ),
         }
+    }
+}
+
+impl From<RenderError> for Problem {
+    /// A message that cannot be written is our own fault.
+    fn from(error: RenderError) -> Self {
+        tracing::error!(%error, "a message could not be rendered");
+        Self::internal()
     }
 }
 

@@ -27,6 +27,8 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/learning", Role::Billing),
     ("GET", "/v1/campaigns", Role::Viewer),
     ("GET", "/v1/campaigns/{name}", Role::Viewer),
+    ("GET", "/v1/templates", Role::Marketing),
+    ("GET", "/v1/templates/{name}/preview", Role::Marketing),
     ("GET", "/v1/unknown-codes", Role::Viewer),
     ("GET", "/v1/test-clock", Role::Admin),
     ("POST", "/v1/test-clock/advance", Role::Admin),

@@ -7,12 +7,16 @@ use url::Url;
 
 use super::locale::Locale;
 use super::text::{TEXT_CHARS_MAX, one_line};
+use crate::domain::brand::{Look, is_color, text_on};
+use crate::domain::case::Warning;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
 use crate::domain::taxonomy::Wording;
 
 /// The longest link that is shown, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
+/// The colour of the button where none is configured.
+const COLOR: &str = "#1f5fd6";
 
 /// The facts of one message. Texts are taken as they came from outside: rendering cleans and escapes them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub struct MailContext {
     pub company_name: String,
     /// Where the customer finds help: an email address, a web address or a telephone number.
     pub support_contact: Option<String>,
+    /// How the message looks, and whose postal address stands below it.
+    pub look: Look,
     /// What is due, or was received.
     pub amount: Money,
     /// The plan or another short description of what is paid for.
@@ -42,8 +48,32 @@ pub struct MailContext {
     pub action_url: Option<String>,
     /// How many charges were tried so far.
     pub attempts: u32,
+    /// When the next charge of a subscription is due, before anything failed.
+    pub due_at: Option<Timestamp>,
+    /// The instant of writing: days left are counted from it.
+    pub written_at: Option<Timestamp>,
     /// The customer's IANA time zone for dates; UTC where it is missing or unknown.
     pub time_zone: Option<String>,
+    /// Where the customer stops reminders about this invoice.
+    pub stop_url: Option<String>,
+    /// Where the customer unsubscribes from promotional messages.
+    pub unsubscribe_url: Option<String>,
+    /// What only staff see.
+    pub staff: Option<StaffFacts>,
+}
+
+/// What a message to staff tells of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaffFacts {
+    /// The provider's name for the customer.
+    pub customer_id: String,
+    /// The provider's name for the invoice.
+    pub invoice_id: String,
+    /// Why the case needs a person.
+    pub warning: Option<Warning>,
+    /// Whether a message that came back goes to another address now.
+    pub tried_alternate: bool,
 }
 
 /// A card as the customer knows it.
@@ -54,6 +84,8 @@ pub struct Card {
     pub brand: String,
     /// The last four digits.
     pub last4: String,
+    /// The month it expires at the end of, `MM/YYYY`, where the message is about that.
+    pub expires: Option<String>,
 }
 
 /// The variables of the templates; `email-templates/README.md` describes each.
@@ -61,20 +93,32 @@ pub struct Card {
 pub(super) struct View {
     locale: &'static str,
     message: &'static str,
-    dunning: bool,
     company: String,
     customer_name: Option<String>,
     support: Option<String>,
     support_url: Option<String>,
-    amount: String,
-    plan: Option<String>,
-    reason: Option<&'static str>,
-    card: Option<Card>,
-    next_retry_on: Option<String>,
-    ends_on: Option<String>,
-    paid_on: Option<String>,
+    logo_url: Option<String>,
+    color: String,
+    text_color: &'static str,
+    address: Option<String>,
+    pub amount: String,
+    pub plan: Option<String>,
+    reason: Option<String>,
+    pub card: Option<Card>,
+    pub next_retry_on: Option<String>,
+    pub ends_on: Option<String>,
+    pub paid_on: Option<String>,
+    due_on: Option<String>,
+    days_left: Option<String>,
     action_url: Option<String>,
     attempts: u32,
+    attempts_made: String,
+    pub stop_url: Option<String>,
+    pub unsubscribe_url: Option<String>,
+    customer_id: Option<String>,
+    invoice_id: Option<String>,
+    warning: Option<String>,
+    tried_alternate: bool,
 }
 
 impl MailContext {
@@ -86,26 +130,61 @@ impl MailContext {
             .and_then(|name| TimeZone::get(name).ok())
             .unwrap_or(TimeZone::UTC);
         let day = |at: Option<Timestamp>| at.map(|at| locale.date(at, &zone));
-        let is_over = matches!(message, Message::SubscriptionEnded | Message::PaymentReceived);
         let support = self.support_contact.as_deref().and_then(clean);
+        let staff = self.staff.as_ref();
+        let color = self
+            .look
+            .color
+            .as_deref()
+            .filter(|color| is_color(color))
+            .unwrap_or(COLOR);
         Some(View {
             locale: locale.tag(),
             message: message.as_str(),
-            dunning: message.is_dunning(),
             company: clean(&self.company_name)?,
             customer_name: self.customer_name.as_deref().and_then(clean),
             support_url: support.as_deref().and_then(support_url),
             support,
+            logo_url: self.look.logo_url.as_deref().and_then(web_url),
+            color: color.to_owned(),
+            text_color: text_on(color),
+            address: self.look.address.as_deref().and_then(clean),
             amount: locale.money(self.amount),
             plan: self.plan.as_deref().and_then(clean),
-            reason: self.wording.map(|wording| locale.reason(wording)),
+            reason: self.wording.map(|wording| locale.reason(wording).to_owned()),
             card: self.card.as_ref().and_then(Card::shown),
-            next_retry_on: day(self.next_retry_at).filter(|_| !is_over),
-            ends_on: day(self.ends_at).filter(|_| message != Message::PaymentReceived),
+            next_retry_on: day(self.next_retry_at).filter(|_| message.tells_next_attempt()),
+            ends_on: day(self.ends_at).filter(|_| message.tells_end()),
             paid_on: day(self.paid_at).filter(|_| message == Message::PaymentReceived),
+            due_on: day(self.due_at),
+            days_left: self.days_left(&zone).map(|days| locale.days_left(days)),
             action_url: self.action_url.as_deref().and_then(web_url),
             attempts: self.attempts,
+            attempts_made: locale.attempts(self.attempts),
+            stop_url: self
+                .stop_url
+                .as_deref()
+                .and_then(web_url)
+                .filter(|_| message.is_dunning()),
+            unsubscribe_url: self
+                .unsubscribe_url
+                .as_deref()
+                .and_then(web_url)
+                .filter(|_| message.is_promotional()),
+            customer_id: staff.and_then(|staff| clean(&staff.customer_id)),
+            invoice_id: staff.and_then(|staff| clean(&staff.invoice_id)),
+            warning: staff
+                .and_then(|staff| staff.warning)
+                .map(|warning| locale.warning(warning).to_owned()),
+            tried_alternate: staff.is_some_and(|staff| staff.tried_alternate),
         })
+    }
+
+    /// How many days are left until the end, where it lies ahead.
+    fn days_left(&self, zone: &TimeZone) -> Option<u32> {
+        let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
+        let days = day(self.ends_at?).since(day(self.written_at?)).ok()?.get_days();
+        u32::try_from(days).ok().filter(|days| *days > 0)
     }
 }
 
@@ -126,6 +205,7 @@ impl Card {
         is_last4.then(|| Self {
             brand,
             last4: self.last4.clone(),
+            expires: self.expires.as_deref().and_then(clean),
         })
     }
 }

@@ -1,9 +1,16 @@
 //! Templates, embedded at build time, and their rendering: strict, bounded, escaped by file name.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
+use mrml::prelude::render::RenderOptions;
+use serde::Serialize;
+
+use super::catalogue::Texts;
 use super::context::{MailContext, View};
 use super::locale::Locale;
 use super::text::one_line;
@@ -16,10 +23,12 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// The most characters of a subject with a hostile company name.
 const SUBJECT_CHARS_MAX: usize = 200;
 
-/// All templates, parsed.
+/// All templates.
 #[derive(Clone)]
 pub struct Templates {
-    environment: Environment<'static>,
+    layouts: Environment<'static>,
+    /// The words of each language, in the order of `Locale::all`.
+    words: Vec<OnceLock<Environment<'static>>>,
 }
 
 /// One message in one language, ready to be sent.
@@ -52,89 +61,311 @@ pub enum RenderError {
         /// The template's path below `email-templates/`.
         name: String,
     },
+    /// The layout is no MJML.
+    #[error("email-templates/layout.mjml: {0}")]
+    Layout(String),
+    /// A language has no words for a message.
+    #[error("there are no words for {0}")]
+    NoWords(Message),
     /// There is no company name to sign with.
     #[error("the company name is empty")]
     NoCompanyName,
 }
 
-macro_rules! files {
-    ($($path:literal),+ $(,)?) => {
-        [$(($path, include_str!(concat!("../../email-templates/", $path)))),+]
-    };
-}
+/// The page around every HTML body, in MJML: it becomes HTML with styles inlined once, when the templates are read.
+const LAYOUT_MJML: &str = include_str!("../../email-templates/layout.mjml");
+const LAYOUT_HTML: &str = "layout.html";
+const LAYOUT_TXT: (&str, &str) = ("layout.txt", include_str!("../../email-templates/layout.txt"));
+/// The forms of a body: the ending of a template's name decides what is escaped in it.
+const FORMS: [&str; 2] = ["html", "txt"];
+/// The template of what stands in every message.
+const COMMON: &str = "common";
+/// The template of the page behind the links in messages.
+const PAGE: &str = "page";
 
-macro_rules! trios {
-    ($locale:literal: $($message:literal),+) => {
-        [$(
-            (concat!($locale, "/", $message, ".subject.txt"), include_str!(concat!("../../email-templates/", $locale, "/", $message, ".subject.txt"))),
-            (concat!($locale, "/", $message, ".body.txt"), include_str!(concat!("../../email-templates/", $locale, "/", $message, ".body.txt"))),
-            (concat!($locale, "/", $message, ".body.html"), include_str!(concat!("../../email-templates/", $locale, "/", $message, ".body.html"))),
-        )+]
-    };
-}
-
-macro_rules! locale {
-    ($locale:literal) => {
-        trios!($locale: "payment_failed", "update_payment_method", "confirm_payment", "reminder", "final_notice",
-            "subscription_ended", "payment_received")
-    };
-}
-
-type Source = (&'static str, &'static str);
-
-const SHARED: [Source; 13] = files![
-    "layout.html",
-    "en/greeting.txt",
-    "en/greeting.html",
-    "en/facts.txt",
-    "en/facts.html",
-    "en/closing.txt",
-    "en/closing.html",
-    "de/greeting.txt",
-    "de/greeting.html",
-    "de/facts.txt",
-    "de/facts.html",
-    "de/closing.txt",
-    "de/closing.html",
-];
-const MESSAGES: [[Source; 21]; 2] = [locale!("en"), locale!("de")];
+/// What parts the texts of one template from each other. It cannot come from a fact, since no control character of one does.
+const MARK: char = '\u{1e}';
 
 impl Templates {
-    /// Parses every embedded template; fails on the first that is faulty.
+    /// Parses the layouts; fails where one is faulty. The words of a language are parsed when they are first asked for: a
+    /// service writes in few of them.
     pub fn new() -> Result<Self, RenderError> {
-        let mut environment = environment()?;
-        for (name, source) in SHARED.iter().chain(MESSAGES.as_flattened()) {
-            environment
-                .add_template(name, source)
-                .map_err(|error| fault(name, error))?;
+        let mut layouts = environment()?;
+        for (name, source) in [(LAYOUT_HTML, layout_page()?), (LAYOUT_TXT.0, LAYOUT_TXT.1.to_owned())] {
+            add(&mut layouts, name.to_owned(), source)?;
         }
-        Ok(Self { environment })
+        let words = Locale::all().iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { layouts, words })
     }
 
-    /// Writes `message` in `locale` from `context`.
-    pub fn render(&self, message: Message, locale: &Locale, context: &MailContext) -> Result<Rendered, RenderError> {
+    /// Parses the words of every language; fails on the first that is faulty.
+    pub fn check(&self) -> Result<(), RenderError> {
+        Locale::all()
+            .iter()
+            .try_for_each(|locale| self.words_of(locale).map(drop))
+    }
+
+    /// Writes `message` in `locale` from `context`, as the `nth` of its kind in its case, counted from 0.
+    pub fn render(
+        &self,
+        message: Message,
+        nth: usize,
+        locale: &Locale,
+        context: &MailContext,
+    ) -> Result<Rendered, RenderError> {
         let view = context.view(message, locale).ok_or(RenderError::NoCompanyName)?;
-        let part = |kind: &str| self.part(&format!("{}/{message}.{kind}", locale.tag()), &view);
-        let subject = part("subject.txt")?;
+        let texts = locale
+            .words
+            .message
+            .get(&message)
+            .ok_or(RenderError::NoWords(message))?;
+        let form = |form: &'static str| Page::new(self, locale, message, texts, &view, form);
+        let (plain, html) = (form("txt")?, form("html")?);
+        let subject = plain.part("subject", nth.min(texts.subjects.len() - 1));
         Ok(Rendered {
             subject: one_line(&subject, SUBJECT_CHARS_MAX).unwrap_or_default(),
-            text: joined_paragraphs(&part("body.txt")?),
-            html: part("body.html")?,
+            text: joined_paragraphs(&plain.body(LAYOUT_TXT.0)?),
+            html: html.body(LAYOUT_HTML)?,
             locale: locale.tag(),
         })
     }
 
-    fn part(&self, name: &str, view: &View) -> Result<String, RenderError> {
-        let rendered = self
-            .environment
-            .get_template(name)
-            .and_then(|template| template.render(Value::from(Serde(view))))
-            .map_err(|error| fault(name, error))?;
-        if rendered.len() > OUTPUT_BYTES_MAX {
-            return Err(RenderError::TooLong { name: name.to_owned() });
-        }
-        Ok(rendered)
+    /// How many subjects a message has, in each language alike: so often a campaign may send it.
+    pub fn subjects(&self, message: Message) -> usize {
+        let counts = Locale::all()
+            .iter()
+            .filter_map(|locale| locale.words.message.get(&message));
+        counts.map(|texts| texts.subjects.len()).min().unwrap_or(0)
     }
+
+    fn words_of(&self, locale: &Locale) -> Result<&Environment<'static>, RenderError> {
+        let place = &self.words[locale.place()];
+        if let Some(known) = place.get() {
+            return Ok(known);
+        }
+        let mut words = environment()?;
+        for (path, sources) in texts(locale) {
+            let source = sources.join(&MARK.to_string());
+            for form in FORMS {
+                add(&mut words, format!("{path}.{form}"), source.clone())?;
+            }
+        }
+        Ok(place.get_or_init(|| words))
+    }
+}
+
+fn rendered(environment: &Environment<'static>, name: &str, view: &Value) -> Result<String, RenderError> {
+    let rendered = environment
+        .get_template(name)
+        .and_then(|template| template.render(view))
+        .map_err(|error| fault(name, error))?;
+    if rendered.len() > OUTPUT_BYTES_MAX {
+        return Err(RenderError::TooLong { name: name.to_owned() });
+    }
+    Ok(rendered)
+}
+
+/// One message in one form while it is written.
+struct Page<'a> {
+    templates: &'a Templates,
+    message: Message,
+    texts: &'a Texts,
+    view: &'a View,
+    form: &'static str,
+    /// The texts of the message, in the order of `Texts::all`.
+    written: Vec<String>,
+    /// What stands in every message.
+    common: BTreeMap<&'a str, String>,
+}
+
+/// What the layouts show. In the HTML form every text is escaped already.
+#[derive(Serialize)]
+struct Body<'a> {
+    title: Value,
+    preheader: Value,
+    greeting: Value,
+    paragraphs: Vec<Value>,
+    facts: Vec<Fact>,
+    after: Vec<Value>,
+    button: Value,
+    closing: Vec<Value>,
+    help: Value,
+    thanks: Value,
+    team: Value,
+    links: Vec<Link<'a>>,
+    #[serde(flatten)]
+    view: &'a View,
+}
+
+/// A row of the little table.
+#[derive(Serialize)]
+struct Fact {
+    label: Value,
+    value: Value,
+}
+
+/// A link below the message.
+#[derive(Serialize)]
+struct Link<'a> {
+    label: Value,
+    url: &'a str,
+}
+
+impl<'a> Page<'a> {
+    fn new(
+        templates: &'a Templates,
+        locale: &'a Locale,
+        message: Message,
+        texts: &'a Texts,
+        view: &'a View,
+        form: &'static str,
+    ) -> Result<Self, RenderError> {
+        let words = templates.words_of(locale)?;
+        let value = Value::from(Serde(view));
+        let parts = |path: &str| -> Result<Vec<String>, RenderError> {
+            let text = rendered(words, &format!("{path}.{form}"), &value)?;
+            Ok(text.split(MARK).map(|part| part.trim().to_owned()).collect())
+        };
+        let keys = locale.words.common.keys().map(String::as_str);
+        Ok(Self {
+            templates,
+            message,
+            texts,
+            view,
+            form,
+            written: parts(message.as_str())?,
+            common: keys.zip(parts(COMMON)?).collect(),
+        })
+    }
+
+    fn body(&self, layout: &str) -> Result<String, RenderError> {
+        let links = [
+            ("stop_reminders", &self.view.stop_url),
+            ("unsubscribe", &self.view.unsubscribe_url),
+        ];
+        let links = links.into_iter().filter_map(|(key, url)| {
+            let label = self.common(key);
+            Some(Link {
+                label,
+                url: url.as_deref()?,
+            })
+        });
+        let is_letter = !self.message.is_for_staff();
+        let letter = |key: &str| if is_letter { self.common(key) } else { Value::from("") };
+        let crossed = self.message.is_dunning().then(|| self.common("crossed"));
+        let body = Body {
+            title: self.ready(self.part("title", 0)),
+            preheader: self.ready(self.part("preheader", 0)),
+            greeting: letter("greeting"),
+            paragraphs: self.parts("paragraph", self.texts.paragraphs.len()),
+            facts: self.facts(),
+            after: self.parts("after", self.texts.after.len()),
+            button: self.ready(self.part("button", 0)),
+            closing: crossed.into_iter().collect(),
+            help: self.common("help"),
+            thanks: letter("thanks"),
+            team: self.common("team"),
+            links: links.collect(),
+            view: self.view,
+        };
+        rendered(&self.templates.layouts, layout, &Value::from(Serde(&body)))
+    }
+
+    /// The little table: what is known, in the order in which people ask.
+    fn facts(&self) -> Vec<Fact> {
+        let view = self.view;
+        let ends = match self.message {
+            Message::SubscriptionEnded => "ended",
+            Message::SubscriptionPaused => "paused",
+            _ => "ends",
+        };
+        // Who is invited to come back owes nothing.
+        let amount = Some(view.amount.clone()).filter(|_| !self.message.is_promotional());
+        let card = view.card.as_ref().filter(|_| !self.message.is_promotional());
+        let expires = card.and_then(|card| card.expires.clone());
+        let card = card.map(|_| self.common("card_ending"));
+        // Who only hears that the charge is made again need not think of the end.
+        let ends_on = view.ends_on.clone().filter(|_| self.message != Message::PaymentFailed);
+        let known = [
+            ("amount", amount.map(Value::from)),
+            ("plan", view.plan.clone().map(Value::from)),
+            ("card", card),
+            ("expires", expires.map(Value::from)),
+            ("next_attempt", view.next_retry_on.clone().map(Value::from)),
+            (ends, ends_on.map(Value::from)),
+            ("paid", view.paid_on.clone().map(Value::from)),
+        ];
+        let row = |(key, value): (&str, Option<Value>)| {
+            let label = self.common(key);
+            value.map(|value| Fact { label, value })
+        };
+        known.into_iter().filter_map(row).collect()
+    }
+
+    /// The texts of one kind; one that comes out empty falls away.
+    fn parts(&self, kind: &str, count: usize) -> Vec<Value> {
+        let all = (0..count).map(|nth| self.part(kind, nth));
+        all.filter(|text| !text.is_empty())
+            .map(|text| self.ready(text))
+            .collect()
+    }
+
+    fn part(&self, kind: &str, nth: usize) -> String {
+        let mut before = 0;
+        for (name, texts) in self.texts.all() {
+            if name == kind {
+                return self.written.get(before + nth).cloned().unwrap_or_default();
+            }
+            before += texts.len();
+        }
+        String::new()
+    }
+
+    fn common(&self, key: &str) -> Value {
+        self.ready(self.common.get(key).cloned().unwrap_or_default())
+    }
+
+    /// A rendered text as a value: in HTML it is escaped already.
+    fn ready(&self, text: String) -> Value {
+        if self.form == "html" {
+            Value::from_safe_string(text)
+        } else {
+            Value::from(text)
+        }
+    }
+}
+
+/// Every template of a language: its path, and the texts that it is made of.
+fn texts(locale: &Locale) -> Vec<(&'static str, Vec<String>)> {
+    let words = &locale.words;
+    let common = [(COMMON, &words.common), (PAGE, &words.page)];
+    let common = common.map(|(path, texts)| (path, texts.values().cloned().collect()));
+    let message = |(message, texts): (&Message, &Texts)| {
+        let all = texts.all().into_iter().flat_map(|(_, texts)| texts.to_vec());
+        (message.as_str(), all.collect())
+    };
+    common.into_iter().chain(words.message.iter().map(message)).collect()
+}
+
+/// The layout as HTML whose places for variables are still open.
+fn layout_page() -> Result<String, RenderError> {
+    let refused = |error: String| RenderError::Layout(error);
+    let parsed = mrml::parse(LAYOUT_MJML).map_err(|error| refused(error.to_string()))?;
+    // Fonts would be fetched from elsewhere, and tell there who reads which mail.
+    let options = RenderOptions {
+        fonts: HashMap::default(),
+        ..RenderOptions::default()
+    };
+    parsed
+        .element
+        .render(&options)
+        .map_err(|error| refused(error.to_string()))
+}
+
+fn add(environment: &mut Environment<'static>, name: String, source: String) -> Result<(), RenderError> {
+    environment
+        .add_template_owned(name.clone(), source)
+        .map_err(|error| fault(&name, error))
 }
 
 /// An environment without templates, with every limit set.
@@ -175,13 +406,10 @@ mod tests {
     fn outcome(name: &'static str, source: &'static str) -> Result<String, String> {
         let mut environment = environment().unwrap();
         environment.add_template(name, source).unwrap();
-        let templates = Templates { environment };
         let mut context = MailContext::samples(Message::Reminder).remove(0);
         "<Larkspur>".clone_into(&mut context.company_name);
-        let view = context.view(Message::Reminder, Locale::all()[0]).unwrap();
-        templates
-            .part(name, &view)
-            .map_err(|error| format!("{error} {error:?}"))
+        let view = context.view(Message::Reminder, &Locale::all()[0]).unwrap();
+        rendered(&environment, name, &Value::from(Serde(&view))).map_err(|error| format!("{error} {error:?}"))
     }
 
     #[test]
@@ -203,12 +431,18 @@ mod tests {
     /// templates are built in, nobody gives others, and none of ours could do it.
     #[test]
     fn no_template_joins_text_in_a_loop() {
-        for (name, source) in SHARED.iter().chain(MESSAGES.as_flattened()) {
-            for word in ["{% for", "{%- for", "{% set", "{%- set", "{% macro", "{%- macro"] {
-                assert!(!source.contains(word), "{name}: {word}");
+        for locale in Locale::all() {
+            for (path, sources) in texts(locale) {
+                for word in ["{% for", "{%- for", "{% set", "{%- set", "{% macro", "{%- macro"] {
+                    assert!(!sources.concat().contains(word), "{} {path}: {word}", locale.tag());
+                }
             }
         }
-        assert!(Templates::new().is_ok_and(|templates| templates.environment.fuel() == Some(FUEL)));
+        for layout in [LAYOUT_MJML, LAYOUT_TXT.1] {
+            assert!(!layout.contains("{% set") && !layout.contains("{% macro"), "{layout}");
+        }
+        let templates = Templates::new().unwrap();
+        assert!(templates.check().is_ok() && templates.layouts.fuel() == Some(FUEL));
     }
 
     #[test]

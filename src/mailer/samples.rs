@@ -1,6 +1,8 @@
 //! Sample contexts, from which previews and the test of all templates are made.
 
-use super::context::{Card, MailContext};
+use super::context::{Card, MailContext, StaffFacts};
+use crate::domain::brand::Look;
+use crate::domain::case::Warning;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
 use crate::domain::taxonomy::Wording;
@@ -32,7 +34,7 @@ impl MailContext {
 }
 
 /// Each forgets one fact that may be missing.
-const FORGETS: [fn(&mut MailContext); 10] = [
+const FORGETS: [fn(&mut MailContext); 15] = [
     |sample| sample.customer_name = None,
     |sample| sample.support_contact = None,
     |sample| sample.plan = None,
@@ -43,6 +45,11 @@ const FORGETS: [fn(&mut MailContext); 10] = [
     |sample| sample.paid_at = None,
     |sample| sample.action_url = None,
     |sample| sample.time_zone = None,
+    |sample| sample.due_at = None,
+    |sample| sample.written_at = None,
+    |sample| sample.stop_url = None,
+    |sample| sample.unsubscribe_url = None,
+    |sample| sample.look = Look::default(),
 ];
 
 fn full(message: Message) -> MailContext {
@@ -50,28 +57,52 @@ fn full(message: Message) -> MailContext {
         customer_name: Some("Marlene Okafor".to_owned()),
         company_name: "Larkspur".to_owned(),
         support_contact: Some("help@larkspur.example".to_owned()),
+        look: Look {
+            logo_url: None,
+            color: Some("#0b6e4f".to_owned()),
+            address: Some("Larkspur GmbH, Sonnenallee 1, 12045 Berlin".to_owned()),
+        },
         amount: money(123_456, "EUR"),
         plan: Some("Larkspur Studio".to_owned()),
         wording: Some(wording(message)),
         card: Some(Card {
             brand: "visa".to_owned(),
             last4: "4242".to_owned(),
+            expires: (message == Message::CardExpiring).then(|| "09/2026".to_owned()),
         }),
         next_retry_at: Some(instant("2026-09-18T08:00:00Z")),
         ends_at: Some(instant("2026-09-29T22:30:00Z")),
         paid_at: Some(instant("2026-09-18T08:00:04Z")),
         action_url: Some("https://pay.larkspur.example/i/acct_1/in_1?s=mail&v=2".to_owned()),
         attempts: 1,
+        due_at: Some(instant("2026-10-01T08:00:00Z")),
+        written_at: Some(instant("2026-09-27T08:00:00Z")),
         time_zone: Some("Europe/Berlin".to_owned()),
+        stop_url: Some("https://billing.larkspur.example/p/stop".to_owned()),
+        unsubscribe_url: Some("https://billing.larkspur.example/p/unsubscribe".to_owned()),
+        staff: message.is_for_staff().then(|| StaffFacts {
+            customer_id: "cus_1".to_owned(),
+            invoice_id: "in_1".to_owned(),
+            warning: (message == Message::StaffPersonNeeded).then_some(Warning::AttemptUnresolved),
+            tried_alternate: false,
+        }),
     }
 }
 
 fn wording(message: Message) -> Wording {
     match message {
         Message::PaymentFailed | Message::Reminder => Wording::NotEnoughMoney,
-        Message::UpdatePaymentMethod | Message::FinalNotice => Wording::OutOfDate,
+        Message::UpdatePaymentMethod | Message::CardExpiring | Message::CardExpired | Message::FinalNotice => {
+            Wording::OutOfDate
+        }
         Message::ConfirmPayment => Wording::Confirm,
-        Message::SubscriptionEnded | Message::PaymentReceived => Wording::NotApproved,
+        Message::SubscriptionPaused
+        | Message::SubscriptionEnded
+        | Message::PaymentReceived
+        | Message::PaymentMethodUpdated
+        | Message::WinBack
+        | Message::StaffPersonNeeded
+        | Message::StaffMailBounced => Wording::NotApproved,
     }
 }
 

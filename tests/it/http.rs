@@ -120,6 +120,7 @@ impl Stage {
             brand: Brand {
                 company: "Acme".to_owned(),
                 support: None,
+                look: recoup::domain::brand::Look::default(),
             },
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),

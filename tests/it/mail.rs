@@ -2,6 +2,7 @@
 
 mod hostile;
 mod matrix;
+mod oracle;
 mod settings;
 mod smtp;
 mod templates;
@@ -17,12 +18,12 @@ use recoup::mailer::{Email, Locale, MailContext, Rendered, Templates};
 fn all() -> impl Iterator<Item = (Message, &'static Locale)> {
     Message::ALL
         .iter()
-        .flat_map(|message| Locale::all().map(|locale| (*message, locale)))
+        .flat_map(|message| Locale::all().iter().map(|locale| (*message, locale)))
 }
 
 fn render(message: Message, locale: &Locale, context: &MailContext) -> Rendered {
     static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| Templates::new().unwrap());
-    let rendered = TEMPLATES.render(message, locale, context);
+    let rendered = TEMPLATES.render(message, 0, locale, context);
     rendered.unwrap_or_else(|error| panic!("{message} in {}: {error}", locale.tag()))
 }
 

@@ -38,6 +38,10 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
             then: ExhaustedThen::Cancelled,
             ..
         } => Some(Message::SubscriptionEnded),
+        Outcome::Exhausted {
+            then: ExhaustedThen::Paused,
+            ..
+        } => Some(Message::SubscriptionPaused),
         Outcome::Exhausted { .. } | Outcome::Stopped { .. } => None,
     };
     if let Some(message) = last_word {

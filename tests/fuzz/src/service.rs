@@ -170,6 +170,7 @@ fn engine(store: Store) -> Engine {
         brand: Brand {
             company: "Larkspur".to_owned(),
             support: None,
+            look: recoup::domain::brand::Look::default(),
         },
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),

@@ -163,6 +163,7 @@ fn parts(storage: Arc<Held>) -> Parts {
         brand: Brand {
             company: "Acme".to_owned(),
             support: None,
+            look: recoup::domain::brand::Look::default(),
         },
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),

@@ -138,6 +138,7 @@ pub(super) fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -
         brand: Brand {
             company: "Acme".to_owned(),
             support: None,
+            look: recoup::domain::brand::Look::default(),
         },
     }
 }

@@ -337,6 +337,7 @@ impl Runner {
             brand: Brand {
                 company: "Acme".to_owned(),
                 support: None,
+                look: recoup::domain::brand::Look::default(),
             },
         })
     }

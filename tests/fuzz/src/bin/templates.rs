@@ -15,9 +15,11 @@ use libfuzzer_sys::fuzz_target;
 use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::domain::taxonomy::Wording;
-use recoup::mailer::context::{Card, MailContext};
+use recoup::mailer::context::{Card, MailContext, StaffFacts};
 use recoup::mailer::render::RenderError;
 use recoup::mailer::{Locale, Rendered, Templates};
+use recoup::domain::brand::Look;
+use recoup::domain::case::Warning;
 use recoup_fuzz::parts::{choices, choose, number, parts, some_text, text};
 use url::Url;
 
@@ -27,17 +29,17 @@ fuzz_target!(|input: &[u8]| {
     let (chosen, texts) = choices::<40>(input);
     let [.., locale] = parts::<10>(texts);
     let message = choose(Message::ALL, chosen[0]);
-    let locale = Locale::pick(some_text(locale).as_deref(), Some(choose(&["en", "de"], chosen[1])));
+    let locale = Locale::pick(some_text(locale).as_deref(), Some(choose(&["en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "ja"], chosen[1])));
     let hostile = context(&chosen, texts);
-    match TEMPLATES.render(message, locale, &hostile) {
+    match TEMPLATES.render(message, usize::from(chosen[3]), locale, &hostile) {
         Ok(mail) => harmless(&mail),
         Err(RenderError::NoCompanyName) => assert!(hostile.company_name.chars().all(|c| !c.is_alphanumeric())),
         Err(error) => panic!("{error}"),
     }
     let marked = marked(&hostile);
-    let mail = TEMPLATES.render(message, locale, &marked).unwrap();
+    let mail = TEMPLATES.render(message, usize::from(chosen[3]), locale, &marked).unwrap();
     harmless(&mail);
-    let plain = TEMPLATES.render(message, locale, &plain(&marked)).unwrap();
+    let plain = TEMPLATES.render(message, usize::from(chosen[3]), locale, &plain(&marked)).unwrap();
     assert_eq!(tags(&mail.html), tags(&plain.html), "{}", mail.html);
     assert_eq!(mail.text.lines().count(), plain.text.lines().count(), "{}", mail.text);
 });
@@ -54,6 +56,11 @@ fn context(chosen: &[u8; 40], texts: &[u8]) -> MailContext {
         customer_name: some_text(customer),
         company_name: text(company),
         support_contact: some_text(support),
+        look: Look {
+            logo_url: some_text(link),
+            color: some_text(last4),
+            address: some_text(support),
+        },
         amount: Money::new(
             number(chosen, 8),
             text(currency).parse().unwrap_or("EUR".parse().unwrap()),
@@ -63,13 +70,24 @@ fn context(chosen: &[u8; 40], texts: &[u8]) -> MailContext {
         card: some_text(brand).map(|brand| Card {
             brand,
             last4: text(last4),
+            expires: some_text(last4),
         }),
         next_retry_at: instant(16),
         ends_at: instant(24),
         paid_at: instant(32),
         action_url: some_text(link),
         attempts: u32::from(chosen[3]),
+        due_at: instant(16),
+        written_at: instant(32),
         time_zone: some_text(zone),
+        stop_url: some_text(link),
+        unsubscribe_url: some_text(link),
+        staff: Some(StaffFacts {
+            customer_id: text(customer),
+            invoice_id: text(plan),
+            warning: Warning::ALL.get(usize::from(chosen[2])).copied(),
+            tried_alternate: left_out(16),
+        }),
     }
 }
 
@@ -84,6 +102,16 @@ fn marked(hostile: &MailContext) -> MailContext {
         card: hostile.card.as_ref().map(|card| Card {
             brand: mark(&card.brand),
             last4: card.last4.clone(),
+            expires: card.expires.clone(),
+        }),
+        look: Look {
+            address: hostile.look.address.as_ref().map(mark),
+            ..hostile.look.clone()
+        },
+        staff: hostile.staff.as_ref().map(|staff| StaffFacts {
+            customer_id: mark(&staff.customer_id),
+            invoice_id: mark(&staff.invoice_id),
+            ..staff.clone()
         }),
         ..hostile.clone()
     }
@@ -92,6 +120,7 @@ fn marked(hostile: &MailContext) -> MailContext {
 /// The same facts, with nothing but that letter for each text.
 fn plain(marked: &MailContext) -> MailContext {
     let x = || "x".to_owned();
+    let link = || "https://pay.example/x".to_owned();
     let safe = marked.action_url.as_deref().is_some_and(is_web);
     MailContext {
         customer_name: marked.customer_name.as_ref().map(|_| x()),
@@ -101,8 +130,21 @@ fn plain(marked: &MailContext) -> MailContext {
         card: marked.card.as_ref().map(|card| Card {
             brand: x(),
             last4: card.last4.clone(),
+            expires: card.expires.clone(),
         }),
-        action_url: safe.then(|| "https://pay.example/x".to_owned()),
+        action_url: safe.then(link),
+        stop_url: safe.then(link),
+        unsubscribe_url: safe.then(link),
+        look: Look {
+            logo_url: safe.then(link),
+            color: marked.look.color.clone(),
+            address: marked.look.address.as_ref().map(|_| x()),
+        },
+        staff: marked.staff.as_ref().map(|staff| StaffFacts {
+            customer_id: x(),
+            invoice_id: x(),
+            ..staff.clone()
+        }),
         ..marked.clone()
     }
 }
