@@ -15,20 +15,23 @@ use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::config::clock::Mode;
 use crate::domain::campaign::Campaign;
 use crate::engine::{Brand, Connection, Engine, Parts};
 use crate::http::{self, HttpState};
+use crate::links::Links;
 use crate::mailer::{Mailer, Templates};
 use crate::providers::stripe::{Stripe, StripeSettings};
 use crate::scheduler::Doorbell;
-use crate::store::{Store, campaigns};
+use crate::store::{Store, campaigns, settings};
 use crate::telemetry::metric;
 
 /// The most database connections of one process.
 const CONNECTIONS_MAX: u32 = 16;
+/// The setting that holds the key of links for customers.
+const LINKS_KEY: &str = "links.key";
 /// The pause before work begins again that an error cut short.
 const AGAIN: Duration = Duration::from_secs(1);
 /// The most database connections that reports take.
@@ -123,6 +126,7 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
             company: config.mail.brand.clone(),
             support: config.mail.support.clone(),
             look: config.mail.look.clone(),
+            links: links(config, store).await?,
         },
         // What is only kept is read here and bothers no domain.
         mails_per_domain_per_minute: config
@@ -280,4 +284,18 @@ async fn work(engine: Engine, mut stopped: watch::Receiver<bool>) {
             Err(_) => tracing::error!("work panicked; it begins again"),
         }
     }
+}
+
+/// The way to our page for customers, where the address is known that they reach us by. The key is made once, and is the same in every
+/// process on the database.
+async fn links(config: &Config, store: &Store) -> anyhow::Result<Option<Links>> {
+    let Some(base) = config.http.public_url.clone() else {
+        return Ok(None);
+    };
+    let fresh = [entropy(), entropy()].map(u128::to_be_bytes).concat();
+    settings::swap(store.conn(), LINKS_KEY, None, &hex::encode(fresh)).await?;
+    let kept = settings::get(store.conn(), LINKS_KEY).await?.unwrap_or_default();
+    let mut key = [0; 32];
+    hex::decode_to_slice(&kept, &mut key).with_context(|| format!("the setting {LINKS_KEY} is no key"))?;
+    Ok(Some(Links::new(base, key)))
 }

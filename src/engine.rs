@@ -21,6 +21,7 @@ use crate::domain::instrument::History;
 use crate::domain::learning::{Learned, Policy};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::taxonomy::Taxonomy;
+use crate::links::Links;
 use crate::mailer::{Courier, Templates};
 use crate::providers::{Provider, ReadError};
 use crate::store::{Lease, Storage, StoreError};
@@ -86,6 +87,8 @@ pub struct Brand {
     pub support: Option<String>,
     /// How mails look.
     pub look: Look,
+    /// The way to our page for customers; without it, mails lead to the provider's.
+    pub links: Option<Links>,
 }
 
 /// What the engine is made of.
@@ -350,6 +353,11 @@ impl Engine {
             actor: actor.to_owned(),
             comment,
         };
+        self.act(id, event, actor).await
+    }
+
+    /// Has a person's wish carried out.
+    async fn act(&self, id: &CaseId, event: Event, actor: &str) -> Result<Case, StaffError> {
         let (engine, id, actor) = (self.clone(), id.clone(), actor.to_owned());
         // A caller that goes away must not take along the changes of others that share its transaction.
         let work = async move { handle::handle(&engine.inner, &id, event, &actor).await };

@@ -24,7 +24,8 @@ use crate::store::inbox::intake::Intake;
 pub mod admin;
 pub mod auth;
 pub mod body;
-pub mod dashboard;
+pub mod customer;
+mod dashboard;
 mod docs;
 pub mod error;
 mod gate;
@@ -142,6 +143,7 @@ fn configure(config: &mut web::ServiceConfig, data: &web::Data<HttpState>, intak
     documented(&mut ServiceConfig::new(config));
     docs::routes(config);
     dashboard::routes(config);
+    customer::routes(config);
 }
 
 /// Adds the routes that the OpenAPI document tells of.

@@ -10,7 +10,7 @@
 //! | 4 | [`http`] takes webhooks in and answers the API and the dashboard; [`scheduler`] is a doorbell; [`sandbox`] plays the provider |
 //! | 3 | [`engine`] alone writes cases: it turns what is due into effects, and effects into events |
 //! | 2 | [`store`] is the database; [`providers`] the port to payment providers; [`mailer`] writes and hands over mails |
-//! | 1 | [`config`] is what the operator decides; [`clock`] gives time and entropy; [`telemetry`] logs and counts; [`failpoint`] is for tests |
+//! | 1 | [`config`] is what the operator decides; [`links`] are signed for customers; [`clock`] gives time and entropy; [`telemetry`] logs and counts; [`failpoint`] is for tests |
 //! | 0 | [`domain`] knows the words and decides; it is pure |
 //!
 //! # Laws
@@ -58,6 +58,7 @@ pub mod domain;
 pub mod engine;
 pub mod failpoint;
 pub mod http;
+pub mod links;
 pub mod mailer;
 pub mod providers;
 pub mod sandbox;

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The colour of the button where none is configured.
+pub const COLOR: &str = "#1f5fd6";
+
 /// How a message looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -48,6 +48,9 @@ pub struct Campaign {
     pub name: String,
     /// Its version, from 1.
     pub version: u32,
+    /// Within how many days a customer may promise to pay, on the page behind the links in messages; 0 takes no promise.
+    #[serde(default = "promise_days", skip_serializing_if = "is_usual_promise")]
+    pub promise_days: u16,
     /// When to charge, by decline kind. A kind without a ladder is never charged by schedule.
     #[serde(default, rename = "ladder")]
     pub ladders: Vec<Ladder>,
@@ -57,6 +60,20 @@ pub struct Campaign {
     /// How it ends.
     #[serde(rename = "final")]
     pub ending: Ending,
+}
+
+/// A week: as long as a salary is usually waited for.
+const PROMISE_DAYS: u16 = 7;
+/// The furthest day that a campaign may let customers promise.
+const PROMISE_DAYS_MAX: u16 = 30;
+
+fn promise_days() -> u16 {
+    PROMISE_DAYS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_usual_promise(days: &u16) -> bool {
+    *days == PROMISE_DAYS
 }
 
 /// The charges planned for some decline kinds.
@@ -183,6 +200,9 @@ impl Campaign {
         }
         if !(1..=VERSION_MAX).contains(&self.version) {
             faults.push(format!("version must be 1 to {VERSION_MAX}"));
+        }
+        if self.promise_days > PROMISE_DAYS_MAX {
+            faults.push(format!("promise_days must be 0 to {PROMISE_DAYS_MAX}"));
         }
         if !(1..=DAYS_MAX).contains(&self.ending.after_days) {
             faults.push(format!("final.after_days must be 1 to {DAYS_MAX}"));

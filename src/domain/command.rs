@@ -45,6 +45,8 @@ words! {
         Warned = "warned",
         /// Staff acted.
         Staff = "staff",
+        /// The customer acted on the page behind the links in messages.
+        Customer = "customer",
         /// The final action began.
         FinalAction = "final_action",
         /// The case ended.
@@ -231,6 +233,12 @@ words! {
         NotInFuture = "not_in_future",
         /// The ceiling of the card networks forbids a charge now.
         Ceiling = "ceiling",
+        /// The customer promised to pay later.
+        Promised = "promised",
+        /// The day promised is too late, too early, or one promise too many.
+        PromiseRefused = "promise_refused",
+        /// The customer wants no more reminders about this invoice.
+        RemindersStopped = "reminders_stopped",
     }
 }
 

@@ -18,6 +18,7 @@ mod answer;
 mod asks;
 mod books;
 mod close;
+pub mod customer;
 mod doubt;
 mod late;
 mod look;
@@ -74,6 +75,7 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::Disputed => late::disputed(draft),
         Event::Refunded { amount } => late::refunded(draft, *amount),
         Event::Bounced => bounced(draft),
+        Event::Customer(action) => customer::act(draft, action),
         Event::ChargeFound {
             charge_id,
             amount,

@@ -116,6 +116,38 @@ impl StaffAction {
     }
 }
 
+words! {
+    /// What would help a customer, as the page behind the links in messages asks.
+    CustomerAnswer {
+        /// The failure was not known.
+        Forgot = "forgot",
+        /// There is no money at the moment.
+        NoMoney = "no_money",
+        /// Another way to pay is needed.
+        Method = "method",
+        /// Something about the invoice is wrong.
+        Wrong = "wrong",
+        /// The subscription is no longer wanted.
+        Leaving = "leaving",
+        /// Something else.
+        Other = "other",
+    }
+}
+
+/// What a customer does on the page behind the links in messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomerAction {
+    /// Promises to pay by then: until then nothing is charged and nothing is written.
+    Promise {
+        /// When the case goes on by itself.
+        until: Timestamp,
+    },
+    /// Wants no more reminders about this invoice; charges go on.
+    StopReminders,
+    /// Says what would help.
+    Answer(CustomerAnswer),
+}
+
 /// What happened to a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -180,6 +212,8 @@ pub enum Event {
     },
     /// A mail to the customer was refused for good.
     Bounced,
+    /// The customer did something on the page behind the links in messages.
+    Customer(CustomerAction),
     /// The provider shows a charge of the invoice that took money and stands nowhere in our books. The invoice was read,
     /// and brought to the case, just before.
     ChargeFound {

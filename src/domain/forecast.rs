@@ -96,6 +96,7 @@ fn notices(case: &Case, campaign: &Campaign, from: Timestamp, resumed: bool) -> 
             break;
         }
         let step = campaign.messages.iter().find(|step| step.key == key);
+        let step = step.filter(|step| !case.memory.reminders_stopped || !step.message.is_reminder());
         steps.extend(step.map(|step| ForecastStep {
             kind: "notify",
             at: now,

@@ -57,6 +57,12 @@ impl Message {
         }
     }
 
+    /// Whether a customer who wants no more reminders about an invoice does not get it: what asks for money. That a subscription
+    /// ended or was paused is told all the same.
+    pub const fn is_reminder(self) -> bool {
+        self.is_dunning() && !matches!(self, Self::SubscriptionPaused | Self::SubscriptionEnded)
+    }
+
     /// Whether it advertises, and so needs a way to unsubscribe by one click.
     pub const fn is_promotional(self) -> bool {
         matches!(self, Self::WinBack)

@@ -31,6 +31,7 @@ pub fn change(change: &Change) {
             | EntryKind::NoticeEnded
             | EntryKind::Warned
             | EntryKind::Staff
+            | EntryKind::Customer
             | EntryKind::FinalAction
             | EntryKind::LateRecovery
             | EntryKind::Reversal => {}

@@ -17,6 +17,7 @@ use crate::domain::message::Message;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::snapshot::InvoiceStatus;
+use crate::links::Purpose;
 use crate::mailer::context::Card;
 use crate::mailer::{Email, Locale, MailContext, SendOutcome};
 use crate::providers::ReadError;
@@ -294,30 +295,31 @@ async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> R
 }
 
 async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {
-    let memory = &case.memory;
-    let portal = match row.message {
-        // The provider's own page for payment data; where it has none, the page of the invoice serves as well.
-        Message::UpdatePaymentMethod | Message::CardExpired | Message::CardExpiring => {
+    let link = |purpose| inner.brand.links.as_ref()?.url(purpose, &case.id, inner.now());
+    let facts = facts(inner, connection, case);
+    // On our own page the customer sees the truth of that moment; a page of the provider for payment data ends minutes after it
+    // was made, so it is made when it is asked for.
+    let action_url = match row.message {
+        Message::PaymentReceived => facts.action_url,
+        message if message.is_dunning() && link(Purpose::Page).is_some() => link(Purpose::Page),
+        Message::UpdatePaymentMethod | Message::CardExpired => {
             let key = format!("{}-link", row.id);
-            connection
-                .provider
-                .update_link(&case.customer_id, &key)
-                .await
-                .ok()
-                .flatten()
+            let made = connection.provider.update_link(&case.customer_id, &key).await;
+            // Where the provider has none, the page of the invoice serves as well.
+            made.ok().flatten().or(facts.action_url)
         }
-        Message::PaymentFailed
-        | Message::ConfirmPayment
-        | Message::Reminder
-        | Message::FinalNotice
-        | Message::SubscriptionPaused
-        | Message::SubscriptionEnded
-        | Message::PaymentReceived
-        | Message::PaymentMethodUpdated
-        | Message::WinBack
-        | Message::StaffPersonNeeded
-        | Message::StaffMailBounced => None,
+        _ => facts.action_url,
     };
+    MailContext {
+        action_url,
+        stop_url: link(Purpose::Stop),
+        ..facts
+    }
+}
+
+/// What a message, or our page for the customer, tells of a case.
+pub fn facts(inner: &Inner, connection: &Connection, case: &Case) -> MailContext {
+    let memory = &case.memory;
     MailContext {
         customer_name: case.contact.name.clone(),
         company_name: inner.brand.company.clone(),
@@ -337,7 +339,7 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
             .final_at
             .or(case.closed_at.filter(|_| case.status() == Status::Exhausted)),
         paid_at: case.closed_at.filter(|_| case.status() == Status::Recovered),
-        action_url: portal.or_else(|| memory.pay_url.clone()),
+        action_url: memory.pay_url.clone(),
         attempts: case.attempts,
         due_at: None,
         written_at: Some(inner.now()),

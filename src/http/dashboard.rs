@@ -19,7 +19,7 @@ mod login;
 mod messages;
 mod overview;
 pub(crate) mod session;
-mod show;
+pub(super) mod show;
 
 /// The routes of the dashboard with their methods.
 pub(super) const ROUTES: [(&str, &[&str]); 12] = [

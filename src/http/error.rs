@@ -130,6 +130,15 @@ impl Problem {
         )
     }
 
+    /// 503: the provider does not answer.
+    pub fn provider_away() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "provider_unavailable",
+            "the payment provider does not answer at present; try again",
+        )
+    }
+
     /// The problem that a bare status stands for, for answers that the framework made.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {

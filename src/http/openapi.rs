@@ -12,7 +12,7 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, PathItem, Ref, RefOr
 use utoipa::{PartialSchema, ToSchema};
 
 use super::error::{PROBLEM_JSON, Problem, ProblemBody};
-use super::{dashboard, docs};
+use super::{customer, dashboard, docs};
 
 /// The routes with their methods, and the document about those that others call.
 pub(crate) struct Routes {
@@ -30,6 +30,7 @@ impl Routes {
         });
         let pages = dashboard::ROUTES
             .iter()
+            .chain(&customer::ROUTES)
             .map(|(path, methods)| ((*path).to_owned(), methods.to_vec()));
         let docs = docs::ROUTES.iter().map(|path| ((*path).to_owned(), vec!["GET"]));
         Self {

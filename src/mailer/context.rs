@@ -7,7 +7,7 @@ use url::Url;
 
 use super::locale::Locale;
 use super::text::{TEXT_CHARS_MAX, one_line};
-use crate::domain::brand::{Look, is_color, text_on};
+use crate::domain::brand::{COLOR, Look, is_color, text_on};
 use crate::domain::case::Warning;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
@@ -15,8 +15,6 @@ use crate::domain::taxonomy::Wording;
 
 /// The longest link that is shown, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
-/// The colour of the button where none is configured.
-const COLOR: &str = "#1f5fd6";
 
 /// The facts of one message. Texts are taken as they came from outside: rendering cleans and escapes them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -178,3 +178,68 @@ impl Locale {
         number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_supported_language_is_picked() {
+        let pick = |requested, default| Locale::pick(requested, default).tag();
+        assert_eq!(pick(Some("de-AT"), None), "de");
+        assert_eq!(pick(Some("DE_ch_1996"), Some("en")), "de");
+        assert_eq!(pick(Some("fr-CA"), Some("de-DE")), "fr");
+        assert_eq!(pick(Some("pt-PT"), None), "pt");
+        assert_eq!(pick(Some("auto"), Some("tlh")), "en");
+        assert_eq!(pick(Some("da-DK"), Some("sv-SE")), "sv");
+        assert_eq!(pick(Some(""), None), "en");
+        assert_eq!(pick(None, Some("ja-JP")), "ja");
+        assert_eq!(pick(None, None), "en");
+    }
+
+    #[test]
+    fn money_is_written_as_people_write_it() {
+        let money = |tag, minor, code: &str| {
+            let money = Money::new(minor, code.parse().unwrap());
+            Locale::of(tag).unwrap().money(money).replace('\u{a0}', "~")
+        };
+        assert_eq!(money("en", 123_456, "EUR"), "€1,234.56");
+        assert_eq!(money("de", 12_345, "KWD"), "12,345~KWD");
+        assert_eq!(money("nl", -1_000, "GBP"), "-£~10,00");
+        assert_eq!(money("en", i64::MIN, "JPY"), "-¥9,223,372,036,854,775,808");
+    }
+
+    #[test]
+    fn a_date_is_the_day_where_the_customer_lives() {
+        let at: Timestamp = "2026-03-15T23:30:00Z".parse().unwrap();
+        let date = |tag, zone| Locale::of(tag).unwrap().date(at, &TimeZone::get(zone).unwrap());
+        assert_eq!(date("en", "UTC"), "March 15, 2026");
+        assert_eq!(date("de", "Europe/Berlin"), "16. März 2026");
+    }
+
+    #[test]
+    fn every_language_has_the_same_texts() {
+        let keys = |locale: &Locale| {
+            let words = &locale.words;
+            let messages: Vec<_> = words
+                .message
+                .iter()
+                .map(|(message, texts)| (*message, texts.subjects.len()))
+                .collect();
+            (
+                words.common.keys().cloned().collect::<Vec<_>>(),
+                words.page.keys().cloned().collect::<Vec<_>>(),
+                messages,
+                (words.reasons.len(), words.warnings.len()),
+            )
+        };
+        for locale in Locale::all() {
+            assert_eq!(keys(locale), keys(&Locale::all()[0]), "{}", locale.tag());
+            let words = &locale.words;
+            assert_eq!(
+                (words.reasons.len(), words.warnings.len()),
+                (Wording::ALL.len(), Warning::ALL.len())
+            );
+        }
+    }
+}

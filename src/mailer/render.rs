@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
+use jiff::civil::Date;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
@@ -130,6 +131,29 @@ impl Templates {
         })
     }
 
+    /// The texts of our page for a customer, as HTML, by their keys.
+    pub fn page<'a>(
+        &self,
+        locale: &'a Locale,
+        context: &MailContext,
+        days: &PageDays,
+    ) -> Result<BTreeMap<&'a str, String>, RenderError> {
+        let view = context
+            .view(Message::Reminder, locale)
+            .ok_or(RenderError::NoCompanyName)?;
+        let day = |day: Option<Date>| day.map(|day| locale.day(day));
+        let facts = PageFacts {
+            promise_from: day(days.promise_from),
+            promise_until: day(days.promise_until),
+            promised_on: day(days.promised_on),
+            view: &view,
+        };
+        let name = format!("{PAGE}.html");
+        let text = rendered(self.words_of(locale)?, &name, &Value::from(Serde(&facts)))?;
+        let texts = text.split(MARK).map(|part| part.trim().to_owned());
+        Ok(locale.words.page.keys().map(String::as_str).zip(texts).collect())
+    }
+
     /// How many subjects a message has, in each language alike: so often a campaign may send it.
     pub fn subjects(&self, message: Message) -> usize {
         let counts = Locale::all()
@@ -163,6 +187,26 @@ fn rendered(environment: &Environment<'static>, name: &str, view: &Value) -> Res
         return Err(RenderError::TooLong { name: name.to_owned() });
     }
     Ok(rendered)
+}
+
+/// The days that our page for customers names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageDays {
+    /// The first day that the customer may promise to pay on.
+    pub promise_from: Option<Date>,
+    /// The last one.
+    pub promise_until: Option<Date>,
+    /// The day that was promised.
+    pub promised_on: Option<Date>,
+}
+
+#[derive(Serialize)]
+struct PageFacts<'a> {
+    promise_from: Option<String>,
+    promise_until: Option<String>,
+    promised_on: Option<String>,
+    #[serde(flatten)]
+    view: &'a View,
 }
 
 /// One message in one form while it is written.

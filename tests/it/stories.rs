@@ -3,6 +3,7 @@
 mod awkward;
 mod ceiling;
 mod crowd;
+mod customer;
 mod late;
 mod learning;
 mod local_time;

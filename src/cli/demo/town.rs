@@ -156,6 +156,8 @@ fn configuration(
     std::fs::write(&file, "").context("the temporary folder cannot be written to")?;
     let database = Url::from_file_path(folder.join("recoup.db"))
         .map_err(|()| anyhow::anyhow!("the temporary folder {} is no absolute path", folder.display()))?;
+    // On a port that is only known later, mails lead to the provider's pages.
+    let public_url = (plan.listen.port() != 0).then(|| ("HTTP__PUBLIC_URL", format!("http://{}", plan.listen)));
     let variables = [
         ("DATABASE__URL", database.as_str().replacen("file:", "sqlite:", 1)),
         ("HTTP__LISTEN", plan.listen.to_string()),
@@ -171,6 +173,7 @@ fn configuration(
     ];
     let variables = variables
         .into_iter()
+        .chain(public_url)
         .map(|(name, value)| (format!("RECOUP__{name}"), value));
     Ok(Config::load(Some(&file), variables)?)
 }

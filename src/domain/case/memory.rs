@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::OpenAttempt;
+use crate::domain::event::CustomerAnswer;
 use crate::domain::instrument::Instrument;
 use crate::domain::learning::choice::Choice;
 use crate::domain::learning::hazard::Features;
@@ -66,6 +67,15 @@ pub struct Memory {
     /// instants is somebody else's.
     #[serde(default)]
     pub sent_at: Vec<Timestamp>,
+    /// The customer wants no more reminders about this invoice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reminders_stopped: bool,
+    /// How often the customer promised to pay.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub promises: u32,
+    /// What would help the customer, in the customer's own choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<CustomerAnswer>,
     /// What was paid back of this invoice in all, in minor units of its currency.
     #[serde(default)]
     pub refunded_minor: i64,
@@ -116,6 +126,11 @@ pub struct Memory {
     pub reversed: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_none_yet(count: &u32) -> bool {
+    *count == 0
+}
+
 impl Memory {
     /// What a case knows whose first decline was seen at `since`: nothing else yet.
     pub const fn since(since: Timestamp) -> Self {
@@ -139,6 +154,9 @@ impl Memory {
             charged_method: None,
             unclear: None,
             sent_at: Vec::new(),
+            reminders_stopped: false,
+            promises: 0,
+            answer: None,
             refunded_minor: 0,
             refund_pending_minor: 0,
             charges: 0,

@@ -36,6 +36,7 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
         | Event::Disputed
         | Event::Refunded { .. }
         | Event::Bounced
+        | Event::Customer(_)
         | Event::ChargeFound { .. }
         | Event::BooksDisagree { .. }
         | Event::AttemptStray { .. }

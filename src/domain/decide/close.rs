@@ -99,6 +99,8 @@ pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
         Some("no_address")
     } else if draft.case.warnings.contains(&Warning::MailBounced) {
         Some("mail_bounced")
+    } else if draft.case.memory.reminders_stopped && message.is_reminder() {
+        Some("reminders_stopped")
     } else {
         None
     };

@@ -11,6 +11,9 @@ const PAGES: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:;
 /// The preview of a mail, which is made of what customers are called: no script, no form, an origin of its own.
 const MAIL: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; \
      frame-ancestors 'self'; base-uri 'none'";
+/// The page for customers: the same, and the merchant's own logo.
+const CUSTOMER: &str = "default-src 'none'; style-src 'self'; img-src https: data:; form-action 'self'; frame-ancestors 'none'; \
+     base-uri 'none'";
 /// Swagger UI needs its own scripts and sets styles on elements.
 const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      font-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
@@ -32,6 +35,7 @@ pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str) {
     let policy = match path {
         _ if is_mail => MAIL,
         _ if is_page => PAGES,
+        _ if path.starts_with("/p/") => CUSTOMER,
         _ if path == "/docs" || path.starts_with("/docs/") => DOCS,
         _ => DATA,
     };

@@ -117,7 +117,10 @@ fn ending(outcome: &Value) -> Result<String, Error> {
 }
 
 /// Reads a form.
-pub(super) async fn form(request: &HttpRequest, payload: web::Payload) -> Result<HashMap<String, String>, Problem> {
+pub(in crate::http) async fn form(
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HashMap<String, String>, Problem> {
     let body = body::read(request.headers(), &mut payload.into_inner(), FORM_BYTES_MAX).await?;
     Ok(url::form_urlencoded::parse(&body).into_owned().collect())
 }

@@ -171,6 +171,7 @@ fn engine(store: Store) -> Engine {
             company: "Larkspur".to_owned(),
             support: None,
             look: recoup::domain::brand::Look::default(),
+            links: None,
         },
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),

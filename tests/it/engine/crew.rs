@@ -232,6 +232,7 @@ impl Crew {
                 company: "Acme".to_owned(),
                 support: None,
                 look: recoup::domain::brand::Look::default(),
+                links: None,
             },
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),

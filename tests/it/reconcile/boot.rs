@@ -139,6 +139,7 @@ pub(super) fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -
             company: "Acme".to_owned(),
             support: None,
             look: recoup::domain::brand::Look::default(),
+            links: None,
         },
     }
 }

@@ -338,6 +338,7 @@ impl Runner {
                 company: "Acme".to_owned(),
                 support: None,
                 look: recoup::domain::brand::Look::default(),
+                links: None,
             },
         })
     }

@@ -358,6 +358,10 @@ fn brief(kind: &str, data: &Value) -> String {
             .collect::<Vec<_>>()
             .join(" "),
         "final_action" | "staff" => text(&data["action"]),
+        "customer" => match data["answer"].as_str() {
+            Some(answer) => format!("answer {answer}"),
+            None => text(&data["action"]),
+        },
         "warned" => text(&data["warning"]),
         _ => String::new(),
     }
