@@ -3,7 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::config::clock::Mode;
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{BadCampaign, Campaign};
 use crate::engine::{Brand, Connection, Engine, Parts};
 use crate::http::{self, HttpState};
 use crate::links::Links;
@@ -107,7 +107,7 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
         tracing::warn!(%error, "the partitions of the next months are not there yet");
     }
     for campaign in load_campaigns(config.campaigns.dir.as_deref())? {
-        campaigns::put(store, &campaign, clock.now())
+        campaigns::put(store.conn(), &campaign, clock.now())
             .await
             .with_context(|| format!("campaign {} version {}", campaign.name, campaign.version))?;
     }
@@ -180,6 +180,18 @@ pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
 pub fn campaigns_of(dir: &Path) -> anyhow::Result<Vec<Campaign>> {
     let mut found = Vec::new();
     let mut faults = Vec::new();
+    for (path, text) in campaign_files(dir)? {
+        match Campaign::parse(&text) {
+            Ok(campaign) => found.push(campaign),
+            Err(BadCampaign(all)) => faults.extend(all.iter().map(|fault| fault.in_file(&path))),
+        }
+    }
+    anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(found)
+}
+
+/// The files of campaigns in a folder with their texts, by name.
+pub fn campaign_files(dir: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let entries = std::fs::read_dir(dir).with_context(|| format!("{} cannot be read", dir.display()))?;
     let mut paths: Vec<_> = entries
         .collect::<Result<Vec<_>, _>>()?
@@ -188,15 +200,11 @@ pub fn campaigns_of(dir: &Path) -> anyhow::Result<Vec<Campaign>> {
         .collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
-    for path in paths {
+    let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-        match Campaign::parse(&text) {
-            Ok(campaign) => found.push(campaign),
-            Err(error) => faults.push(format!("{}: {error}", path.display())),
-        }
-    }
-    anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
-    Ok(found)
+        Ok((path, text))
+    };
+    paths.into_iter().map(read).collect()
 }
 
 impl App {

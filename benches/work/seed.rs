@@ -39,7 +39,7 @@ impl Ground {
         store.migrate().await?;
         // What is measured is the queue: charges on fixed days. What an arm's decision takes, `decision` measures.
         let campaign = Campaign::parse(include_str!("../../tests/fixtures/campaigns/default.toml"))?;
-        campaigns::put(&store, &campaign, clock.now()).await?;
+        campaigns::put(store.conn(), &campaign, clock.now()).await?;
         let engine = Engine::new(Parts {
             storage: Arc::new(store.clone()),
             clock,

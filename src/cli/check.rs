@@ -1,19 +1,20 @@
 //! `recoup check`.
 
-use crate::app::load_campaigns;
+use std::path::PathBuf;
+
+use crate::app::{campaign_files, load_campaigns};
 use crate::config::Config;
+use crate::domain::campaign::{Campaign, EMBEDDED};
+use crate::domain::case::Collector;
 use crate::mailer::{Mailer, Templates};
 
 /// Checks what the configuration names: the campaigns, the templates, the way mails leave. Faults are told all at once.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let mut faults = Vec::new();
-    match load_campaigns(config.campaigns.dir.as_deref()) {
-        Ok(campaigns) => {
-            for campaign in campaigns {
-                println!("campaign {} version {}: good", campaign.name, campaign.version);
-            }
-        }
-        Err(error) => faults.push(format!("{error:#}")),
+    if let Err(error) = load_campaigns(config.campaigns.dir.as_deref()) {
+        faults.push(format!("{error:#}"));
+    } else {
+        faults.extend(lints(config)?);
     }
     match Templates::new().and_then(|templates| templates.check()) {
         Ok(()) => println!("templates: good"),
@@ -32,4 +33,31 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What campaigns say that they cannot mean, and what the configuration keeps them from; of the others, that they are good.
+fn lints(config: &Config) -> anyhow::Result<Vec<String>> {
+    let files = match config.campaigns.dir.as_deref() {
+        Some(dir) => campaign_files(dir)?,
+        None => vec![(PathBuf::from("the built-in campaign"), EMBEDDED.to_owned())],
+    };
+    let provider_collects = config
+        .stripe
+        .as_ref()
+        .is_some_and(|stripe| stripe.collector == Collector::Provider);
+    let mut lints = Vec::new();
+    for (path, text) in files {
+        // What cannot be read at all was told before.
+        let Ok((campaign, mut faults)) = Campaign::read(&text) else {
+            continue;
+        };
+        if provider_collects && !campaign.ladders.is_empty() {
+            faults.push(campaign.idle_ladder(&text));
+        }
+        if faults.is_empty() {
+            println!("campaign {} version {}: good", campaign.name, campaign.version);
+        }
+        lints.extend(faults.iter().map(|fault| fault.in_file(&path)));
+    }
+    Ok(lints)
 }

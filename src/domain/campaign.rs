@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::ceiling::CHARGES_MAX;
-use super::decline::{DeclineKind, Disposition};
+use super::decline::{Decline, DeclineKind, Disposition};
 use super::learning::arms::{Arm, USUAL};
 use super::message::Message;
 use super::words::words;
+
+pub use place::Place;
+
+mod lint;
+mod place;
 
 words! {
     /// What is done at the provider when a campaign ends without money.
@@ -22,8 +27,8 @@ words! {
     }
 }
 
-/// The campaign that is built in.
-const DEFAULT: &str = include_str!("campaign/default.toml");
+/// The campaign that is built in, as a person wrote it.
+pub const EMBEDDED: &str = include_str!("campaign/default.toml");
 
 /// The most charges one ladder may name, and the most message steps of a campaign.
 const STEPS_MAX: usize = 30;
@@ -123,6 +128,9 @@ pub struct MessageStep {
     pub message: Message,
     /// The dispositions it is for.
     pub dispositions: Vec<Disposition>,
+    /// The kinds of decline it is for; without them, all kinds of these dispositions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<DeclineKind>,
     /// When it is due.
     pub when: When,
 }
@@ -161,10 +169,68 @@ pub struct Ending {
     pub action: FinalAction,
 }
 
+/// Something wrong in a campaign's file, with where and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where in the file, as far as it can be told.
+    pub at: Option<Place>,
+    /// What is wrong, and how to mend it.
+    pub what: String,
+}
+
+impl Fault {
+    /// `file:line:column: what`.
+    pub fn in_file(&self, path: &std::path::Path) -> String {
+        match self.at {
+            Some(at) => format!("{}:{at}: {}", path.display(), self.what),
+            None => format!("{}: {}", path.display(), self.what),
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.at {
+            Some(at) => write!(f, "{at}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
 /// A campaign that cannot be used, with all its faults.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct BadCampaign(pub Vec<String>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadCampaign(pub Vec<Fault>);
+
+impl std::error::Error for BadCampaign {}
+
+impl std::fmt::Display for BadCampaign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let faults: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&faults.join("\n"))
+    }
+}
+
+/// Something wrong in a campaign, by the path of the value.
+struct Flaw {
+    path: String,
+    what: String,
+}
+
+impl Flaw {
+    fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            what: what.into(),
+        }
+    }
+
+    fn placed(self, text: &str) -> Fault {
+        Fault {
+            at: Place::of_path(text, &self.path),
+            what: self.what,
+        }
+    }
+}
 
 /// Whether both databases can keep a text as a name: PostgreSQL refuses a NUL, and a step without a key could not be queued.
 fn is_printable(text: &str) -> bool {
@@ -178,77 +244,113 @@ fn nine() -> jiff::civil::Time {
 impl Campaign {
     /// The campaign that is built in.
     pub fn embedded() -> Self {
-        Self::parse(DEFAULT).expect("the embedded campaign is checked by a test")
+        Self::parse(EMBEDDED).expect("the embedded campaign is checked by a test")
     }
 
-    /// Reads a campaign from TOML and checks it.
+    /// Reads a campaign from TOML; fails where it cannot be used.
     pub fn parse(text: &str) -> Result<Self, BadCampaign> {
-        let campaign: Self = toml::from_str(text).map_err(|error| BadCampaign(vec![error.to_string()]))?;
-        let faults = campaign.faults();
+        Self::read(text).map(|(campaign, _)| campaign)
+    }
+
+    /// Reads a campaign from TOML, with what it says that it cannot mean; fails where it cannot be used.
+    pub fn read(text: &str) -> Result<(Self, Vec<Fault>), BadCampaign> {
+        let campaign: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map(|span| Place::of_byte(text, span.start));
+            let what = error.message().to_owned();
+            BadCampaign(vec![Fault { at, what }])
+        })?;
+        let placed = |flaws: Vec<Flaw>| -> Vec<Fault> { flaws.into_iter().map(|flaw| flaw.placed(text)).collect() };
+        let faults = placed(campaign.flaws());
         if faults.is_empty() {
-            Ok(campaign)
+            let lints = placed(campaign.lints());
+            Ok((campaign, lints))
         } else {
             Err(BadCampaign(faults))
         }
     }
 
-    /// Everything that is wrong with it, each with how to mend it.
-    fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if !is_printable(&self.name) {
-            faults.push(format!("name must be 1 to {NAME_CHARS_MAX} printable characters"));
-        }
-        if !(1..=VERSION_MAX).contains(&self.version) {
-            faults.push(format!("version must be 1 to {VERSION_MAX}"));
-        }
-        if self.promise_days > PROMISE_DAYS_MAX {
-            faults.push(format!("promise_days must be 0 to {PROMISE_DAYS_MAX}"));
-        }
-        if !(1..=DAYS_MAX).contains(&self.ending.after_days) {
-            faults.push(format!("final.after_days must be 1 to {DAYS_MAX}"));
-        }
-        for kind in DeclineKind::ALL {
-            if self.ladders.iter().filter(|ladder| ladder.kinds.contains(kind)).count() > 1 {
-                faults.push(format!("{kind} has more than one ladder: keep one"));
-            }
-        }
-        for (number, ladder) in self.ladders.iter().enumerate() {
-            faults.extend(ladder.faults().map(|fault| format!("ladder {}: {fault}", number + 1)));
+    /// Everything for which it cannot be used, each with how to mend it.
+    fn flaws(&self) -> Vec<Flaw> {
+        let mut flaws = self.head_flaws();
+        for (nth, ladder) in self.ladders.iter().enumerate() {
+            let path = format!("ladder.{nth}");
+            flaws.extend(ladder.flaws(&path));
             let last_day = ladder.planned.as_ref().map(|planned| planned.within_days);
             if last_day
                 .or(ladder.days.last().copied())
                 .is_some_and(|day| day >= self.ending.after_days)
             {
-                faults.push(format!(
-                    "ladder {}: a charge on or after the final day would never be made",
-                    number + 1
+                flaws.push(Flaw::new(
+                    path,
+                    "a charge on or after the final day would never be made: end the ladder before",
                 ));
             }
         }
         if self.messages.len() > STEPS_MAX {
-            faults.push(format!("at most {STEPS_MAX} messages are allowed"));
+            flaws.push(Flaw::new(
+                "message",
+                format!("at most {STEPS_MAX} messages are allowed"),
+            ));
         }
-        for (index, step) in self.messages.iter().enumerate() {
-            if !is_printable(&step.key) {
-                faults.push(format!(
-                    "message {:?}: the key must be 1 to {NAME_CHARS_MAX} printable characters",
-                    step.key
+        for (nth, step) in self.messages.iter().enumerate() {
+            let key = &step.key;
+            let mut flaw = |what: String| flaws.push(Flaw::new(format!("message.{nth}.key"), what));
+            if !is_printable(key) {
+                flaw(format!(
+                    "message {key:?}: the key must be 1 to {NAME_CHARS_MAX} printable characters"
                 ));
             }
-            if LAST_MESSAGES.iter().any(|message| message.as_str() == step.key) {
-                faults.push(format!(
-                    "message {:?} has the key of the message that ends a case: give it another key",
-                    step.key
+            if LAST_MESSAGES.iter().any(|message| message.as_str() == key) {
+                flaw(format!(
+                    "message {key:?} has the key of the message that ends a case: give it another key"
                 ));
             }
-            if self.messages[..index].iter().any(|earlier| earlier.key == step.key) {
-                faults.push(format!(
-                    "message {:?} is there twice: give each step its own key",
-                    step.key
+            if self.messages[..nth].iter().any(|earlier| earlier.key == *key) {
+                flaw(format!("message {key:?} is there twice: give each step its own key"));
+            }
+        }
+        flaws
+    }
+
+    fn head_flaws(&self) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        if !is_printable(&self.name) {
+            flaws.push(Flaw::new(
+                "name",
+                format!("name must be 1 to {NAME_CHARS_MAX} printable characters"),
+            ));
+        }
+        if !(1..=VERSION_MAX).contains(&self.version) {
+            flaws.push(Flaw::new("version", format!("version must be 1 to {VERSION_MAX}")));
+        }
+        if self.promise_days > PROMISE_DAYS_MAX {
+            flaws.push(Flaw::new(
+                "promise_days",
+                format!("promise_days must be 0 to {PROMISE_DAYS_MAX}"),
+            ));
+        }
+        if !(1..=DAYS_MAX).contains(&self.ending.after_days) {
+            flaws.push(Flaw::new(
+                "final.after_days",
+                format!("final.after_days must be 1 to {DAYS_MAX}"),
+            ));
+        }
+        for kind in DeclineKind::ALL {
+            let mut with_it = (0..self.ladders.len()).filter(|nth| self.ladders[*nth].kinds.contains(kind));
+            if let Some(second) = with_it.nth(1) {
+                flaws.push(Flaw::new(
+                    format!("ladder.{second}.kinds"),
+                    format!("{kind} has more than one ladder: keep one"),
                 ));
             }
         }
-        faults
+        flaws
+    }
+
+    /// What is wrong with its ladders where the provider charges by itself.
+    pub fn idle_ladder(&self, text: &str) -> Fault {
+        let what = "the provider retries by itself (stripe.collector), so no ladder is ever used: remove the ladders, or let Recoup collect";
+        Flaw::new("ladder.0", what).placed(text)
     }
 
     /// The ladder for a kind of decline.
@@ -257,40 +359,53 @@ impl Campaign {
     }
 }
 
+impl MessageStep {
+    /// Whether it is for a decline.
+    pub fn is_for(&self, decline: &Decline) -> bool {
+        self.dispositions.contains(&decline.disposition)
+            && (self.kinds.is_empty() || self.kinds.contains(&decline.kind))
+    }
+}
+
 impl Ladder {
-    fn faults(&self) -> impl Iterator<Item = String> {
-        let mut faults = Vec::new();
+    fn flaws(&self, path: &str) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
         let plans = [!self.days.is_empty(), !self.hours.is_empty(), self.planned.is_some()];
         if plans.into_iter().filter(|given| *given).count() != 1 {
-            faults.push("give one of days, hours and planned".to_owned());
+            flaws.push(Flaw::new(path, "give one of days, hours and planned"));
         }
-        faults.extend(self.planned.iter().flat_map(Planned::faults));
+        flaws.extend(self.planned.iter().flat_map(|planned| planned.flaws(path)));
         if self.kinds.is_empty() {
-            faults.push("kinds must not be empty".to_owned());
+            flaws.push(Flaw::new(format!("{path}.kinds"), "kinds must not be empty"));
         }
-        for steps in [&self.days, &self.hours] {
+        for (key, steps) in [("days", &self.days), ("hours", &self.hours)] {
             if !steps.is_sorted_by(|a, b| a < b) || steps.first() == Some(&0) || steps.len() > STEPS_MAX {
-                faults.push(format!("steps must rise from 1 upwards, at most {STEPS_MAX} of them"));
+                let what = format!("steps must rise from 1 upwards, at most {STEPS_MAX} of them");
+                flaws.push(Flaw::new(format!("{path}.{key}"), what));
             }
         }
-        faults.into_iter()
+        flaws
     }
 }
 
 impl Planned {
-    fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+    fn flaws(&self, path: &str) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        let mut flaw = |key: &str, what: String| flaws.push(Flaw::new(format!("{path}.planned.{key}"), what));
         if !(1..=CHARGES_MAX).contains(&u32::from(self.charges)) {
-            faults.push(format!("planned.charges must be 1 to {CHARGES_MAX}"));
+            flaw("charges", format!("planned.charges must be 1 to {CHARGES_MAX}"));
         }
         if self.within_days == 0 {
-            faults.push("planned.within_days must be at least 1".to_owned());
+            flaw("within_days", "planned.within_days must be at least 1".to_owned());
         }
         let twice = |(number, arm)| self.arms[..number].contains(arm);
         if self.arms.is_empty() || self.arms.iter().enumerate().any(twice) {
-            faults.push("planned.arms must name at least one arm, and each once".to_owned());
+            flaw(
+                "arms",
+                "planned.arms must name at least one arm, and each once".to_owned(),
+            );
         }
-        faults
+        flaws
     }
 }
 
@@ -308,7 +423,7 @@ mod tests {
             .planned
             .as_ref()
             .unwrap();
-        assert_eq!((planned.charges, planned.within_days), (6, 14));
+        assert_eq!((planned.charges, planned.within_days), (5, 14));
         assert_eq!(
             campaign.ladder(DeclineKind::IssuerDown).unwrap().hours,
             [1, 6, 24, 72, 168]
@@ -322,11 +437,12 @@ mod tests {
 
     #[test]
     fn every_fault_is_listed_at_once() {
-        let text = DEFAULT
-            .replace("planned = { charges = 6, within_days = 14 }", "days = [3, 1]")
+        let text = EMBEDDED
+            .replace("planned = { charges = 5, within_days = 14 }", "days = [3, 1]")
             .replace("after_days = 21", "after_days = 0");
         let BadCampaign(faults) = Campaign::parse(&text).unwrap_err();
-        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert!(faults.iter().all(|fault| fault.at.is_some()), "{faults:?}");
         assert!(Campaign::parse("name = 1").is_err());
     }
 
@@ -335,10 +451,8 @@ mod tests {
         for key in ["payment_received", "subscription_ended"] {
             let mut campaign = Campaign::embedded();
             campaign.messages[0].key = key.to_owned();
-            let [fault] = &campaign.faults()[..] else {
-                panic!("{:?}", campaign.faults())
-            };
-            assert!(fault.contains(key), "{fault}");
+            let [flaw] = &campaign.flaws()[..] else { panic!("{key}") };
+            assert!(flaw.what.contains(key), "{}", flaw.what);
         }
     }
     #[test]
@@ -354,7 +468,7 @@ mod tests {
         for alter in alterations {
             let mut campaign = Campaign::embedded();
             alter(&mut campaign);
-            assert_eq!(campaign.faults().len(), 1, "{campaign:?}");
+            assert_eq!(campaign.flaws().len(), 1, "{campaign:?}");
         }
     }
 }

@@ -63,6 +63,28 @@ impl Message {
         self.is_dunning() && !matches!(self, Self::SubscriptionPaused | Self::SubscriptionEnded)
     }
 
+    /// Whether a campaign says when it is sent; the others are sent at a moment of their own.
+    pub const fn is_step(self) -> bool {
+        self.is_reminder()
+    }
+
+    /// How often it may be sent in one case: so many subjects it has in each language, and none comes twice.
+    pub const fn times(self) -> usize {
+        match self {
+            Self::Reminder => 5,
+            Self::PaymentFailed | Self::UpdatePaymentMethod => 3,
+            Self::ConfirmPayment | Self::CardExpired | Self::PaymentMethodUpdated => 2,
+            Self::CardExpiring
+            | Self::FinalNotice
+            | Self::SubscriptionPaused
+            | Self::SubscriptionEnded
+            | Self::PaymentReceived
+            | Self::WinBack
+            | Self::StaffPersonNeeded
+            | Self::StaffMailBounced => 1,
+        }
+    }
+
     /// Whether it advertises, and so needs a way to unsubscribe by one click.
     pub const fn is_promotional(self) -> bool {
         matches!(self, Self::WinBack)

@@ -114,7 +114,7 @@ pub fn notices_left<'a>(case: &Case, campaign: &'a Campaign) -> Vec<(&'a Message
     let mut left: Vec<_> = campaign
         .messages
         .iter()
-        .filter(|step| step.dispositions.contains(&case.decline.disposition))
+        .filter(|step| step.is_for(&case.decline))
         .filter(|step| !case.memory.steps_done.contains(&step.key))
         .map(|step| (step, step_at(case, campaign, step)))
         .collect();

@@ -30,6 +30,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(reports::compliance::compliance)
         .service(campaigns::list::list)
         .service(campaigns::get::get)
+        .service(campaigns::create::create)
         .service(templates::list)
         .service(templates::preview)
         .service(test_clock::get)

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::HttpState;
 use super::dashboard::show::form;
 use super::error::Problem;
-use crate::domain::brand::{COLOR, text_on};
+use crate::domain::brand::text_on;
 use crate::domain::calendar::zone;
 use crate::domain::case::{Case, State};
 use crate::domain::decide::customer::promise_days;
@@ -45,8 +45,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 #[get("/p/style.css")]
-async fn style() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)
+async fn style(state: web::Data<HttpState>) -> HttpResponse {
+    let color = state.engine.brand().look.color.as_deref();
+    let brand = color.map_or_else(String::new, |color| {
+        format!(":root {{ --brand: {color}; --on-brand: {}; }}\n", text_on(color))
+    });
+    HttpResponse::Ok()
+        .content_type("text/css; charset=utf-8")
+        .body(format!("{brand}{STYLE}"))
 }
 
 /// What stands on the page.
@@ -55,8 +61,6 @@ struct Page<'a> {
     lang: &'a str,
     company: &'a str,
     logo_url: Option<&'a str>,
-    color: &'a str,
-    text_color: &'a str,
     address: Option<&'a str>,
     support: Option<&'a str>,
     token: &'a str,
@@ -223,14 +227,11 @@ fn page(state: &HttpState, token: &str, seen: &Seen, done: Option<&str>) -> Resu
     };
     let texts = state.engine.templates().page(seen.locale, facts, &days)?;
     let brand = state.engine.brand();
-    let color = brand.look.color.as_deref().unwrap_or(COLOR);
     let known = ["promised", "stopped", "answered", "refused"];
     let page = Page {
         lang: seen.locale.tag(),
         company: &brand.company,
         logo_url: brand.look.logo_url.as_deref(),
-        color,
-        text_color: text_on(color),
         address: brand.look.address.as_deref(),
         support: brand.support.as_deref(),
         token,
@@ -272,7 +273,6 @@ fn gone(state: &HttpState, request: &HttpRequest) -> Result<HttpResponse, Proble
         .engine
         .templates()
         .page(locale, &state.engine.no_facts(), &PageDays::default())?;
-    let color = brand.look.color.as_deref().unwrap_or(COLOR);
     let say: BTreeMap<&str, Value> = words
         .into_iter()
         .map(|(key, text)| (key, Value::from_safe_string(text)))
@@ -281,8 +281,6 @@ fn gone(state: &HttpState, request: &HttpRequest) -> Result<HttpResponse, Proble
         lang => locale.tag(),
         company => &*brand.company,
         logo_url => brand.look.logo_url.as_deref(),
-        color,
-        text_color => text_on(color),
         address => brand.look.address.as_deref(),
         support => brand.support.as_deref(),
         say,

@@ -33,6 +33,19 @@ pub struct Problem {
     allow: Option<String>,
     /// When to come again, where it is not told by the status alone.
     retry_after_secs: Option<u64>,
+    /// What is wrong in detail.
+    errors: Vec<FieldError>,
+}
+
+/// One thing that is wrong in a text that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// The line, from 1, where it can be told.
+    pub line: Option<usize>,
+    /// The column, from 1, where it can be told.
+    pub column: Option<usize>,
+    /// What is wrong, and how to mend it.
+    pub detail: String,
 }
 
 /// The body of an error.
@@ -54,6 +67,9 @@ pub struct ProblemBody<'a> {
     pub instance: &'a str,
     /// The id of the request, as in the header `X-Request-Id` and in the log.
     pub request_id: &'a str,
+    /// What is wrong in detail, where several things can be.
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    pub errors: &'a [FieldError],
 }
 
 impl Problem {
@@ -65,7 +81,14 @@ impl Problem {
             detail: detail.into(),
             allow: None,
             retry_after_secs: None,
+            errors: Vec::new(),
         }
+    }
+
+    /// The same problem with what is wrong in detail.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..self }
     }
 
     /// 400: the request cannot be understood.
@@ -163,6 +186,7 @@ impl Problem {
             code: &self.code,
             instance,
             request_id,
+            errors: &self.errors,
         };
         let mut response = HttpResponse::build(self.status).json(body);
         let headers = response.headers_mut();

@@ -1,7 +1,7 @@
 //! The languages customers are written to in: how each shows money, dates, numbers and reasons.
 
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use icu_locale_core::Locale as Tag;
 use icu_plurals::{PluralCategory, PluralRules, PluralRulesOptions, PluralRulesPreferences};
@@ -35,29 +35,35 @@ macro_rules! files {
 /// Every language; the first is the last resort.
 const FILES: [(&str, &str); 10] = files!["en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "ja"];
 
-static ALL: LazyLock<Vec<Locale>> = LazyLock::new(|| {
-    FILES
-        .iter()
-        .map(|(tag, text)| Locale::read(tag, text).expect("the embedded words are checked by a test"))
-        .collect()
-});
+/// The languages that were asked for: a service writes in few of them.
+static READ: [OnceLock<Locale>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
 
 impl Locale {
     /// Every supported locale; the first is the last resort.
-    pub fn all() -> &'static [Self] {
-        &ALL
+    pub fn all() -> impl ExactSizeIterator<Item = &'static Self> {
+        (0..FILES.len()).map(Self::at)
+    }
+
+    fn at(place: usize) -> &'static Self {
+        let (tag, text) = FILES[place];
+        READ[place].get_or_init(|| Self::read(tag, text).expect("the embedded words are checked by a test"))
     }
 
     /// The locale for a customer who asked for `requested` at a connection whose default is `default`: the tag itself,
     /// then the tag without its last parts (`de-AT`, `de`), then the same for the default, then English.
     pub fn pick(requested: Option<&str>, default: Option<&str>) -> &'static Self {
         let found = requested.and_then(Self::find).or_else(|| default.and_then(Self::find));
-        found.unwrap_or(&ALL[0])
+        found.unwrap_or_else(|| Self::at(0))
     }
 
     /// The locale of exactly this tag.
     pub fn of(tag: &str) -> Option<&'static Self> {
-        ALL.iter().find(|locale| locale.tag == tag)
+        FILES.iter().position(|(known, _)| *known == tag).map(Self::at)
+    }
+
+    /// The tags of all, without reading their words.
+    pub fn tags() -> impl ExactSizeIterator<Item = &'static str> {
+        FILES.iter().map(|(tag, _)| *tag)
     }
 
     /// The language tag, such as `de`.
@@ -67,7 +73,7 @@ impl Locale {
 
     /// Where it stands among all.
     pub(super) fn place(&self) -> usize {
-        ALL.iter().position(|locale| locale.tag == self.tag).unwrap_or(0)
+        FILES.iter().position(|(tag, _)| *tag == self.tag).unwrap_or(0)
     }
 
     /// An amount as people write it, such as `€1,234.56` or `1.234,56 €`: the format and the symbols are those of CLDR, the
@@ -234,8 +240,11 @@ mod tests {
             )
         };
         for locale in Locale::all() {
-            assert_eq!(keys(locale), keys(&Locale::all()[0]), "{}", locale.tag());
+            assert_eq!(keys(locale), keys(Locale::at(0)), "{}", locale.tag());
             let words = &locale.words;
+            for (message, texts) in &words.message {
+                assert_eq!(texts.subjects.len(), message.times(), "{message} in {}", locale.tag());
+            }
             assert_eq!(
                 (words.reasons.len(), words.warnings.len()),
                 (Wording::ALL.len(), Warning::ALL.len())

@@ -5,14 +5,14 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use super::StoreError;
 use super::entity::campaigns::{ActiveModel, Column, Entity, Model};
 use super::row::{Row, to_json};
-use super::{Store, StoreError};
 use crate::domain::campaign::Campaign;
 
 /// Stores a campaign. The same content again changes nothing; other content under the same name and version is a
 /// `Conflict`.
-pub async fn put(store: &Store, campaign: &Campaign, now: Timestamp) -> Result<(), StoreError> {
+pub async fn put<C: ConnectionTrait>(conn: &C, campaign: &Campaign, now: Timestamp) -> Result<(), StoreError> {
     let row = ActiveModel {
         name: Set(campaign.name.clone()),
         version: Set(campaign.version.into()),
@@ -21,9 +21,9 @@ pub async fn put(store: &Store, campaign: &Campaign, now: Timestamp) -> Result<(
     };
     let written = Entity::insert(row)
         .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(store.conn())
+        .exec_without_returning(conn)
         .await?;
-    if written == 1 || get(store.conn(), &campaign.name, campaign.version).await?.as_ref() == Some(campaign) {
+    if written == 1 || get(conn, &campaign.name, campaign.version).await?.as_ref() == Some(campaign) {
         return Ok(());
     }
     Err(StoreError::Conflict(format!(

@@ -5,6 +5,7 @@ mod contract;
 mod doors;
 mod pages;
 mod problems;
+mod published;
 mod reports;
 mod roles;
 mod webhooks;
@@ -97,7 +98,7 @@ async fn sandbox(clock: Clock) -> Sandbox {
 impl Stage {
     pub async fn new(store: Store, clock: Clock, options: Options) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        campaigns::put(&store, &days(), clock.now()).await.unwrap();
+        campaigns::put(store.conn(), &days(), clock.now()).await.unwrap();
         let sandbox = sandbox(clock.clone()).await;
         let provider = Stripe::new(StripeSettings {
             api_base: sandbox.url().parse().unwrap(),

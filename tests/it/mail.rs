@@ -18,7 +18,7 @@ use recoup::mailer::{Email, Locale, MailContext, Rendered, Templates};
 fn all() -> impl Iterator<Item = (Message, &'static Locale)> {
     Message::ALL
         .iter()
-        .flat_map(|message| Locale::all().iter().map(|locale| (*message, locale)))
+        .flat_map(|message| Locale::all().map(|locale| (*message, locale)))
 }
 
 fn render(message: Message, locale: &Locale, context: &MailContext) -> Rendered {

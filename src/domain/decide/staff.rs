@@ -117,7 +117,7 @@ pub fn skip_overdue(draft: &mut Draft<'_>, why: &str) -> bool {
     let overdue: Vec<String> = campaign
         .messages
         .iter()
-        .filter(|step| step.dispositions.contains(&draft.case.decline.disposition))
+        .filter(|step| step.is_for(&draft.case.decline))
         .filter(|step| !draft.case.memory.steps_done.contains(&step.key))
         .filter(|step| step_at(&draft.case, campaign, step) <= now)
         .map(|step| step.key.clone())

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::domain::campaign::Campaign;
 
+pub(super) mod create;
 pub(super) mod get;
 pub(super) mod list;
 

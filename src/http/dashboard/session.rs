@@ -80,6 +80,11 @@ pub(super) async fn visitor(state: &HttpState, request: &HttpRequest, needed: Ro
     Ok(visitor)
 }
 
+/// The visitor of a page that shows nothing about anybody, which is therefore open to every role.
+pub(super) async fn anybody(state: &HttpState, request: &HttpRequest) -> Result<Caller, Stop> {
+    logged_in(state, request).await?.ok_or(Stop::Login)
+}
+
 /// Whoever is logged in. The key is looked up each time, so that a revoked one ends its logins.
 pub(super) async fn logged_in(state: &HttpState, request: &HttpRequest) -> Result<Option<Caller>, Stop> {
     if let Some(cookie) = request.cookie(COOKIE) {

@@ -43,7 +43,40 @@ fn check_reads_every_campaign_of_the_folder() {
     );
     let text = written(&bad);
     assert_eq!(bad.status.code(), Some(1), "{text}");
-    assert!(text.contains("one.toml") && text.contains("two.toml"), "{text}");
+    assert!(
+        text.contains("one.toml:1:8: ") && text.contains("two.toml:1:8: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn check_tells_what_a_campaign_cannot_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let campaigns = folder.path().join("campaigns");
+    std::fs::create_dir(&campaigns).unwrap();
+    let text = recoup::domain::campaign::EMBEDDED.replace("message = \"final_notice\"", "message = \"reminder\"");
+    let file = campaigns.join("default.toml");
+    std::fs::write(&file, &text).unwrap();
+    let line = text.lines().position(|line| line.starts_with("action = ")).unwrap() + 1;
+    let dir = campaigns.to_str().unwrap();
+    let bad = run(folder.path(), &["check"], &[("RECOUP__CAMPAIGNS__DIR", dir)]);
+    let told = written(&bad);
+    assert_eq!(bad.status.code(), Some(1), "{told}");
+    let expected = format!("{}:{line}:1: nobody tells customers", file.display());
+    assert!(told.contains(&expected), "{expected} in {told}");
+
+    std::fs::write(&file, recoup::domain::campaign::EMBEDDED).unwrap();
+    let by_provider = [
+        ("RECOUP__CAMPAIGNS__DIR", dir),
+        ("RECOUP__STRIPE__API_KEY", "sk_test_1"),
+        ("RECOUP__STRIPE__WEBHOOK_SECRETS", "whsec_of_the_check"),
+        ("RECOUP__STRIPE__COLLECTOR", "provider"),
+    ];
+    let told = written(&run(folder.path(), &["check"], &by_provider));
+    assert!(
+        told.contains("default.toml") && told.contains("the provider retries by itself"),
+        "{told}"
+    );
 }
 
 #[test]

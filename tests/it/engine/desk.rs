@@ -93,7 +93,7 @@ async fn bring<'a>(engine: &'a Engine, cases: &'a [CaseId]) -> Vec<Note<'a>> {
 #[test]
 fn a_crowd_shares_a_transaction_and_whoever_was_answered_leaves_the_queue() {
     each_database(async |store| {
-        campaigns::put(&store, &days(), samples::now()).await.unwrap();
+        campaigns::put(store.conn(), &days(), samples::now()).await.unwrap();
         let mut cases = Vec::new();
         for number in 0..u32::try_from(WRITERS + CROWD + 1).unwrap() {
             let case = samples::case(number);

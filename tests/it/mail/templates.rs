@@ -98,13 +98,11 @@ fn no_subject_comes_twice() {
         for message in Message::ALL {
             let context = full(*message);
             let of = |nth| templates.render(*message, nth, locale, &context).unwrap().subject;
-            for nth in 0..templates.subjects(*message) {
+            for nth in 0..message.times() {
                 assert!(subjects.insert(of(nth)), "{message} {nth} in {}", locale.tag());
             }
         }
     }
-    assert_eq!(templates.subjects(Message::Reminder), 5);
-    assert_eq!(templates.subjects(Message::PaymentFailed), 3);
 }
 
 /// The amount, the two dates and the card of the sample, by language.
@@ -345,7 +343,7 @@ fn a_message_without_a_name_to_sign_with_is_not_written() {
     let mut unsigned = full(Message::Reminder);
     " \u{202e}\n".clone_into(&mut unsigned.company_name);
     let error = templates
-        .render(Message::Reminder, 0, &Locale::all()[0], &unsigned)
+        .render(Message::Reminder, 0, Locale::pick(None, None), &unsigned)
         .err()
         .unwrap();
     assert_eq!(error.to_string(), "the company name is empty");

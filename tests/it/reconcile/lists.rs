@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn begin(store: &Store) -> (Engine, Arc<Account>) {
     let account = Account::with_failed_invoice("2026-03-02T09:00:00Z");
     let clock = Clock::test(at(START));
-    campaigns::put(store, &days(), clock.now()).await.unwrap();
+    campaigns::put(store.conn(), &days(), clock.now()).await.unwrap();
     let engine = Engine::new(parts(store, clock, vec![account.connection()]));
     engine.tick().await.unwrap();
     (engine, account)

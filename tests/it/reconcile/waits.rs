@@ -27,7 +27,7 @@ impl Stage {
     async fn new(store: &Store) -> Self {
         let account = Account::with_failed_invoice("2026-03-02T09:00:00Z");
         let clock = Clock::test(at("2026-03-02T08:30:00Z"));
-        campaigns::put(store, &days(), clock.now()).await.unwrap();
+        campaigns::put(store.conn(), &days(), clock.now()).await.unwrap();
         let stage = Self {
             engine: Engine::new(parts(store, clock, vec![account.connection()])),
             store: store.clone(),

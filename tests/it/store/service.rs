@@ -14,14 +14,14 @@ use crate::support::databases::each_database;
 fn a_campaign_version_never_changes() {
     each_database(async |store| {
         let first = days();
-        campaigns::put(&store, &first, now()).await.unwrap();
-        campaigns::put(&store, &first, in_secs(1)).await.unwrap();
+        campaigns::put(store.conn(), &first, now()).await.unwrap();
+        campaigns::put(store.conn(), &first, in_secs(1)).await.unwrap();
         let mut changed = first.clone();
         changed.ending.after_days += 1;
-        let refusal = campaigns::put(&store, &changed, now()).await.unwrap_err();
+        let refusal = campaigns::put(store.conn(), &changed, now()).await.unwrap_err();
         assert!(matches!(refusal, StoreError::Conflict(_)), "{refusal}");
         changed.version = 10;
-        campaigns::put(&store, &changed, now()).await.unwrap();
+        campaigns::put(store.conn(), &changed, now()).await.unwrap();
 
         assert_eq!(
             campaigns::get(store.conn(), "default", 1).await.unwrap().as_ref(),

@@ -9,6 +9,60 @@ use crate::support::story::{Story, tell_in};
 const PUBLIC: &str = "https://pay.acme.example";
 const SETTINGS: [(&str, &str); 1] = [("RECOUP__HTTP__PUBLIC_URL", PUBLIC)];
 
+/// The whole story of a promise.
+const WAITED: &str = "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 attempt_answered declined insufficient_funds
+03-03 08:00 planned          charges [03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 09:00 notice_queued    payment_failed
+03-03 09:00 notice_ended     sent
+03-03 12:00 customer         promise
+03-08 22:59 planned          
+03-08 22:59 planned          charges [03-09 08:00, 03-16 08:00] notice reminder 03-09 09:00
+03-09 08:00 attempt_started  schedule
+03-09 08:00 attempt_answered succeeded
+03-09 08:00 closed           recovered retry
+03-09 08:00 notice_queued    payment_received
+03-09 08:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 08:00 the provider: Api insufficient_funds
+03-09 08:00 the provider: Api paid
+";
+
+/// The whole story of who stops reminders.
+const STOPPED: &str = "
+03-02 08:30 opened           insufficient_funds
+03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 08:00 attempt_started  schedule
+03-03 08:00 attempt_answered declined insufficient_funds
+03-03 08:00 planned          charges [03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
+03-03 09:00 notice_queued    payment_failed
+03-03 09:00 notice_ended     sent
+03-03 12:00 customer         stop_reminders
+03-05 08:00 attempt_started  schedule
+03-05 08:00 attempt_answered declined insufficient_funds
+03-05 08:00 planned          charges [03-09 08:00, 03-16 08:00] notice reminder 03-09 09:00
+03-09 08:00 attempt_started  schedule
+03-09 08:00 attempt_answered declined insufficient_funds
+03-09 08:00 planned          charges [03-16 08:00] notice reminder 03-09 09:00
+03-09 09:00 notice_skipped   reminder reminders_stopped
+03-16 08:00 attempt_started  schedule
+03-16 08:00 attempt_answered declined insufficient_funds
+03-16 08:00 planned          charges [] notice final_notice 03-20 09:00
+03-20 09:00 notice_skipped   final_notice reminders_stopped
+03-23 09:00 final_action     cancel
+03-23 09:00 closed           exhausted attempts_spent cancelled
+03-23 09:00 notice_queued    subscription_ended
+03-23 09:00 notice_ended     sent
+03-02 08:30 the provider: Renewal insufficient_funds
+03-03 08:00 the provider: Api insufficient_funds
+03-05 08:00 the provider: Api insufficient_funds
+03-09 08:00 the provider: Api insufficient_funds
+03-16 08:00 the provider: Api insufficient_funds
+";
+
 /// The path behind the newest letter's link that ends a line after `label`.
 fn link(story: &Story, label: &str) -> String {
     let letters = story.letters();
@@ -88,30 +142,8 @@ fn a_promise_is_waited_for() {
             let shown = html(open(story, &format!("{page}?done=promised")).await).await;
             assert!(shown.contains("Wir warten bis zum 8. März 2026."), "{shown}");
             assert!(!shown.contains("type=\"date\""), "{shown}");
-            story.advance("2026-03-20T00:00:00Z").await;
-            assert_eq!(
-                story.diary(&failed.invoice).await,
-                "
-03-02 08:30 opened           insufficient_funds
-03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
-03-03 08:00 attempt_started  schedule
-03-03 08:00 attempt_answered declined insufficient_funds
-03-03 08:00 planned          charges [03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
-03-03 09:00 notice_queued    payment_failed
-03-03 09:00 notice_ended     sent
-03-03 12:00 customer         promise
-03-08 22:59 planned          
-03-08 22:59 planned          charges [03-09 08:00, 03-16 08:00] notice reminder 03-09 09:00
-03-09 08:00 attempt_started  schedule
-03-09 08:00 attempt_answered succeeded
-03-09 08:00 closed           recovered retry
-03-09 08:00 notice_queued    payment_received
-03-09 08:00 notice_ended     sent
-03-02 08:30 the provider: Renewal insufficient_funds
-03-03 08:00 the provider: Api insufficient_funds
-03-09 08:00 the provider: Api paid
-"
-            );
+            story.advance("2026-03-12T00:00:00Z").await;
+            assert_eq!(story.diary(&failed.invoice).await, WAITED);
             let shown = html(open(story, &page).await).await;
             assert!(
                 shown.contains("Hier ist nichts mehr zu tun") && !shown.contains("<form"),
@@ -164,39 +196,7 @@ fn who_stops_reminders_gets_none_and_is_charged_all_the_same() {
                 "{shown}"
             );
             story.advance("2026-04-10T00:00:00Z").await;
-            assert_eq!(
-                story.diary(&failed.invoice).await,
-                "
-03-02 08:30 opened           insufficient_funds
-03-02 08:30 planned          charges [03-03 08:00, 03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
-03-03 08:00 attempt_started  schedule
-03-03 08:00 attempt_answered declined insufficient_funds
-03-03 08:00 planned          charges [03-05 08:00, 03-09 08:00, 03-16 08:00] notice payment_failed 03-03 09:00
-03-03 09:00 notice_queued    payment_failed
-03-03 09:00 notice_ended     sent
-03-03 12:00 customer         stop_reminders
-03-05 08:00 attempt_started  schedule
-03-05 08:00 attempt_answered declined insufficient_funds
-03-05 08:00 planned          charges [03-09 08:00, 03-16 08:00] notice reminder 03-09 09:00
-03-09 08:00 attempt_started  schedule
-03-09 08:00 attempt_answered declined insufficient_funds
-03-09 08:00 planned          charges [03-16 08:00] notice reminder 03-09 09:00
-03-09 09:00 notice_skipped   reminder reminders_stopped
-03-16 08:00 attempt_started  schedule
-03-16 08:00 attempt_answered declined insufficient_funds
-03-16 08:00 planned          charges [] notice final_notice 03-20 09:00
-03-20 09:00 notice_skipped   final_notice reminders_stopped
-03-23 09:00 final_action     cancel
-03-23 09:00 closed           exhausted attempts_spent cancelled
-03-23 09:00 notice_queued    subscription_ended
-03-23 09:00 notice_ended     sent
-03-02 08:30 the provider: Renewal insufficient_funds
-03-03 08:00 the provider: Api insufficient_funds
-03-05 08:00 the provider: Api insufficient_funds
-03-09 08:00 the provider: Api insufficient_funds
-03-16 08:00 the provider: Api insufficient_funds
-"
-            );
+            assert_eq!(story.diary(&failed.invoice).await, STOPPED);
         },
     );
 }

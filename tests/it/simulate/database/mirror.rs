@@ -149,7 +149,7 @@ impl Mirror {
 
     pub fn campaign(&self, campaign: &Campaign, now: i64) {
         self.runtime
-            .block_on(campaigns::put(&self.store, campaign, instant(now)))
+            .block_on(campaigns::put(self.store.conn(), campaign, instant(now)))
             .unwrap();
     }
 
