@@ -25,5 +25,6 @@ pub mod retention;
 pub mod role;
 pub mod schedule;
 pub mod snapshot;
+pub mod standing;
 pub mod taxonomy;
 pub(crate) mod words;

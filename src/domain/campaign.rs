@@ -9,9 +9,11 @@ use super::message::Message;
 use super::words::words;
 
 pub use place::Place;
+pub use quiet::Quiet;
 
 mod lint;
 mod place;
+mod quiet;
 
 words! {
     /// What is done at the provider when a campaign ends without money.
@@ -56,6 +58,9 @@ pub struct Campaign {
     /// Within how many days a customer may promise to pay, on the page behind the links in messages; 0 takes no promise.
     #[serde(default = "promise_days", skip_serializing_if = "is_usual_promise")]
     pub promise_days: u16,
+    /// The hours in which nothing is sent, in the recipient's zone; without them, messages leave at any hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
     /// When to charge, by decline kind. A kind without a ladder is never charged by schedule.
     #[serde(default, rename = "ladder")]
     pub ladders: Vec<Ladder>,
@@ -327,6 +332,12 @@ impl Campaign {
             flaws.push(Flaw::new(
                 "promise_days",
                 format!("promise_days must be 0 to {PROMISE_DAYS_MAX}"),
+            ));
+        }
+        if self.quiet.is_some_and(|quiet| quiet.from == quiet.to) {
+            flaws.push(Flaw::new(
+                "quiet",
+                "quiet hours around the clock leave no hour to write in: let from and to differ",
             ));
         }
         if !(1..=DAYS_MAX).contains(&self.ending.after_days) {

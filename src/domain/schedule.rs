@@ -96,7 +96,7 @@ pub fn final_at(opened_at: Timestamp, campaign: &Campaign, zone_name: &str) -> T
 /// When a message step is due for a case, not regarding other messages.
 pub fn step_at(case: &Case, campaign: &Campaign, step: &MessageStep) -> Timestamp {
     let tz = zone(&case.zone);
-    match step.when {
+    let at = match step.when {
         When::AfterHours(hours) => hours_from(case.memory.disposition_since, hours),
         When::AfterDays { days, at } => days_from(case.memory.disposition_since, i32::from(days), at, &tz),
         When::BeforeFinal { days, at } => {
@@ -106,7 +106,8 @@ pub fn step_at(case: &Case, campaign: &Campaign, step: &MessageStep) -> Timestam
                 .unwrap_or_else(|| final_at(case.opened_at, campaign, &case.zone));
             days_from(end, -i32::from(days), at, &tz)
         }
-    }
+    };
+    campaign.quiet.map_or(at, |quiet| quiet.over(at, &tz))
 }
 
 /// The messages that remain for the present disposition, in order of time.

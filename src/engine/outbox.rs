@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use metrics::histogram;
 
 use super::handle::{ENGINE, end_notice, handle, lose_notice};
@@ -10,7 +11,7 @@ use super::pace::{self, Turn};
 use super::pump::{CLAIMED_MAX, Work};
 use super::{Connection, Inner, SEND_BEFORE_SECS};
 use crate::clock::Stopwatch;
-use crate::domain::calendar::secs_from;
+use crate::domain::calendar::{secs_from, zone};
 use crate::domain::case::{Case, State, Warning};
 use crate::domain::event::{Event, LookCause};
 use crate::domain::message::Message;
@@ -29,6 +30,8 @@ use crate::telemetry::metric;
 const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
 /// How long it waits where only people can let it go on.
 const PUT_BACK_LONG_SECS: i64 = 3600;
+/// Why a message waits for the morning.
+const QUIET: &str = "it is night where the customer lives";
 
 /// What the gate says of a message.
 enum Gate {
@@ -117,12 +120,23 @@ async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> R
     };
     let read = inner.clock.stopwatch();
     match gate(inner, connection, row).await? {
-        Gate::Send(case) => send(inner, connection, row, &case, &read).await,
+        Gate::Send(case) => match quiet_until(inner, &case).await? {
+            Some(at) => inner.storage.put_mail_back(&row.id, at, QUIET, false).await,
+            None => send(inner, connection, row, &case, &read).await,
+        },
         Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
         Gate::Suppress(why) => end_notice(inner, row, NotificationStatus::Suppressed, Some(why)).await,
         Gate::Later(why) => put_back(inner, row, pace::patience_secs(row.queued_at, inner.now()), why).await,
         Gate::MuchLater(why) => put_back(inner, row, PUT_BACK_LONG_SECS, why).await,
     }
+}
+
+/// When the quiet hours of the customer are over, where it is quiet now.
+async fn quiet_until(inner: &Inner, case: &Case) -> Result<Option<Timestamp>, StoreError> {
+    let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
+    let now = inner.now();
+    let over = campaign.quiet.map(|quiet| quiet.over(now, &zone(&case.zone)));
+    Ok(over.filter(|over| *over > now))
 }
 
 async fn put_back(inner: &Inner, row: &NotificationRow, secs: i64, why: &str) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ mod keys;
 pub(super) mod learning;
 mod notifications;
 pub(super) mod reports;
+mod standing;
 pub(super) mod templates;
 mod test_clock;
 mod unknown_codes;
@@ -31,6 +32,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(campaigns::list::list)
         .service(campaigns::get::get)
         .service(campaigns::create::create)
+        .service(standing::get)
         .service(templates::list)
         .service(templates::preview)
         .service(test_clock::get)

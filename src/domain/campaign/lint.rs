@@ -50,6 +50,17 @@ impl Campaign {
                 ),
             ));
         }
+        let hour = match step.when {
+            When::AfterDays { at, .. } | When::BeforeFinal { at, .. } => Some(at),
+            When::AfterHours(_) => None,
+        };
+        if let Some((quiet, _)) = self.quiet.zip(hour).filter(|(quiet, hour)| quiet.holds(*hour)) {
+            let what = format!(
+                "the step falls into the quiet hours and would only come at {}: move it",
+                quiet.to.strftime("%H:%M")
+            );
+            flaws.push(Flaw::new(at("when"), what));
+        }
         let alike = |disposition: &Disposition| {
             let before = self.messages[..nth]
                 .iter()
@@ -209,6 +220,16 @@ mod tests {
                 "{fault}: {line}"
             );
         }
+    }
+
+    #[test]
+    fn a_step_in_the_quiet_hours_is_told_of() {
+        let faults = told("to = \"08:00\"", "to = \"11:00\"");
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(
+            faults[0].ends_with("falls into the quiet hours and would only come at 11:00: move it"),
+            "{faults:?}"
+        );
     }
 
     #[test]

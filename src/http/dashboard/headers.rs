@@ -46,7 +46,9 @@ pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str) {
     // With `no-referrer` browsers would send `Origin: null` with our own forms, and the origin check could not tell them
     // from foreign ones. `same-origin` tells other sites no more.
     set(REFERRER_POLICY, if is_page { "same-origin" } else { "no-referrer" });
-    set(CACHE_CONTROL, "no-store");
+    // What an app asks for again and again may be kept, if it asks each time whether it still holds.
+    let may_keep = path.starts_with("/v1/standing/");
+    set(CACHE_CONTROL, if may_keep { "private, no-cache" } else { "no-store" });
     set(CROSS_ORIGIN_OPENER_POLICY, "same-origin");
     set(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin");
     set(

@@ -2,9 +2,12 @@
 
 use reqwest::{Client, Response, StatusCode, redirect};
 
+use recoup::domain::campaign::EMBEDDED;
 use recoup::sandbox::{Outcome, Shape};
 
-use crate::support::story::{Story, tell_in};
+use serde_json::{Value, json};
+
+use crate::support::story::{ADMIN_KEY, Story, tell_in};
 
 const PUBLIC: &str = "https://pay.acme.example";
 const SETTINGS: [(&str, &str); 1] = [("RECOUP__HTTP__PUBLIC_URL", PUBLIC)];
@@ -266,6 +269,93 @@ fn a_forged_link_and_one_that_is_too_old_open_the_same_page() {
                 StatusCode::NOT_FOUND
             );
             assert_eq!(story.case(&failed.invoice).await, before);
+        },
+    );
+}
+
+#[test]
+fn an_app_is_told_how_an_account_stands() {
+    tell_in(
+        Shape::New,
+        "2026-03-02T08:30:00Z",
+        &SETTINGS,
+        &async |story: &mut Story| {
+            let failed = story.failed_invoice("insufficient_funds");
+            let never = std::iter::repeat_n(Outcome::decline("insufficient_funds"), 10);
+            story.sandbox.script_outcomes(&failed.invoice, never);
+            let path = format!("/v1/standing/{}", failed.customer);
+            let (status, good) = story.get(&path).await;
+            assert_eq!(
+                (status, &good["standing"], &good["pay_url"]),
+                (200, &json!("good"), &Value::Null)
+            );
+            story.advance("2026-03-02T09:00:00Z").await;
+            let (_, grace) = story.get(&path).await;
+            assert_eq!(grace["standing"], "grace");
+            assert_eq!(grace["grace_until"], "2026-03-23T09:00:00Z");
+            assert_eq!(grace["amount_due"], json!({"amount_minor": 1999, "currency": "EUR"}));
+            assert_eq!(
+                grace["reason"],
+                "Laut Ihrer Bank war zum Zeitpunkt der Abbuchung nicht genügend Guthaben verfügbar."
+            );
+            let page = grace["pay_url"]
+                .as_str()
+                .unwrap()
+                .strip_prefix(PUBLIC)
+                .unwrap()
+                .to_owned();
+            assert_eq!(open(story, &page).await.status(), StatusCode::OK);
+            let ask = async |tag: &str| {
+                let request = browser().get(format!("{}{path}", story.url)).bearer_auth(ADMIN_KEY);
+                request.header("If-None-Match", tag).send().await.unwrap()
+            };
+            let first = ask("\"other\"").await;
+            let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+            assert_eq!(
+                (first.status(), first.headers()["cache-control"].to_str().unwrap()),
+                (StatusCode::OK, "private, no-cache")
+            );
+            assert_eq!(ask(&tag).await.status(), StatusCode::NOT_MODIFIED);
+            story.advance("2026-03-24T00:00:00Z").await;
+            assert_eq!(ask(&tag).await.status(), StatusCode::OK);
+            let (_, suspended) = story.get(&path).await;
+            assert_eq!(suspended["standing"], "suspended");
+            assert_eq!(
+                (&suspended["suspended_since"], &suspended["grace_until"]),
+                (&json!("2026-03-23T09:00:00Z"), &Value::Null)
+            );
+        },
+    );
+}
+
+/// Who pays in the night reads of it in the morning, and so does whoever would be asked for something.
+const NIGHT: &str = "
+03-02 21:30 opened           authentication_required
+03-02 21:30 planned          charges [] notice confirm_payment 03-03 07:00
+03-03 07:00 notice_queued    confirm_payment
+03-03 07:00 notice_ended     sent
+03-03 22:00 closed           recovered customer
+03-03 22:00 notice_queued    payment_received
+03-04 07:00 notice_ended     sent
+03-02 21:30 the provider: Renewal authentication_required
+03-03 22:00 the provider: Customer paid
+";
+
+#[test]
+fn nobody_is_written_to_at_night() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("default.toml"), EMBEDDED).unwrap();
+    let settings = [("RECOUP__CAMPAIGNS__DIR", folder.path().to_str().unwrap())];
+    tell_in(
+        Shape::New,
+        "2026-03-02T21:30:00Z",
+        &settings,
+        &async |story: &mut Story| {
+            let failed = story.failed_invoice("authentication_required");
+            story.advance("2026-03-03T22:00:00Z").await;
+            assert!(story.sandbox.world(|world| world.confirm_by_customer(&failed.invoice)));
+            story.advance("2026-03-05T00:00:00Z").await;
+            assert_eq!(story.diary(&failed.invoice).await, NIGHT);
         },
     );
 }

@@ -17,7 +17,7 @@ pub const CUSTOMERS: usize = 12;
 pub fn learning_campaign() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let text = include_str!("../../../src/domain/campaign/default.toml");
-    assert!(text.contains("planned = { charges = 6, within_days = 14 }"));
+    assert!(text.contains("planned = { charges = 5, within_days = 14 }"));
     std::fs::write(folder.path().join("default.toml"), text).unwrap();
     folder
 }
