@@ -56,6 +56,10 @@ async fn style(state: web::Data<HttpState>) -> HttpResponse {
 }
 
 /// What stands on the page.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a part of the page that is there or not"
+)]
 #[derive(Serialize)]
 struct Page<'a> {
     lang: &'a str,

@@ -93,7 +93,7 @@ impl Templates {
     pub fn new() -> Result<Self, RenderError> {
         let mut layouts = environment()?;
         for (name, source) in [(LAYOUT_HTML, layout_page()?), (LAYOUT_TXT.0, LAYOUT_TXT.1.to_owned())] {
-            add(&mut layouts, name.to_owned(), source)?;
+            add(&mut layouts, name, source)?;
         }
         let words = Locale::tags().map(|_| OnceLock::new()).collect();
         Ok(Self { layouts, words })
@@ -161,7 +161,7 @@ impl Templates {
         for (path, sources) in texts(locale) {
             let source = sources.join(&MARK.to_string());
             for form in FORMS {
-                add(&mut words, format!("{path}.{form}"), source.clone())?;
+                add(&mut words, &format!("{path}.{form}"), source.clone())?;
             }
         }
         Ok(place.get_or_init(|| words))
@@ -396,10 +396,10 @@ fn layout_page() -> Result<String, RenderError> {
         .map_err(|error| refused(error.to_string()))
 }
 
-fn add(environment: &mut Environment<'static>, name: String, source: String) -> Result<(), RenderError> {
+fn add(environment: &mut Environment<'static>, name: &str, source: String) -> Result<(), RenderError> {
     environment
-        .add_template_owned(name.clone(), source)
-        .map_err(|error| fault(&name, error))
+        .add_template_owned(name.to_owned(), source)
+        .map_err(|error| fault(name, error))
 }
 
 /// An environment without templates, with every limit set.

@@ -79,7 +79,7 @@ pub(super) async fn preview(
     name: web::Path<String>,
     query: web::Query<PreviewQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let message = message(page::known(name.into_inner())?)?;
+    let message = message(&page::known(name.into_inner())?)?;
     let locale = Locale::pick(query.locale.as_deref(), None);
     let nth = usize::from(query.nth.unwrap_or(1)).saturating_sub(1);
     let shown = state.engine.preview(message, nth, locale)?;
@@ -93,6 +93,6 @@ pub(super) async fn preview(
 }
 
 /// The message of a name.
-pub(in crate::http) fn message(name: String) -> Result<Message, Problem> {
+pub(in crate::http) fn message(name: &str) -> Result<Message, Problem> {
     name.parse().map_err(|_| Problem::not_found("there is no such message"))
 }

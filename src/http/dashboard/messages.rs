@@ -65,7 +65,7 @@ pub(super) async fn mail(
 ) -> Result<HttpResponse, Stop> {
     session::anybody(&state, &request).await?;
     let locale = Locale::pick(asked.locale.as_deref(), None);
-    let written = state.engine.preview(message(name.into_inner())?, 0, locale)?;
+    let written = state.engine.preview(message(&name)?, 0, locale)?;
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .body(written.html))

@@ -156,7 +156,9 @@ async fn open_store() -> Store {
         .await
         .unwrap();
     store.migrate().await.unwrap();
-    campaigns::put(store.conn(), &Campaign::embedded(), now()).await.unwrap();
+    campaigns::put(store.conn(), &Campaign::embedded(), now())
+        .await
+        .unwrap();
     store
 }
 

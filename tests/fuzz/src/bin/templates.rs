@@ -12,14 +12,14 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
+use recoup::domain::brand::Look;
+use recoup::domain::case::Warning;
 use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::domain::taxonomy::Wording;
 use recoup::mailer::context::{Card, MailContext, StaffFacts};
 use recoup::mailer::render::RenderError;
 use recoup::mailer::{Locale, Rendered, Templates};
-use recoup::domain::brand::Look;
-use recoup::domain::case::Warning;
 use recoup_fuzz::parts::{choices, choose, number, parts, some_text, text};
 use url::Url;
 
@@ -29,7 +29,13 @@ fuzz_target!(|input: &[u8]| {
     let (chosen, texts) = choices::<40>(input);
     let [.., locale] = parts::<10>(texts);
     let message = choose(Message::ALL, chosen[0]);
-    let locale = Locale::pick(some_text(locale).as_deref(), Some(choose(&["en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "ja"], chosen[1])));
+    let locale = Locale::pick(
+        some_text(locale).as_deref(),
+        Some(choose(
+            &["en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "ja"],
+            chosen[1],
+        )),
+    );
     let hostile = context(&chosen, texts);
     match TEMPLATES.render(message, usize::from(chosen[3]), locale, &hostile) {
         Ok(mail) => harmless(&mail),
@@ -37,9 +43,13 @@ fuzz_target!(|input: &[u8]| {
         Err(error) => panic!("{error}"),
     }
     let marked = marked(&hostile);
-    let mail = TEMPLATES.render(message, usize::from(chosen[3]), locale, &marked).unwrap();
+    let mail = TEMPLATES
+        .render(message, usize::from(chosen[3]), locale, &marked)
+        .unwrap();
     harmless(&mail);
-    let plain = TEMPLATES.render(message, usize::from(chosen[3]), locale, &plain(&marked)).unwrap();
+    let plain = TEMPLATES
+        .render(message, usize::from(chosen[3]), locale, &plain(&marked))
+        .unwrap();
     assert_eq!(tags(&mail.html), tags(&plain.html), "{}", mail.html);
     assert_eq!(mail.text.lines().count(), plain.text.lines().count(), "{}", mail.text);
 });
