@@ -50,6 +50,7 @@ mod retention;
 mod row;
 pub mod settings;
 pub mod timeline;
+pub mod touches;
 pub mod unknown_codes;
 
 /// How long a caller waits for a free connection to PostgreSQL.

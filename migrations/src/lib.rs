@@ -21,6 +21,7 @@ mod m20261129_000010_unknown_codes;
 mod m20261129_000012_learning;
 mod m20261129_000013_instruments;
 mod m20261129_000014_lines_by_time;
+mod m20261129_000015_touches;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000012_learning::Migration),
             Box::new(m20261129_000013_instruments::Migration),
             Box::new(m20261129_000014_lines_by_time::Migration),
+            Box::new(m20261129_000015_touches::Migration),
         ]
     }
 }

@@ -10,10 +10,12 @@ use super::words::words;
 
 pub use place::Place;
 pub use quiet::Quiet;
+pub use touches::Touches;
 
 mod lint;
 mod place;
 mod quiet;
+mod touches;
 
 words! {
     /// What is done at the provider when a campaign ends without money.
@@ -61,6 +63,9 @@ pub struct Campaign {
     /// The hours in which nothing is sent, in the recipient's zone; without them, messages leave at any hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Quiet>,
+    /// The most messages that ask one customer for money, about all invoices together; without it, each case writes by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touches: Option<Touches>,
     /// When to charge, by decline kind. A kind without a ladder is never charged by schedule.
     #[serde(default, rename = "ladder")]
     pub ladders: Vec<Ladder>,
@@ -260,7 +265,7 @@ impl Campaign {
     /// Reads a campaign from TOML, with what it says that it cannot mean; fails where it cannot be used.
     pub fn read(text: &str) -> Result<(Self, Vec<Fault>), BadCampaign> {
         let campaign: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map(|span| Place::of_byte(text, span.start));
+            let at = Some(Place::of_byte(text, error.span().map_or(0, |span| span.start)));
             let what = error.message().to_owned();
             BadCampaign(vec![Fault { at, what }])
         })?;
@@ -332,6 +337,15 @@ impl Campaign {
             flaws.push(Flaw::new(
                 "promise_days",
                 format!("promise_days must be 0 to {PROMISE_DAYS_MAX}"),
+            ));
+        }
+        let touches = self
+            .touches
+            .filter(|touches| touches.most == 0 || touches.within_days > DAYS_MAX);
+        if touches.is_some() {
+            flaws.push(Flaw::new(
+                "touches",
+                format!("touches.most must be at least 1, and touches.within_days at most {DAYS_MAX}"),
             ));
         }
         if self.quiet.is_some_and(|quiet| quiet.from == quiet.to) {

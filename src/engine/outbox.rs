@@ -24,6 +24,7 @@ use crate::mailer::{Email, Locale, MailContext, SendOutcome};
 use crate::providers::ReadError;
 use crate::store::StoreError;
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
+use crate::store::touches::Touch;
 use crate::telemetry::metric;
 
 /// The waits between tries of a message that the mail server put off.
@@ -32,6 +33,8 @@ const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
 const PUT_BACK_LONG_SECS: i64 = 3600;
 /// Why a message waits for the morning.
 const QUIET: &str = "it is night where the customer lives";
+/// Why a message waits for another day.
+const TOUCHED: &str = "the customer was written to lately";
 
 /// What the gate says of a message.
 enum Gate {
@@ -120,8 +123,8 @@ async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> R
     };
     let read = inner.clock.stopwatch();
     match gate(inner, connection, row).await? {
-        Gate::Send(case) => match quiet_until(inner, &case).await? {
-            Some(at) => inner.storage.put_mail_back(&row.id, at, QUIET, false).await,
+        Gate::Send(case) => match not_before(inner, row, &case).await? {
+            Some((at, why)) => inner.storage.put_mail_back(&row.id, at, why, false).await,
             None => send(inner, connection, row, &case, &read).await,
         },
         Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
@@ -131,12 +134,30 @@ async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> R
     }
 }
 
-/// When the quiet hours of the customer are over, where it is quiet now.
-async fn quiet_until(inner: &Inner, case: &Case) -> Result<Option<Timestamp>, StoreError> {
+/// When a message may leave by the hours and the limits of its campaign, where that is not now, and why.
+async fn not_before(
+    inner: &Inner,
+    row: &NotificationRow,
+    case: &Case,
+) -> Result<Option<(Timestamp, &'static str)>, StoreError> {
     let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
     let now = inner.now();
-    let over = campaign.quiet.map(|quiet| quiet.over(now, &zone(&case.zone)));
-    Ok(over.filter(|over| *over > now))
+    let morning = |at| campaign.quiet.map_or(at, |quiet| quiet.over(at, &zone(&case.zone)));
+    if morning(now) > now {
+        return Ok(Some((morning(now), QUIET)));
+    }
+    let Some(limits) = campaign.touches.filter(|_| row.message.is_reminder()) else {
+        return Ok(None);
+    };
+    let touch = Touch {
+        id: &row.id,
+        connection: &case.connection,
+        customer_id: &case.customer_id,
+        last_word: row.message == Message::FinalNotice,
+        now,
+    };
+    let next = inner.storage.touch(touch, limits).await?;
+    Ok(next.map(|at| (morning(at), TOUCHED)))
 }
 
 async fn put_back(inner: &Inner, row: &NotificationRow, secs: i64, why: &str) -> Result<(), StoreError> {

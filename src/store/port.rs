@@ -7,8 +7,9 @@ use super::changes::{self, Asker, Decider};
 use super::inbox::{self, InboxRow, InboxStatus, NewInbox, Received};
 use super::learning::{self, Posterior, Waiting};
 use super::notifications::{self, NotificationRow, Rendered};
+use super::touches::{self, Touch};
 use super::{Oversight, Store, StoreError, campaigns, cases, instruments, settings};
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, Touches};
 use crate::domain::case::Case;
 use crate::domain::ids::{CaseId, EvidenceId, NotificationId};
 use crate::domain::instrument::History;
@@ -72,6 +73,9 @@ pub trait Storage: Oversight {
 
     /// At most `limit` messages that were being sent when the lease of their sender ran out.
     async fn stranded_mails(&self, limit: u64) -> Result<Vec<NotificationRow>, StoreError>;
+
+    /// Notes that a customer is written to now, unless the limits say later: then it gives when.
+    async fn touch(&self, touch: Touch<'_>, limits: Touches) -> Result<Option<Timestamp>, StoreError>;
 
     /// Commits the words of a claimed message and that it is about to leave. Says no where it is not ours to send any more.
     async fn start_mail(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError>;
@@ -179,6 +183,10 @@ impl Storage for Store {
 
     async fn stranded_mails(&self, limit: u64) -> Result<Vec<NotificationRow>, StoreError> {
         notifications::stranded(self, limit).await
+    }
+
+    async fn touch(&self, touch: Touch<'_>, limits: Touches) -> Result<Option<Timestamp>, StoreError> {
+        touches::touch(self, touch, limits).await
     }
 
     async fn start_mail(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError> {

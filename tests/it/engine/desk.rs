@@ -8,7 +8,7 @@ use std::task::Poll;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::clock::Clock;
-use recoup::domain::campaign::Campaign;
+use recoup::domain::campaign::{Campaign, Touches};
 use recoup::domain::case::Case;
 use recoup::domain::ceiling::Rules;
 use recoup::domain::event::StaffAction;
@@ -23,6 +23,7 @@ use recoup::store::drift::{BooksPage, ChainCheck, OpenCase, OpenSince, Overdue};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
+use recoup::store::touches::Touch;
 use recoup::store::{Lease, Oversight, Storage, Store, StoreError, audit, campaigns};
 use tokio::sync::Semaphore;
 
@@ -245,6 +246,10 @@ impl Storage for Held {
     }
 
     async fn stranded_mails(&self, _: u64) -> Result<Vec<NotificationRow>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn touch(&self, _: Touch<'_>, _: Touches) -> Result<Option<Timestamp>, StoreError> {
         unreachable!("only cases are changed")
     }
 

@@ -3,6 +3,7 @@
 use reqwest::{Client, Response, StatusCode, redirect};
 
 use recoup::domain::campaign::EMBEDDED;
+use recoup::domain::money::Money;
 use recoup::sandbox::{Outcome, Shape};
 
 use serde_json::{Value, json};
@@ -359,3 +360,64 @@ fn nobody_is_written_to_at_night() {
         },
     );
 }
+
+/// When the messages of some invoices left.
+async fn sent(story: &Story, invoices: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    for invoice in invoices {
+        let diary = story.diary(invoice).await;
+        let mut step = "";
+        for line in diary.lines() {
+            let (at, rest) = line.split_at(line.len().min(12));
+            match rest.split_whitespace().collect::<Vec<_>>()[..] {
+                ["notice_queued", queued] => step = queued,
+                ["notice_ended", "sent"] => all.push(format!("{at}{step}")),
+                _ => {}
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn who_owes_several_invoices_is_not_written_to_about_each_on_the_same_day() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("default.toml"), EMBEDDED).unwrap();
+    let settings = [("RECOUP__CAMPAIGNS__DIR", folder.path().to_str().unwrap())];
+    tell_in(
+        Shape::New,
+        "2026-03-02T08:30:00Z",
+        &settings,
+        &async |story: &mut Story| {
+            let customer = story.sandbox.add_customer("Erika Beispiel", "erika@kunde.example");
+            let price = Money::new(1999, "EUR".parse().unwrap());
+            let renews = "2030-01-01T00:00:00Z".parse().unwrap();
+            let invoices: Vec<String> = (0..3)
+                .map(|_| {
+                    let subscription = story.sandbox.add_subscription(&customer, price, renews);
+                    story.sandbox.open_invoice(&subscription, "expired_card")
+                })
+                .collect();
+            story.advance("2026-04-10T00:00:00Z").await;
+            let sent = sent(story, &invoices).await;
+            assert_eq!(sent, TOUCHES, "{sent:#?}");
+        },
+    );
+}
+
+/// Three invoices fail in one hour: each message is about one of them, whichever came first. Of the three final notices the third
+/// would come after the end; the words of the end leave when it comes.
+const TOUCHES: [&str; 11] = [
+    "03-02 10:30 card_expired",
+    "03-04 10:30 card_expired",
+    "03-09 10:30 reminder",
+    "03-11 10:30 reminder",
+    "03-16 10:30 reminder",
+    "03-18 10:30 reminder",
+    "03-20 10:30 final_notice",
+    "03-22 10:30 final_notice",
+    "03-23 09:00 subscription_ended",
+    "03-23 09:00 subscription_ended",
+    "03-23 09:00 subscription_ended",
+];

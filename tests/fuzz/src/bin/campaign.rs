@@ -4,7 +4,7 @@
 
 use jiff::{Timestamp, ToSpan};
 use libfuzzer_sys::fuzz_target;
-use recoup::domain::campaign::{BadCampaign, Campaign};
+use recoup::domain::campaign::{BadCampaign, Campaign, Fault};
 use recoup::domain::ceiling::CHARGES_MAX;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::forecast::{ForecastStep, forecast};
@@ -23,14 +23,14 @@ const ZONES: [&str; 4] = [
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let campaign = match Campaign::parse(text) {
-        Ok(campaign) => campaign,
+    let campaign = match Campaign::read(text) {
+        Ok((campaign, lints)) => {
+            told(&lints, text);
+            campaign
+        }
         Err(BadCampaign(faults)) => {
-            assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.is_empty()));
-            let told = faults
-                .iter()
-                .any(|fault| fault.contains(" at line ") && fault.contains(", column "));
-            assert!(told || text.parse::<toml::Table>().is_ok(), "no position in {faults:?}");
+            assert!(!faults.is_empty());
+            told(&faults, text);
             return;
         }
     };
@@ -46,6 +46,19 @@ fuzz_target!(|input: &[u8]| {
         plan(&campaign, *kind, zone, begin + (day * 24).hours());
     }
 });
+
+/// Every fault says what is wrong, and where in the text.
+fn told(faults: &[Fault], text: &str) {
+    for fault in faults {
+        assert!(!fault.what.is_empty());
+        let at = fault.at.unwrap_or_else(|| panic!("no place in {fault:?}"));
+        let line = text
+            .split('\n')
+            .nth(at.line - 1)
+            .unwrap_or_else(|| panic!("no such line in {fault:?}"));
+        assert!(at.column <= line.chars().count() + 1, "no such column in {fault:?}");
+    }
+}
 
 /// Names and keys go into both databases, into addresses of the API, and into mails' identities.
 fn names(campaign: &Campaign) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use recoup::domain::campaign::Campaign;
+use recoup::domain::campaign::{Campaign, Touches};
 use recoup::domain::case::Case;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::instrument::History;
@@ -14,7 +14,7 @@ use recoup::store::changes::{Asker, Decider, Found, Locked, Written};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
-use recoup::store::{Lease, Storage, Store, StoreError};
+use recoup::store::{Lease, Storage, Store, StoreError, touches::Touch};
 
 use super::{CaseRow, Mirror};
 use crate::simulate::faults::Class;
@@ -359,6 +359,10 @@ impl Storage for Port {
             rows
         })
         .await
+    }
+
+    async fn touch(&self, _: Touch<'_>, _: Touches) -> Result<Option<Timestamp>, StoreError> {
+        unreachable!("its campaign sets no limit")
     }
 
     async fn start_mail(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError> {

@@ -1,0 +1,74 @@
+//! Which customers were written to, and when.
+
+use jiff::Timestamp;
+use sea_orm::{ConnectionTrait, Statement};
+
+use super::row::Row;
+use super::{Dialect, Store, StoreError};
+use crate::domain::campaign::Touches;
+use crate::domain::ids::NotificationId;
+
+/// A message that is about to leave, to a customer who may have been written to lately.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch<'a> {
+    /// The message.
+    pub id: &'a NotificationId,
+    /// The connection of the customer.
+    pub connection: &'a str,
+    /// The customer.
+    pub customer_id: &'a str,
+    /// Whether it is the last word before the end.
+    pub last_word: bool,
+    /// The present instant.
+    pub now: Timestamp,
+}
+
+/// Notes that a customer is written to now, unless the limits say later: then it gives when. Two messages to one customer ask one
+/// after the other, whoever asks for them. A message that asks again counts once.
+pub async fn touch(store: &Store, touch: Touch<'_>, limits: Touches) -> Result<Option<Timestamp>, StoreError> {
+    let tx = store.begin().await?;
+    let backend = tx.dialect().backend();
+    let whose = || [touch.customer_id.into(), touch.connection.into()];
+    if tx.dialect() == Dialect::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended('touch ' || $2 || ' ' || $1, 0))";
+        tx.conn()
+            .execute_raw(Statement::from_sql_and_values(backend, sql, whose()))
+            .await?;
+    }
+    let since = limits.since(touch.now).as_millisecond();
+    let [customer, connection] = whose();
+    let old = "DELETE FROM touches WHERE customer_id = $1 AND connection = $2 AND (at < $3 OR notification_id = $4)";
+    let values = [customer, connection, since.into(), touch.id.as_str().into()];
+    tx.conn()
+        .execute_raw(Statement::from_sql_and_values(backend, old, values))
+        .await?;
+    let sql = "SELECT at FROM touches WHERE customer_id = $1 AND connection = $2 ORDER BY at";
+    let rows = tx
+        .conn()
+        .query_all_raw(Statement::from_sql_and_values(backend, sql, whose()))
+        .await?;
+    let row = Row {
+        table: "touches",
+        id: touch.id.as_str(),
+    };
+    let before: Result<Vec<Timestamp>, StoreError> = rows
+        .iter()
+        .map(|found| row.instant("at", found.try_get("", "at")?))
+        .collect();
+    let next = limits.next(&before?, touch.last_word).filter(|next| *next > touch.now);
+    if next.is_none() {
+        let sql = "INSERT INTO touches (customer_id, connection, at, notification_id) VALUES ($1, $2, $3, $4)";
+        let [customer, connection] = whose();
+        let values = [
+            customer,
+            connection,
+            touch.now.as_millisecond().into(),
+            touch.id.as_str().into(),
+        ];
+        tx.conn()
+            .execute_raw(Statement::from_sql_and_values(backend, sql, values))
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(next)
+}
