@@ -5,6 +5,7 @@
 mod catalogue;
 mod compose;
 pub mod context;
+pub mod escape;
 pub mod locale;
 pub mod render;
 mod samples;

@@ -24,6 +24,7 @@ use crate::domain::decline::Disposition;
 use crate::domain::event::{CustomerAction, CustomerAnswer};
 use crate::engine::StaffError;
 use crate::links::Purpose;
+use crate::mailer::escape::write_escaped;
 use crate::mailer::render::PageDays;
 use crate::mailer::{Locale, MailContext};
 use crate::store::cases;
@@ -299,6 +300,7 @@ fn gone(state: &HttpState, request: &HttpRequest) -> Result<HttpResponse, Proble
 fn render(name: &str, context: &Value) -> Result<String, Problem> {
     let mut pages = Environment::new();
     pages.set_undefined_behavior(UndefinedBehavior::Strict);
+    pages.set_formatter(write_escaped);
     let made = pages
         .add_template("page.html", PAGE)
         .and_then(|()| pages.add_template("onward.html", ONWARD))

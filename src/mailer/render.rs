@@ -7,12 +7,12 @@ use jiff::civil::Date;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
-
 use mrml::prelude::render::RenderOptions;
 use serde::Serialize;
 
 use super::catalogue::Texts;
 use super::context::{MailContext, View};
+use super::escape::write_escaped;
 use super::locale::Locale;
 use super::text::one_line;
 use crate::domain::message::Message;
@@ -406,6 +406,7 @@ fn add(environment: &mut Environment<'static>, name: &str, source: String) -> Re
 fn environment() -> Result<Environment<'static>, RenderError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_formatter(write_escaped);
     environment.set_fuel(Some(FUEL));
     // The debug form of an error quotes the variables, which are personal data.
     environment.set_debug(false);

@@ -122,7 +122,8 @@ fn a_promise_is_waited_for() {
                     shown.contains("Am 5. März 2026 versuchen wir es noch einmal."),
                     "{shown}"
                 );
-                assert!(!shown.contains("<script"), "{shown}");
+                let pays = format!("href=\"{}", story.sandbox.url());
+                assert!(shown.contains(&pays) && !shown.contains("<script"), "{shown}");
             }
             assert_eq!(story.case(&failed.invoice).await, before, "looking changes nothing");
             for late in ["2026-03-11", "2026-03-03", "soon"] {
