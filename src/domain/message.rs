@@ -57,15 +57,10 @@ impl Message {
         }
     }
 
-    /// Whether a customer who wants no more reminders about an invoice does not get it: what asks for money. That a subscription
-    /// ended or was paused is told all the same.
+    /// Whether it asks for money while the invoice is chased. A campaign says when such a message is sent, and a customer who wants no
+    /// more reminders about an invoice gets none; that a subscription ended or was paused is told all the same, at its moment.
     pub const fn is_reminder(self) -> bool {
         self.is_dunning() && !matches!(self, Self::SubscriptionPaused | Self::SubscriptionEnded)
-    }
-
-    /// Whether a campaign says when it is sent; the others are sent at a moment of their own.
-    pub const fn is_step(self) -> bool {
-        self.is_reminder()
     }
 
     /// How often it may be sent in one case: so many subjects it has in each language, and none comes twice.

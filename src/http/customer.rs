@@ -3,6 +3,7 @@
 //! Looking changes nothing, for mail scanners follow links. A forged link and one that is no longer good look the same.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, LOCATION};
@@ -297,15 +298,25 @@ fn gone(state: &HttpState, request: &HttpRequest) -> Result<HttpResponse, Proble
         .body(html))
 }
 
-fn render(name: &str, context: &Value) -> Result<String, Problem> {
+/// The pages, parsed once.
+static PAGES: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
     let mut pages = Environment::new();
     pages.set_undefined_behavior(UndefinedBehavior::Strict);
     pages.set_formatter(write_escaped);
-    let made = pages
-        .add_template("page.html", PAGE)
-        .and_then(|()| pages.add_template("onward.html", ONWARD))
-        .and_then(|()| pages.get_template(name)?.render(context));
-    made.map_err(|error| {
+    pages.add_template("page.html", PAGE)?;
+    pages.add_template("onward.html", ONWARD)?;
+    Ok(pages)
+});
+
+fn render(name: &str, context: &Value) -> Result<String, Problem> {
+    let written = match &*PAGES {
+        Ok(pages) => pages
+            .get_template(name)
+            .and_then(|page| page.render(context))
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    written.map_err(|error| {
         tracing::error!(%error, name, "a page for a customer could not be made");
         Problem::internal()
     })

@@ -24,7 +24,7 @@ impl Campaign {
         let at = |key: &str| format!("message.{nth}.{key}");
         let end_hours = u32::from(self.ending.after_days) * HOURS;
         let mut flaws = Vec::new();
-        if !step.message.is_step() {
+        if !step.message.is_reminder() {
             flaws.push(Flaw::new(
                 at("message"),
                 format!("{} is sent by itself at its moment: remove the step", step.message),
