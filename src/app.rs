@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
 use crate::config::clock::Mode;
-use crate::domain::campaign::{BadCampaign, Campaign};
+use crate::domain::campaign::segment::DEFAULT;
+use crate::domain::campaign::{BadCampaign, Campaign, EMBEDDED};
 use crate::engine::{Brand, Connection, Engine, Parts};
 use crate::http::{self, HttpState};
 use crate::links::Links;
@@ -106,8 +107,8 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
         // What has no month of its own yet lies in a partition for the rest.
         tracing::warn!(%error, "the partitions of the next months are not there yet");
     }
-    for campaign in load_campaigns(config.campaigns.dir.as_deref())? {
-        campaigns::put(store.conn(), &campaign, clock.now())
+    for (campaign, text) in load_campaigns(config.campaigns.dir.as_deref())? {
+        campaigns::publish(store.conn(), &campaign, &text, clock.now())
             .await
             .with_context(|| format!("campaign {} version {}", campaign.name, campaign.version))?;
     }
@@ -163,30 +164,31 @@ pub fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
 }
 
 /// The campaigns that the service works by: those of a folder, or the embedded one.
-pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<Campaign>> {
+pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<(Campaign, String)>> {
     let Some(dir) = dir else {
-        return Ok(vec![Campaign::embedded()]);
+        return Ok(vec![(Campaign::embedded(), EMBEDDED.to_owned())]);
     };
     let found = campaigns_of(dir).context("campaigns.dir")?;
     anyhow::ensure!(
-        found.iter().any(|campaign| campaign.name == "default"),
-        "campaigns.dir: {}: no campaign is named `default`, which new cases take",
+        found.iter().any(|(campaign, _)| campaign.name == DEFAULT),
+        "campaigns.dir: {}: no campaign is named `default`, which takes what no other does",
         dir.display()
     );
     Ok(found)
 }
 
-/// The campaigns of a folder. Every fault of every file is told at once.
-pub fn campaigns_of(dir: &Path) -> anyhow::Result<Vec<Campaign>> {
+/// The campaigns of a folder with their texts, by name and version. Every fault of every file is told at once.
+pub fn campaigns_of(dir: &Path) -> anyhow::Result<Vec<(Campaign, String)>> {
     let mut found = Vec::new();
     let mut faults = Vec::new();
     for (path, text) in campaign_files(dir)? {
         match Campaign::parse(&text) {
-            Ok(campaign) => found.push(campaign),
+            Ok(campaign) => found.push((campaign, text)),
             Err(BadCampaign(all)) => faults.extend(all.iter().map(|fault| fault.in_file(&path))),
         }
     }
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    found.sort_by(|(a, _), (b, _)| (&a.name, a.version).cmp(&(&b.name, b.version)));
     Ok(found)
 }
 

@@ -12,6 +12,7 @@ use crate::config::log::Format;
 use crate::telemetry::{self, Form};
 
 mod backup;
+mod campaigns;
 mod check;
 mod compliance;
 pub mod demo;
@@ -57,6 +58,9 @@ enum Command {
     Compliance(compliance::Arguments),
     /// Print the OpenAPI document.
     Openapi,
+    /// Compare, show and publish campaigns.
+    #[command(subcommand)]
+    Campaigns(campaigns::Command),
     /// Manage API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -82,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Serve(_)
         | Command::Migrate
         | Command::Keys(_)
+        | Command::Campaigns(_)
         | Command::Doctor(_)
         | Command::Backup(_)
         | Command::Replay(_)
@@ -104,6 +109,7 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Serve(given) => serve::run(&config, given).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Keys(command) => keys::run(&config, command).await,
+            Command::Campaigns(command) => campaigns::run(&config, command).await,
             Command::Doctor(given) => doctor::run(&config, given).await,
             Command::Backup(given) => backup::run(&config, given).await,
             Command::Replay(given) => replay::run(&config, given).await,

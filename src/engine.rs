@@ -43,7 +43,6 @@ mod stretch;
 mod sweep;
 mod tick;
 
-pub use campaigns::FOR_NEW_CASES;
 pub use gate::{BIRTHMARK, HEARTBEAT};
 pub use pump::PLACES;
 pub use reconcile::Job;

@@ -49,6 +49,7 @@ pub mod reports;
 mod retention;
 mod row;
 pub mod settings;
+pub mod shadows;
 pub mod timeline;
 pub mod touches;
 pub mod unknown_codes;

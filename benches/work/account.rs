@@ -10,7 +10,8 @@ use recoup::domain::instrument::{Funding, Instrument};
 use recoup::domain::money::Money;
 use recoup::domain::network::Network;
 use recoup::domain::snapshot::{
-    CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
+    CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen,
+    SubscriptionStatus, Traits,
 };
 use recoup::domain::taxonomy::Taxonomy;
 use recoup::providers::signature::BadSignature;
@@ -172,6 +173,7 @@ impl Provider for Account {
                 zone: None,
                 country: None,
             },
+            traits: Traits::default(),
             default_method: Some(MethodSeen {
                 id: format!("pm_{number}"),
                 fingerprint: Some(format!("fp_{number}")),

@@ -46,18 +46,24 @@ fn lints(config: &Config) -> anyhow::Result<Vec<String>> {
         .as_ref()
         .is_some_and(|stripe| stripe.collector == Collector::Provider);
     let mut lints = Vec::new();
+    let mut read = Vec::new();
     for (path, text) in files {
         // What cannot be read at all was told before.
-        let Ok((campaign, mut faults)) = Campaign::read(&text) else {
-            continue;
-        };
+        if let Ok((campaign, faults)) = Campaign::read(&text) {
+            read.push((path, text, campaign, faults));
+        }
+    }
+    let all: Vec<&Campaign> = read.iter().map(|(_, _, campaign, _)| campaign).collect();
+    for (path, text, campaign, faults) in &read {
+        let mut faults = faults.clone();
+        faults.extend(campaign.faults_among(&all, text));
         if provider_collects && !campaign.ladders.is_empty() {
-            faults.push(campaign.idle_ladder(&text));
+            faults.push(campaign.idle_ladder(text));
         }
         if faults.is_empty() {
             println!("campaign {} version {}: good", campaign.name, campaign.version);
         }
-        lints.extend(faults.iter().map(|fault| fault.in_file(&path)));
+        lints.extend(faults.iter().map(|fault| fault.in_file(path)));
     }
     Ok(lints)
 }

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::campaigns_of;
 use crate::clock::Clock;
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, EMBEDDED};
 use crate::simulator::{self, Played, Policy, Size, WINDOW_DAYS};
 use tables::Tables;
 
@@ -44,11 +44,11 @@ pub struct Arguments {
 pub fn run(given: &Arguments) -> anyhow::Result<()> {
     let campaigns = match &given.campaigns {
         Some(folder) => campaigns_of(folder).context("--campaigns")?,
-        None => vec![Campaign::embedded()],
+        None => vec![(Campaign::embedded(), EMBEDDED.to_owned())],
     };
     let campaigns = campaigns
         .into_iter()
-        .map(|campaign| Policy::Campaign(Box::new(campaign)));
+        .map(|(campaign, _)| Policy::Campaign(Box::new(campaign)));
     let policies: Vec<Policy> = Policy::BUILT_IN.into_iter().chain(campaigns).collect();
     let size = Size {
         failures: given.failures,

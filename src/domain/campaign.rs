@@ -2,19 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ceiling::CHARGES_MAX;
 use super::decline::{Decline, DeclineKind, Disposition};
 use super::learning::arms::{Arm, USUAL};
 use super::message::Message;
 use super::words::words;
 
+use fault::Flaw;
+pub use fault::{BadCampaign, Fault};
 pub use place::Place;
 pub use quiet::Quiet;
+pub use segment::{Facts, Segment};
+pub use split::Split;
 pub use touches::Touches;
 
+mod fault;
+mod flaws;
 mod lint;
 mod place;
 mod quiet;
+pub mod review;
+pub mod segment;
+mod split;
 mod touches;
 
 words! {
@@ -34,21 +42,6 @@ words! {
 /// The campaign that is built in, as a person wrote it.
 pub const EMBEDDED: &str = include_str!("campaign/default.toml");
 
-/// The most charges one ladder may name, and the most message steps of a campaign.
-const STEPS_MAX: usize = 30;
-/// The messages that end a case; their steps have their names as keys.
-const LAST_MESSAGES: [Message; 3] = [
-    Message::PaymentReceived,
-    Message::SubscriptionEnded,
-    Message::SubscriptionPaused,
-];
-/// The longest campaign, in days.
-const DAYS_MAX: u16 = 365;
-/// The longest name, and the longest key of a message step, in characters: what the API looks up.
-const NAME_CHARS_MAX: usize = 255;
-/// The highest version that the API can name.
-const VERSION_MAX: u32 = i32::MAX.unsigned_abs();
-
 /// A campaign in one version. A case keeps the version it was opened with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,9 +50,22 @@ pub struct Campaign {
     pub name: String,
     /// Its version, from 1.
     pub version: u32,
+    /// When it is asked whether it takes a new case: campaigns with a lower number are asked before.
+    #[serde(default = "usual_order", skip_serializing_if = "is_usual_order")]
+    pub order: u16,
+    /// Leaves new cases to the version that is live, and only says beside it what it would have done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// Within how many days a customer may promise to pay, on the page behind the links in messages; 0 takes no promise.
     #[serde(default = "promise_days", skip_serializing_if = "is_usual_promise")]
     pub promise_days: u16,
+    /// Which cases it takes: those that one of these segments holds. `default` has none, and takes what nobody else does; another
+    /// campaign without any takes only what staff moves to it.
+    #[serde(default, rename = "for", skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segment>,
+    /// Gives new cases of only a part of the customers this version, to compare it with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
     /// The hours in which nothing is sent, in the recipient's zone; without them, messages leave at any hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Quiet>,
@@ -77,10 +83,20 @@ pub struct Campaign {
     pub ending: Ending,
 }
 
+/// Where a campaign stands that says nothing of its order.
+const ORDER: u16 = 100;
+
+const fn usual_order() -> u16 {
+    ORDER
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_usual_order(order: &u16) -> bool {
+    *order == ORDER
+}
+
 /// A week: as long as a salary is usually waited for.
 const PROMISE_DAYS: u16 = 7;
-/// The furthest day that a campaign may let customers promise.
-const PROMISE_DAYS_MAX: u16 = 30;
 
 fn promise_days() -> u16 {
     PROMISE_DAYS
@@ -179,74 +195,6 @@ pub struct Ending {
     pub action: FinalAction,
 }
 
-/// Something wrong in a campaign's file, with where and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Where in the file, as far as it can be told.
-    pub at: Option<Place>,
-    /// What is wrong, and how to mend it.
-    pub what: String,
-}
-
-impl Fault {
-    /// `file:line:column: what`.
-    pub fn in_file(&self, path: &std::path::Path) -> String {
-        match self.at {
-            Some(at) => format!("{}:{at}: {}", path.display(), self.what),
-            None => format!("{}: {}", path.display(), self.what),
-        }
-    }
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.at {
-            Some(at) => write!(f, "{at}: {}", self.what),
-            None => f.write_str(&self.what),
-        }
-    }
-}
-
-/// A campaign that cannot be used, with all its faults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadCampaign(pub Vec<Fault>);
-
-impl std::error::Error for BadCampaign {}
-
-impl std::fmt::Display for BadCampaign {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let faults: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&faults.join("\n"))
-    }
-}
-
-/// Something wrong in a campaign, by the path of the value.
-struct Flaw {
-    path: String,
-    what: String,
-}
-
-impl Flaw {
-    fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            what: what.into(),
-        }
-    }
-
-    fn placed(self, text: &str) -> Fault {
-        Fault {
-            at: Place::of_path(text, &self.path),
-            what: self.what,
-        }
-    }
-}
-
-/// Whether both databases can keep a text as a name: PostgreSQL refuses a NUL, and a step without a key could not be queued.
-fn is_printable(text: &str) -> bool {
-    (1..=NAME_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
-}
-
 fn nine() -> jiff::civil::Time {
     jiff::civil::time(9, 0, 0, 0)
 }
@@ -279,103 +227,15 @@ impl Campaign {
         }
     }
 
-    /// Everything for which it cannot be used, each with how to mend it.
-    fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = self.head_flaws();
-        for (nth, ladder) in self.ladders.iter().enumerate() {
-            let path = format!("ladder.{nth}");
-            flaws.extend(ladder.flaws(&path));
-            let last_day = ladder.planned.as_ref().map(|planned| planned.within_days);
-            if last_day
-                .or(ladder.days.last().copied())
-                .is_some_and(|day| day >= self.ending.after_days)
-            {
-                flaws.push(Flaw::new(
-                    path,
-                    "a charge on or after the final day would never be made: end the ladder before",
-                ));
-            }
-        }
-        if self.messages.len() > STEPS_MAX {
-            flaws.push(Flaw::new(
-                "message",
-                format!("at most {STEPS_MAX} messages are allowed"),
-            ));
-        }
-        for (nth, step) in self.messages.iter().enumerate() {
-            let key = &step.key;
-            let mut flaw = |what: String| flaws.push(Flaw::new(format!("message.{nth}.key"), what));
-            if !is_printable(key) {
-                flaw(format!(
-                    "message {key:?}: the key must be 1 to {NAME_CHARS_MAX} printable characters"
-                ));
-            }
-            if LAST_MESSAGES.iter().any(|message| message.as_str() == key) {
-                flaw(format!(
-                    "message {key:?} has the key of the message that ends a case: give it another key"
-                ));
-            }
-            if self.messages[..nth].iter().any(|earlier| earlier.key == *key) {
-                flaw(format!("message {key:?} is there twice: give each step its own key"));
-            }
-        }
-        flaws
-    }
-
-    fn head_flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        if !is_printable(&self.name) {
-            flaws.push(Flaw::new(
-                "name",
-                format!("name must be 1 to {NAME_CHARS_MAX} printable characters"),
-            ));
-        }
-        if !(1..=VERSION_MAX).contains(&self.version) {
-            flaws.push(Flaw::new("version", format!("version must be 1 to {VERSION_MAX}")));
-        }
-        if self.promise_days > PROMISE_DAYS_MAX {
-            flaws.push(Flaw::new(
-                "promise_days",
-                format!("promise_days must be 0 to {PROMISE_DAYS_MAX}"),
-            ));
-        }
-        let touches = self
-            .touches
-            .filter(|touches| touches.most == 0 || touches.within_days > DAYS_MAX);
-        if touches.is_some() {
-            flaws.push(Flaw::new(
-                "touches",
-                format!("touches.most must be at least 1, and touches.within_days at most {DAYS_MAX}"),
-            ));
-        }
-        if self.quiet.is_some_and(|quiet| quiet.from == quiet.to) {
-            flaws.push(Flaw::new(
-                "quiet",
-                "quiet hours around the clock leave no hour to write in: let from and to differ",
-            ));
-        }
-        if !(1..=DAYS_MAX).contains(&self.ending.after_days) {
-            flaws.push(Flaw::new(
-                "final.after_days",
-                format!("final.after_days must be 1 to {DAYS_MAX}"),
-            ));
-        }
-        for kind in DeclineKind::ALL {
-            let mut with_it = (0..self.ladders.len()).filter(|nth| self.ladders[*nth].kinds.contains(kind));
-            if let Some(second) = with_it.nth(1) {
-                flaws.push(Flaw::new(
-                    format!("ladder.{second}.kinds"),
-                    format!("{kind} has more than one ladder: keep one"),
-                ));
-            }
-        }
-        flaws
-    }
-
     /// What is wrong with its ladders where the provider charges by itself.
     pub fn idle_ladder(&self, text: &str) -> Fault {
         let what = "the provider retries by itself (stripe.collector), so no ladder is ever used: remove the ladders, or let Recoup collect";
         Flaw::new("ladder.0", what).placed(text)
+    }
+
+    /// The campaign as the text of a file, without remarks.
+    pub fn to_text(&self) -> String {
+        toml::to_string(self).expect("a campaign is made of what a file can hold")
     }
 
     /// The ladder for a kind of decline.
@@ -389,48 +249,6 @@ impl MessageStep {
     pub fn is_for(&self, decline: &Decline) -> bool {
         self.dispositions.contains(&decline.disposition)
             && (self.kinds.is_empty() || self.kinds.contains(&decline.kind))
-    }
-}
-
-impl Ladder {
-    fn flaws(&self, path: &str) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let plans = [!self.days.is_empty(), !self.hours.is_empty(), self.planned.is_some()];
-        if plans.into_iter().filter(|given| *given).count() != 1 {
-            flaws.push(Flaw::new(path, "give one of days, hours and planned"));
-        }
-        flaws.extend(self.planned.iter().flat_map(|planned| planned.flaws(path)));
-        if self.kinds.is_empty() {
-            flaws.push(Flaw::new(format!("{path}.kinds"), "kinds must not be empty"));
-        }
-        for (key, steps) in [("days", &self.days), ("hours", &self.hours)] {
-            if !steps.is_sorted_by(|a, b| a < b) || steps.first() == Some(&0) || steps.len() > STEPS_MAX {
-                let what = format!("steps must rise from 1 upwards, at most {STEPS_MAX} of them");
-                flaws.push(Flaw::new(format!("{path}.{key}"), what));
-            }
-        }
-        flaws
-    }
-}
-
-impl Planned {
-    fn flaws(&self, path: &str) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |key: &str, what: String| flaws.push(Flaw::new(format!("{path}.planned.{key}"), what));
-        if !(1..=CHARGES_MAX).contains(&u32::from(self.charges)) {
-            flaw("charges", format!("planned.charges must be 1 to {CHARGES_MAX}"));
-        }
-        if self.within_days == 0 {
-            flaw("within_days", "planned.within_days must be at least 1".to_owned());
-        }
-        let twice = |(number, arm)| self.arms[..number].contains(arm);
-        if self.arms.is_empty() || self.arms.iter().enumerate().any(twice) {
-            flaw(
-                "arms",
-                "planned.arms must name at least one arm, and each once".to_owned(),
-            );
-        }
-        flaws
     }
 }
 

@@ -1,9 +1,12 @@
 //! A case: one invoice being chased, from its first failed automatic charge to exactly one outcome.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::campaign::FinalAction;
+use super::campaign::{Campaign, FinalAction};
 use super::decline::Decline;
 use super::ids::{AttemptId, CaseId};
 use super::instrument::Instrument;
@@ -161,13 +164,54 @@ pub struct OpenAttempt {
     pub trigger: Trigger,
 }
 
+/// A text that does not name a version of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no version of a campaign: write it like default@2")]
+pub struct BadCampaignRef(String);
+
 /// The campaign version that a case is pinned to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct CampaignRef {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: u32,
+}
+
+impl CampaignRef {
+    /// The name of a version.
+    pub fn of(campaign: &Campaign) -> Self {
+        Self {
+            name: campaign.name.clone(),
+            version: campaign.version,
+        }
+    }
+
+    /// Whether it is the version of that campaign.
+    pub fn is_of(&self, campaign: &Campaign) -> bool {
+        self.name == campaign.name && self.version == campaign.version
+    }
+}
+
+/// `name@version`.
+impl FromStr for CampaignRef {
+    type Err = BadCampaignRef;
+
+    fn from_str(text: &str) -> Result<Self, BadCampaignRef> {
+        let parts = text.rsplit_once('@').filter(|(name, _)| !name.is_empty());
+        let read = parts.and_then(|(name, version)| {
+            let version = version.parse().ok().filter(|version| *version > 0)?;
+            let name = name.to_owned();
+            Some(Self { name, version })
+        });
+        read.ok_or_else(|| BadCampaignRef(text.to_owned()))
+    }
+}
+
+impl fmt::Display for CampaignRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.version)
+    }
 }
 
 /// Whom to write to, and how.
@@ -282,7 +326,6 @@ impl Case {
             id: _,
             connection: _,
             invoice_id: _,
-            campaign: _,
             collector: _,
             opened_at: _,
             reversal_of: _,
@@ -293,6 +336,7 @@ impl Case {
             attempts: _,
             notifications: _,
             memory: _,
+            campaign,
             subscription_id,
             customer_id,
             amount_due,
@@ -309,6 +353,17 @@ impl Case {
                 &before.decline,
             )
             || (closed_at, zone, contact) != (&before.closed_at, &before.zone, &before.contact)
+            || *campaign != before.campaign
+    }
+
+    /// When its campaign began: with the case, or when staff let it begin anew.
+    pub fn campaign_since(&self) -> Timestamp {
+        self.memory.restarted_at.unwrap_or(self.opened_at)
+    }
+
+    /// The campaign that the case was opened with.
+    pub fn opened_with(&self) -> &CampaignRef {
+        self.memory.opened_with.as_ref().unwrap_or(&self.campaign)
     }
 
     /// How the case ended, if it did.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::case::{Case, OpenAttempt, Origin};
 use super::ceiling::{Grounds, Rule};
+use super::decide::shadow::Shadowed;
 use super::decline::Decline;
 use super::event::SeenAttempt;
 use super::ids::AttemptId;
@@ -158,6 +159,8 @@ pub enum Command {
     },
     /// Keep what was seen, to learn from it.
     Learn(Evidence),
+    /// Keep what a shadow would have planned.
+    Shadow(Box<Shadowed>),
     /// Open a linked case for a recovery that was taken back.
     OpenReversal,
     /// Book by its name the charge behind a payment that was booked without.
@@ -249,6 +252,8 @@ pub struct Moment<'a> {
     pub now: Timestamp,
     /// The campaign version that the case is pinned to.
     pub campaign: &'a super::campaign::Campaign,
+    /// The version that only says beside it what it would plan, where there is one.
+    pub shadow: Option<&'a super::campaign::Campaign>,
     /// The id that a new attempt would take.
     pub fresh_attempt: &'a AttemptId,
     /// What the ceiling judges by.

@@ -23,14 +23,16 @@ mod doubt;
 mod late;
 mod look;
 mod method;
+mod migrate;
 mod open;
 mod plan;
+pub mod shadow;
 mod staff;
 mod target;
 mod timers;
 
 pub use asks::{bank_asked, instruments_asked};
-pub use open::{NoCase, open, open_reversal};
+pub use open::{NoCase, facts, open, open_reversal};
 
 /// The first wait after the provider was out of reach; it doubles up to the longest.
 const BACKOFF_FIRST_SECS: i64 = 60;
@@ -140,8 +142,13 @@ impl<'a> Draft<'a> {
             Some(Trigger::Schedule) | None => self.case.fresh_method().then_some(Trigger::CardUpdate),
         };
         let tried = self.tried(self.case.instrument());
+        let before = self.moment.shadow.map(|shadow| (shadow, self.case.clone()));
         let (entry, refused) = plan::replan(&mut self.case, &self.moment, &tried);
         self.entries.push(entry);
+        if let Some((shadow, before)) = before {
+            let both = shadow::beside(before, &self.case, shadow, &self.moment, &tried);
+            self.commands.push(Command::Shadow(Box::new(both)));
+        }
         if let Some(verdict) = refused {
             self.block(tried.instrument, verdict);
         }

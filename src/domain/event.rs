@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::campaign::Campaign;
 use super::case::{Collector, Contact};
 use super::decline::Decline;
 use super::ids::AttemptId;
@@ -97,8 +98,27 @@ pub enum StaffAction {
     MarkPaid,
     /// Give the invoice up, at the provider too.
     WriteOff,
+    /// Go on by another version of a campaign.
+    Migrate {
+        /// The version.
+        campaign: Box<Campaign>,
+        /// Where in it the case stands then.
+        how: MigrateHow,
+    },
     /// Only a remark.
     Note,
+}
+
+words! {
+    /// Where a case stands in the campaign that it is moved to.
+    MigrateHow {
+        /// The case keeps its start: the last of the messages that would have come by now comes at once.
+        Keep = "keep",
+        /// The case keeps its start, and what would have come by now is passed over.
+        Elapsed = "elapsed",
+        /// The campaign begins now; messages that the customer had are not sent again.
+        Restart = "restart",
+    }
 }
 
 impl StaffAction {
@@ -111,6 +131,7 @@ impl StaffAction {
             Self::Stop => "stop",
             Self::MarkPaid => "mark-paid",
             Self::WriteOff => "write-off",
+            Self::Migrate { .. } => "migrate",
             Self::Note => "notes",
         }
     }

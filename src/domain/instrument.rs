@@ -178,6 +178,7 @@ impl History {
                 | Command::NamePayment { .. }
                 | Command::BookOverpayment { .. }
                 | Command::Learn(_)
+                | Command::Shadow(_)
                 | Command::Block { .. }
                 | Command::OpenReversal => continue,
             };
@@ -291,6 +292,7 @@ fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Comma
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)
+        | Command::Shadow(_)
         | Command::Block { .. }
         | Command::OpenReversal => {}
     }

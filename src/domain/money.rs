@@ -14,6 +14,13 @@ pub struct Currency([u8; 3]);
 #[error("{0:?} is not a currency: three letters are expected, such as EUR")]
 pub struct BadCurrency(String);
 
+/// A text was given as an amount that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not an amount: digits and a currency are expected, with no more decimals than it has, such as \"99.50 EUR\""
+)]
+pub struct BadMoney(String);
+
 /// Currencies whose minor unit is the unit itself, in the provider's amounts
 /// (<https://docs.stripe.com/currencies#zero-decimal>).
 const NO_DECIMALS: [&str; 15] = [
@@ -99,6 +106,28 @@ impl Money {
             .then(|| self.amount_minor.checked_add(other.amount_minor))
             .flatten()
             .map(|amount_minor| Self::new(amount_minor, self.currency))
+    }
+}
+
+/// An amount of nothing or more, as a person writes it; decimals may be left out.
+impl FromStr for Money {
+    type Err = BadMoney;
+
+    fn from_str(text: &str) -> Result<Self, BadMoney> {
+        let read = || {
+            let (amount, code) = text.trim().rsplit_once(' ')?;
+            let currency: Currency = code.parse().ok()?;
+            let (whole, part) = amount.trim_end().split_once('.').unwrap_or((amount.trim_end(), "0"));
+            let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let decimals = usize::try_from(currency.decimals()).ok()?;
+            let fits = part.len() <= decimals || !amount.contains('.');
+            if !is_number(whole) || !is_number(part) || !fits {
+                return None;
+            }
+            let minor = format!("{whole}{:0<decimals$}", part.get(..part.len().min(decimals))?);
+            Some(Self::new(minor.parse().ok()?, currency))
+        };
+        read().ok_or_else(|| BadMoney(text.to_owned()))
     }
 }
 

@@ -71,7 +71,7 @@ fn wanted(case: &Case, ladder: &Ladder, after: Timestamp) -> Vec<Timestamp> {
     let by_days = ladder
         .days
         .iter()
-        .map(|day| days_from(case.opened_at, i32::from(*day), ladder.at, &tz));
+        .map(|day| days_from(case.campaign_since(), i32::from(*day), ladder.at, &tz));
     let by_hours = ladder
         .hours
         .iter()
@@ -83,10 +83,10 @@ fn wanted(case: &Case, ladder: &Ladder, after: Timestamp) -> Vec<Timestamp> {
     wanted
 }
 
-/// When the campaign ends for a case.
-pub fn final_at(opened_at: Timestamp, campaign: &Campaign, zone_name: &str) -> Timestamp {
+/// When a campaign ends that began at `since`.
+pub fn final_at(since: Timestamp, campaign: &Campaign, zone_name: &str) -> Timestamp {
     days_from(
-        opened_at,
+        since,
         i32::from(campaign.ending.after_days),
         campaign.ending.at,
         &zone(zone_name),
@@ -103,7 +103,7 @@ pub fn step_at(case: &Case, campaign: &Campaign, step: &MessageStep) -> Timestam
             let end = case
                 .timers
                 .final_at
-                .unwrap_or_else(|| final_at(case.opened_at, campaign, &case.zone));
+                .unwrap_or_else(|| final_at(case.campaign_since(), campaign, &case.zone));
             days_from(end, -i32::from(days), at, &tz)
         }
     };

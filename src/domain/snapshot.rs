@@ -1,5 +1,7 @@
 //! The truth about one invoice as read from the provider at one instant. Webhooks are only hints to read it again.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::calendar::main_zone;
@@ -125,6 +127,19 @@ pub struct SubscriptionSeen {
     pub collection_paused: bool,
 }
 
+/// What the provider says of the subscription and of those behind it, besides where it stands; campaigns choose by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// The names of its plans: of the price, of the product, and the price's lookup key.
+    pub plans: Vec<String>,
+    /// Since when it runs.
+    pub since: Option<Timestamp>,
+    /// What it brings in a month, where all its prices are fixed and of one currency.
+    pub monthly: Option<Money>,
+    /// The metadata of the invoice, else of the subscription, else of the customer.
+    pub metadata: BTreeMap<String, String>,
+}
+
 /// A payment method at the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodSeen {
@@ -194,6 +209,8 @@ pub struct Snapshot {
     pub subscription: Option<SubscriptionSeen>,
     /// The customer.
     pub customer: CustomerSeen,
+    /// What campaigns choose by.
+    pub traits: Traits,
     /// The payment method that the provider would charge off-session, where there is one.
     pub default_method: Option<MethodSeen>,
 }

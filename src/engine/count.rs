@@ -55,6 +55,7 @@ pub fn change(change: &Change) {
             | Command::BookLate { .. }
             | Command::NamePayment { .. }
             | Command::Learn(_)
+            | Command::Shadow(_)
             | Command::OpenReversal => {}
         }
     }

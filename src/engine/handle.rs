@@ -10,7 +10,7 @@ use super::{Connection, Inner, count, desk};
 use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ceiling::Grounds;
 use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
-use crate::domain::decide::{NoCase, decide, open, open_reversal};
+use crate::domain::decide::{NoCase, decide, facts, open, open_reversal};
 use crate::domain::event::{Event, Opening};
 use crate::domain::ids::{AttemptId, AuditId, CaseId, TimelineId, TransferId};
 use crate::domain::instrument::History;
@@ -142,7 +142,10 @@ pub async fn handle_claimed(
 /// Opens a case for an invoice whose charge failed, unless it has one or needs none.
 pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
     let learned = inner.knowledge.newest();
-    let campaign = inner.campaigns.for_new_cases(&*inner.storage).await?;
+    let facts = facts(snapshot, inner.now());
+    let customer = (connection.name.as_str(), snapshot.customer_id.as_str());
+    let campaign = inner.campaigns.for_new_case(&*inner.storage, &facts, customer).await?;
+    let shadow = inner.campaigns.shadow_of(&campaign.name);
     let instrument = snapshot.instrument().map(|instrument| instrument.key.clone());
     let keys: Vec<String> = instrument.into_iter().collect();
     let history = inner.storage.history(&connection.name, &keys).await?;
@@ -150,6 +153,7 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
     let moment = Moment {
         now: inner.now(),
         campaign: &campaign,
+        shadow: shadow.as_deref(),
         fresh_attempt: &fresh_attempt,
         grounds: Grounds {
             codes: connection.provider.codes(),
@@ -352,12 +356,14 @@ impl<'a> Draft<'a> {
         let Some(campaign) = inner.campaigns.known(&case.campaign) else {
             return Ok(Done::NeedsCampaign(case.campaign.clone()));
         };
+        let shadow = inner.campaigns.shadow_of(&campaign.name);
         let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
         let learned = Arc::clone(&self.learned);
         let nothing = History::default();
         let moment = Moment {
             now: self.now,
             campaign: &campaign,
+            shadow: shadow.as_deref().filter(|shadow| !case.campaign.is_of(shadow)),
             fresh_attempt: &fresh_attempt,
             grounds: Grounds {
                 codes: inner.codes(&case.connection),

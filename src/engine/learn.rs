@@ -76,7 +76,7 @@ pub async fn work(inner: &Inner) -> Result<(), StoreError> {
         return Ok(());
     }
     while make(inner).await? {}
-    Ok(())
+    inner.campaigns.refresh(&*inner.storage).await
 }
 
 /// Makes the next posterior; says whether evidence is left over. Where somebody else is faster, the next turn reads theirs.

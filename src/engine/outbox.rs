@@ -12,6 +12,7 @@ use super::pump::{CLAIMED_MAX, Work};
 use super::{Connection, Inner, SEND_BEFORE_SECS};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::{secs_from, zone};
+use crate::domain::campaign::MessageStep;
 use crate::domain::case::{Case, State, Warning};
 use crate::domain::event::{Event, LookCause};
 use crate::domain::message::Message;
@@ -325,8 +326,25 @@ async fn bounced(inner: &Inner, case: &Case) -> Result<(), StoreError> {
 /// How many steps of the case's campaign before this one send the same message: so no subject comes twice in a case.
 async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> Result<usize, StoreError> {
     let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
-    let alike = campaign.messages.iter().filter(|step| step.message == row.message);
-    Ok(alike.take_while(|step| step.key != row.step).count())
+    let alike = |step: &&MessageStep| step.message == row.message;
+    let here = campaign
+        .messages
+        .iter()
+        .filter(alike)
+        .take_while(|step| step.key != row.step);
+    let here = here.count();
+    let Some(first) = &case.memory.opened_with else {
+        return Ok(here);
+    };
+    // What was sent before the case was moved, and is no step of the campaign it has now.
+    let first = inner.campaigns.pinned(&*inner.storage, first).await?;
+    let done = first
+        .messages
+        .iter()
+        .filter(alike)
+        .filter(|step| case.memory.steps_done.contains(&step.key));
+    let gone = done.filter(|step| campaign.messages.iter().all(|other| other.key != step.key));
+    Ok(here + gone.count())
 }
 
 async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {

@@ -1,13 +1,18 @@
 //! Messages as customers would get them, and our page for them.
 
 use super::{Brand, Engine, StaffError, outbox};
+use crate::domain::campaign::Campaign;
 use crate::domain::case::Case;
-use crate::domain::event::{CustomerAction, Event};
-use crate::domain::ids::CaseId;
+use crate::domain::ceiling::Grounds;
+use crate::domain::command::{Decision, Moment, Reason};
+use crate::domain::decide::decide;
+use crate::domain::event::{CustomerAction, Event, MigrateHow, StaffAction};
+use crate::domain::ids::{AttemptId, CaseId};
 use crate::domain::message::Message;
 use crate::links::Links;
 use crate::mailer::render::RenderError;
 use crate::mailer::{Locale, MailContext, Rendered, Templates};
+use crate::store::StoreError;
 
 impl Engine {
     /// The messages.
@@ -48,6 +53,47 @@ impl Engine {
         let connection = self.inner.connections.get(&case.connection);
         let default = connection.map(|connection| connection.default_locale.as_str());
         Locale::pick(case.contact.locale.as_deref(), default)
+    }
+
+    /// What would become of a case if staff moved it to another version of a campaign; nothing is written.
+    pub async fn would_migrate(
+        &self,
+        case: &Case,
+        campaign: &Campaign,
+        how: MigrateHow,
+    ) -> Result<Result<Case, Reason>, StoreError> {
+        let pinned = self.campaign(&case.campaign).await?;
+        let (learned, history) = (self.learned(), self.history(case).await?);
+        let moment = Moment {
+            now: self.clock().now(),
+            campaign: &pinned,
+            shadow: None,
+            fresh_attempt: &AttemptId::from("nothing is charged".to_owned()),
+            grounds: Grounds {
+                codes: self.codes(&case.connection),
+                learned: &learned,
+                rules: self.rules(),
+                history: &history,
+            },
+            resend_secs: 0,
+        };
+        let event = Event::Staff {
+            action: StaffAction::Migrate {
+                campaign: Box::new(campaign.clone()),
+                how,
+            },
+            actor: String::new(),
+            comment: None,
+        };
+        Ok(match decide(case, &event, &moment) {
+            Decision::Changed(change) => Ok(change.case),
+            Decision::Ignored(reason) => Err(reason),
+        })
+    }
+
+    /// Reads at once what others would hear of within the hour: which campaigns there are.
+    pub async fn hear_of_campaigns(&self) -> Result<(), StoreError> {
+        self.inner.campaigns.refresh(&*self.inner.storage).await
     }
 
     /// The links to our page, where there is one.

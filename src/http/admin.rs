@@ -32,6 +32,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(campaigns::list::list)
         .service(campaigns::get::get)
         .service(campaigns::create::create)
+        .service(campaigns::migrate::migrate)
+        .service(campaigns::shadow::shadow)
         .service(standing::get)
         .service(templates::list)
         .service(templates::preview)

@@ -52,18 +52,24 @@ impl Window {
     /// Cuts the rows to the page and makes the next cursor from the id of its last row.
     pub fn page<R, T: utoipa::ToSchema>(
         &self,
-        mut rows: Vec<R>,
+        rows: Vec<R>,
         id: impl Fn(&R) -> &str,
         show: impl Fn(&R) -> T,
     ) -> Page<T> {
+        let (rows, next_cursor) = self.cut(rows, id);
+        Page {
+            data: rows.iter().map(show).collect(),
+            next_cursor,
+        }
+    }
+
+    /// The rows of the page, and the next cursor.
+    pub fn cut<R>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> &str) -> (Vec<R>, Option<String>) {
         let limit = usize::try_from(self.limit).expect("a limit is at most a few hundred");
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more).map(|row| hex::encode(id(row)));
-        Page {
-            data: rows.iter().map(show).collect(),
-            next_cursor: last,
-        }
+        (rows, last)
     }
 }
 

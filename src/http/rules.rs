@@ -28,6 +28,8 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/campaigns", Role::Viewer),
     ("GET", "/v1/campaigns/{name}", Role::Viewer),
     ("POST", "/v1/campaigns", Role::Admin),
+    ("GET", "/v1/campaigns/{name}/shadow", Role::Marketing),
+    ("POST", "/v1/campaigns/{name}/migrate", Role::Admin),
     ("GET", "/v1/standing/{customer_id}", Role::Viewer),
     ("GET", "/v1/templates", Role::Marketing),
     ("GET", "/v1/templates/{name}/preview", Role::Marketing),

@@ -29,6 +29,7 @@ mod lists;
 mod payment;
 mod pruned;
 mod read;
+mod traits;
 mod webhook;
 mod wire;
 

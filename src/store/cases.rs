@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select, Value,
 };
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use super::changes::{CaseChange, Locked};
 use super::entity::cases::{Column, Entity, Model};
 use super::row::{Row, to_json};
 use super::{Dialect, StoreError, Tx, bulk};
-use crate::domain::case::Case;
+use crate::domain::case::{CampaignRef, Case};
 use crate::domain::decline::DeclineKind;
 use crate::domain::ids::CaseId;
 use crate::domain::outcome::Status;
@@ -208,6 +209,53 @@ pub async fn list<C: ConnectionTrait>(conn: &C, filter: &CaseFilter) -> Result<V
     }
     let rows = query.order_by_desc(Column::Id).limit(filter.limit).all(conn).await?;
     rows.into_iter().map(codec::decode).collect()
+}
+
+/// At most `limit` open cases that are to be moved to a version, from the one after `after` on, oldest first: see [`to_move`].
+pub async fn open_on<C: ConnectionTrait>(
+    conn: &C,
+    from: (&str, Option<&[u32]>),
+    to: &CampaignRef,
+    (after, limit): (Option<&str>, u64),
+) -> Result<Vec<Case>, StoreError> {
+    let mut query = to_move(from, to);
+    if let Some(after) = after {
+        query = query.filter(Column::Id.gt(after));
+    }
+    let rows = query.order_by_asc(Column::Id).limit(limit).all(conn).await?;
+    rows.into_iter().map(codec::decode).collect()
+}
+
+/// How many open cases are to be moved to a version.
+pub async fn count_on<C: ConnectionTrait>(
+    conn: &C,
+    from: (&str, Option<&[u32]>),
+    to: &CampaignRef,
+) -> Result<u64, StoreError> {
+    Ok(to_move(from, to).count(conn).await?)
+}
+
+/// The open cases of a campaign that do not have the version yet; where `from` names versions, only theirs.
+fn to_move((name, from): (&str, Option<&[u32]>), to: &CampaignRef) -> Select<Entity> {
+    let mut query = Entity::find()
+        .filter(Column::ClosedAt.is_null())
+        .filter(Column::CampaignName.eq(name));
+    if name == to.name {
+        query = query.filter(Column::CampaignVersion.ne(i64::from(to.version)));
+    }
+    if let Some(from) = from {
+        query = query.filter(Column::CampaignVersion.is_in(from.iter().map(|version| i64::from(*version))));
+    }
+    query
+}
+
+/// How many open cases are pinned to a version of a campaign.
+pub async fn open_with<C: ConnectionTrait>(conn: &C, version: &CampaignRef) -> Result<u64, StoreError> {
+    let open = Entity::find()
+        .filter(Column::ClosedAt.is_null())
+        .filter(Column::CampaignName.eq(&version.name))
+        .filter(Column::CampaignVersion.eq(i64::from(version.version)));
+    Ok(open.count(conn).await?)
 }
 
 /// How many cases stand where; a status without a case is left out.

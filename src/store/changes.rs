@@ -10,12 +10,13 @@ use super::inbox::EventEnd;
 use super::notifications::NotificationStatus;
 use super::timeline::LineOf;
 use super::{
-    Store, StoreError, Tx, attempts, audit, cases, inbox, instruments, late, learning, ledger, notifications, timeline,
-    unknown_codes,
+    Store, StoreError, Tx, attempts, audit, cases, inbox, instruments, late, learning, ledger, notifications, shadows,
+    timeline, unknown_codes,
 };
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::ceiling::Rule;
 use crate::domain::command::{AttemptStatus, Entry, LateKind};
+use crate::domain::decide::shadow::Shadowed;
 use crate::domain::decline::Decline;
 use crate::domain::event::SeenAttempt;
 use crate::domain::ids::{AttemptId, BlockedId, CaseId, EvidenceId, NotificationId, TimelineId, TransferId};
@@ -126,6 +127,8 @@ pub enum RowWrite {
     Book(TransferId, Transfer),
     /// A charge that the ceiling did not allow.
     Block(Blocked),
+    /// What a shadow would have planned.
+    Shadow(Box<Shadowed>),
     /// A code of a decline that nobody knows: counted.
     UnknownCode(UnknownCode),
 }
@@ -292,7 +295,7 @@ async fn beside(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
 async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), StoreError> {
     let (mut opened, mut recorded, mut closed) = (Vec::new(), Vec::new(), Vec::new());
     let (mut queued, mut superseded, mut booked, mut seen) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut blocked = Vec::new();
+    let (mut blocked, mut shadowed) = (Vec::new(), Vec::new());
     for CaseChange { case, rows, at, .. } in round {
         match &rows[nth] {
             RowWrite::OpenAttempt(attempt, origin) => opened.push((case, attempt, *origin)),
@@ -304,6 +307,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::See(id, evidence) => seen.push((case, id, evidence)),
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
             RowWrite::Block(one) => blocked.push((case, one, *at)),
+            RowWrite::Shadow(both) => shadowed.push((case, &**both, *at)),
             // All cases share these rows: they are written last, so that nobody waits for them long.
             RowWrite::UnknownCode(_) => {}
         }
@@ -319,5 +323,6 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
     notifications::supersede_dunning(tx, &superseded).await?;
     notifications::queue(tx, &queued).await?;
     learning::see(tx, &seen).await?;
+    shadows::keep(tx, &shadowed).await?;
     ledger::book(tx, &booked).await
 }

@@ -10,7 +10,7 @@ use super::notifications::{self, NotificationRow, Rendered};
 use super::touches::{self, Touch};
 use super::{Oversight, Store, StoreError, campaigns, cases, instruments, settings};
 use crate::domain::campaign::{Campaign, Touches};
-use crate::domain::case::Case;
+use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ids::{CaseId, EvidenceId, NotificationId};
 use crate::domain::instrument::History;
 use crate::store::cases::Claim;
@@ -92,8 +92,8 @@ pub trait Storage: Oversight {
     /// One version of a campaign.
     async fn campaign(&self, name: &str, version: u32) -> Result<Option<Campaign>, StoreError>;
 
-    /// The newest version of a campaign.
-    async fn newest_campaign(&self, name: &str) -> Result<Option<Campaign>, StoreError>;
+    /// The names of all versions of all campaigns.
+    async fn campaign_versions(&self) -> Result<Vec<CampaignRef>, StoreError>;
 
     /// A small value by its name.
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
@@ -212,8 +212,8 @@ impl Storage for Store {
         campaigns::get(self.conn(), name, version).await
     }
 
-    async fn newest_campaign(&self, name: &str) -> Result<Option<Campaign>, StoreError> {
-        campaigns::newest(self.conn(), name).await
+    async fn campaign_versions(&self) -> Result<Vec<CampaignRef>, StoreError> {
+        campaigns::versions(self.conn()).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

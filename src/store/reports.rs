@@ -117,6 +117,8 @@ pub struct UpliftRow {
     pub status: Status,
     /// The campaign it is pinned to.
     pub campaign: CampaignRef,
+    /// The campaign it was opened with.
+    pub opened_with: CampaignRef,
     /// Who may charge.
     pub collector: Collector,
     /// The customer's zone.
@@ -205,6 +207,8 @@ struct Remembered {
     #[serde(default)]
     choice: Option<Choice>,
     charges: u32,
+    #[serde(default)]
+    opened_with: Option<CampaignRef>,
 }
 
 fn decode_drawn(line: DrawnLine) -> Result<UpliftRow, StoreError> {
@@ -213,14 +217,16 @@ fn decode_drawn(line: DrawnLine) -> Result<UpliftRow, StoreError> {
         id: &line.id,
     };
     let Document { memory } = row.json("memory", &line.memory)?;
+    let campaign = CampaignRef {
+        name: line.campaign_name,
+        version: row.count("campaign_version", line.campaign_version)?,
+    };
     Ok(UpliftRow {
         opened_at: row.instant("opened_at", line.opened_at)?,
         currency: row.word("currency", &line.currency)?,
         status: row.word("status", &line.status)?,
-        campaign: CampaignRef {
-            name: line.campaign_name,
-            version: row.count("campaign_version", line.campaign_version)?,
-        },
+        opened_with: memory.opened_with.unwrap_or_else(|| campaign.clone()),
+        campaign,
         collector: row.word("collector", &line.collector)?,
         choice: memory.choice,
         charges: memory.charges,

@@ -29,6 +29,10 @@ const POSTERIORS_SEEN: &str = "retention:posteriors_seen";
 const POSTERIORS_AT_ONCE: i64 = 24;
 /// A posterior is looked at once it has not been the newest for so long: nobody plans by it any more.
 const SETTLED_MS: i64 = 24 * 3_600_000;
+/// How long what shadows would have planned is kept.
+const SHADOWS_DAYS: i64 = 90;
+const FORGET_SHADOWS: &str = "DELETE FROM shadow_plans WHERE (case_id, shadow_version, at) IN \
+                              (SELECT case_id, shadow_version, at FROM shadow_plans WHERE at < $1 LIMIT $2)";
 /// By how much the clocks of two replicas may differ, at the very most.
 const SKEW_MS: i64 = 3_600_000;
 
@@ -77,6 +81,11 @@ impl Store {
             };
         }
         gone += self.thin_posteriors(now).await?;
+        let shadows = utc(now)
+            .saturating_sub(SHADOWS_DAYS.days())
+            .timestamp()
+            .as_millisecond();
+        gone += self.delete(FORGET_SHADOWS, &shadows.into()).await?;
         Ok(gone)
     }
 

@@ -1,6 +1,7 @@
 //! Stories with dates: the clock is advanced, the queues are drained, the whole timeline is asserted.
 
 mod awkward;
+mod campaigns;
 mod ceiling;
 mod crowd;
 mod customer;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::OpenAttempt;
+use super::{CampaignRef, OpenAttempt};
 use crate::domain::event::CustomerAnswer;
 use crate::domain::instrument::Instrument;
 use crate::domain::learning::choice::Choice;
@@ -124,6 +124,12 @@ pub struct Memory {
     pub late_minor: Option<i64>,
     /// Whether money was taken back after the recovery.
     pub reversed: bool,
+    /// The campaign it was opened with, where staff moved it to another one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_with: Option<CampaignRef>,
+    /// When staff let its campaign begin anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -174,6 +180,8 @@ impl Memory {
             late_money: false,
             late_minor: None,
             reversed: false,
+            opened_with: None,
+            restarted_at: None,
         }
     }
 

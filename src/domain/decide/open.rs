@@ -6,6 +6,7 @@ use super::plan::take_decline;
 use super::timers;
 use super::{Draft, look};
 use crate::domain::calendar::{secs_from, zone};
+use crate::domain::campaign::Facts;
 use crate::domain::case::{CampaignRef, Case, Collector, Contact, Memory, Origin, State, Timers};
 use crate::domain::command::{Change, Command, EntryKind, Moment};
 use crate::domain::decline::{Decline, DeclineKind, Disposition};
@@ -78,6 +79,17 @@ pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         entries: draft.entries,
         commands: draft.commands,
     })
+}
+
+/// What a snapshot tells campaigns of the case that may be opened at `at`.
+pub fn facts(snapshot: &Snapshot, at: jiff::Timestamp) -> Facts<'_> {
+    Facts {
+        amount: snapshot.amount_remaining,
+        country: snapshot.customer.country.as_deref(),
+        kind: decline_of(snapshot).kind,
+        traits: &snapshot.traits,
+        at,
+    }
 }
 
 fn refuse(snapshot: &Snapshot) -> Result<(), NoCase> {
@@ -155,10 +167,7 @@ fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         customer_id: snapshot.customer_id.clone(),
         amount_due: snapshot.amount_remaining,
         state: State::Active,
-        campaign: CampaignRef {
-            name: moment.campaign.name.clone(),
-            version: moment.campaign.version,
-        },
+        campaign: CampaignRef::of(moment.campaign),
         collector: opening.collector,
         opened_at,
         closed_at: None,

@@ -1,11 +1,12 @@
 //! What staff asks for. The ceiling stands above it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Draft;
 use super::close::{begin, close};
+use super::migrate::migrate;
 use crate::domain::campaign::FinalAction;
-use crate::domain::case::{State, Trigger};
+use crate::domain::case::{CampaignRef, State, Trigger};
 use crate::domain::ceiling::{Verdict, may_charge};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::event::StaffAction;
@@ -14,16 +15,12 @@ use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
 use crate::domain::schedule::step_at;
 
 /// Carries out a staff action, or refuses it with the reason.
-pub fn act(mut draft: Draft<'_>, action: &StaffAction, actor: &str, comment: Option<&str>) -> Decision {
+pub fn act<'a>(mut draft: Draft<'a>, action: &'a StaffAction, actor: &str, comment: Option<&str>) -> Decision {
     if let Err(reason) = allowed(&draft, action) {
         return Decision::Ignored(reason);
     }
-    let text = format!("{actor}: {}.", action.as_str());
-    draft.say(
-        EntryKind::Staff,
-        text,
-        json!({"action": action.as_str(), "actor": actor, "comment": comment}),
-    );
+    let (text, data) = told(&draft, action, actor, comment);
+    draft.say(EntryKind::Staff, text, data);
     match action {
         StaffAction::Note => {}
         StaffAction::Retry => {
@@ -36,6 +33,7 @@ pub fn act(mut draft: Draft<'_>, action: &StaffAction, actor: &str, comment: Opt
             draft.case.timers.look_at = None;
         }
         StaffAction::Resume => resume(&mut draft, actor),
+        StaffAction::Migrate { campaign, how } => migrate(&mut draft, campaign, *how),
         StaffAction::Stop => close(&mut draft, Outcome::Stopped { why: StoppedWhy::Staff }),
         StaffAction::MarkPaid => close(
             &mut draft,
@@ -51,6 +49,20 @@ pub fn act(mut draft: Draft<'_>, action: &StaffAction, actor: &str, comment: Opt
         }
     }
     draft.done()
+}
+
+/// What the timeline says of an action.
+fn told(draft: &Draft<'_>, action: &StaffAction, actor: &str, comment: Option<&str>) -> (String, Value) {
+    let mut data = json!({"action": action.as_str(), "actor": actor, "comment": comment});
+    let StaffAction::Migrate { campaign, how } = action else {
+        return (format!("{actor}: {}.", action.as_str()), data);
+    };
+    let (from, to) = (&draft.case.campaign, CampaignRef::of(campaign));
+    let text = format!("{actor}: the campaign changes from {from} to {to} ({how}).");
+    data["from"] = json!(from);
+    data["to"] = json!(to);
+    data["how"] = json!(how);
+    (text, data)
 }
 
 fn allowed(draft: &Draft<'_>, action: &StaffAction) -> Result<(), Reason> {
@@ -77,7 +89,9 @@ fn allowed(draft: &Draft<'_>, action: &StaffAction) -> Result<(), Reason> {
             | State::Ending { .. }
             | State::Closed { .. } => Err(Reason::NotPaused),
         },
+        StaffAction::Migrate { campaign, .. } if draft.case.campaign.is_of(campaign) => Err(Reason::NothingNew),
         StaffAction::Pause { .. }
+        | StaffAction::Migrate { .. }
         | StaffAction::Stop
         | StaffAction::MarkPaid
         | StaffAction::WriteOff

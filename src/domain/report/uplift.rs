@@ -20,12 +20,14 @@ use crate::domain::words::words;
 mod interval;
 mod money;
 mod off_policy;
+mod split;
 mod texts;
 
 pub use interval::{Difference, Estimate};
 use interval::{Seen, Share, needed, whole};
 pub use money::{NetDifference, NetValue};
 pub use off_policy::{ArmValue, LeftOut, OffPolicy};
+pub use split::{Divided, SplitCompared, splits};
 pub use texts::DEFINITIONS;
 
 words! {
@@ -50,7 +52,7 @@ const SEEN_MIN: f64 = 0.000_5;
 pub struct UpliftFact {
     /// The customer, on one connection. Only to tell whose cases belong together; it is in no answer.
     pub customer: String,
-    /// The name and the version of the campaign.
+    /// The name and the version of the campaign it was opened with.
     pub campaign: (String, u32),
     /// When it was opened.
     pub opened_at: Timestamp,

@@ -117,7 +117,7 @@ pub fn arm(case: &Case, planned: &Planned, learned: &Learned) -> (Choice, Option
 /// What the next charge of a case after an instant is decided by.
 pub fn inputs(case: &Case, planned: &Planned, learned: &Learned, choice: Choice, after: Timestamp) -> Inputs {
     let kind = case.decline.kind;
-    let from = full_hour(case.opened_at, &case.zone);
+    let from = full_hour(case.campaign_since(), &case.zone);
     let last = case.memory.last_charge_at.map(|last| hours(from, last));
     Inputs {
         version: learned.version,
@@ -240,7 +240,7 @@ pub fn decide(inputs: &Inputs, learned: &Learned) -> Decided {
 
 /// What tells of a charge of the case at an instant.
 pub fn features(case: &Case, at: Timestamp) -> Features {
-    let from = full_hour(case.opened_at, &case.zone);
+    let from = full_hour(case.campaign_since(), &case.zone);
     let calendar = Calendar::new(from, &case.zone, case.memory.country.as_deref());
     let past = Past {
         last: case.memory.last_charge_at.map(|last| hours(from, last)),

@@ -19,6 +19,7 @@ pub fn is_carried_out(command: &Command) -> bool {
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)
+        | Command::Shadow(_)
         | Command::Block { .. }
         | Command::OpenReversal => false,
     }
@@ -66,6 +67,7 @@ pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
             let id = EvidenceId::new(inner.now_ms(), inner.clock.entropy());
             RowWrite::See(id, evidence.clone())
         }
+        Command::Shadow(both) => RowWrite::Shadow(both.clone()),
         Command::OpenReversal
         | Command::Resend { .. }
         | Command::Finish
@@ -92,6 +94,7 @@ pub fn unknown_codes(inner: &Inner, change: &Change) -> impl Iterator<Item = Unk
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)
+        | Command::Shadow(_)
         | Command::Block { .. }
         | Command::OpenReversal => None,
     });

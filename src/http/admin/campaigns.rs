@@ -8,6 +8,8 @@ use crate::domain::campaign::Campaign;
 pub(super) mod create;
 pub(super) mod get;
 pub(super) mod list;
+pub(super) mod migrate;
+pub(super) mod shadow;
 
 /// One version of a campaign.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 
 use crate::domain::campaign::Campaign;
+use crate::domain::campaign::segment::DEFAULT;
 use crate::domain::decline::DeclineKind;
 use crate::domain::learning::Learned;
 use crate::domain::learning::arms::{
@@ -16,7 +17,6 @@ use crate::domain::learning::model::Model;
 use crate::domain::learning::plan::Terms;
 use crate::domain::learning::prior::{Prior, Source};
 use crate::domain::words::words;
-use crate::engine::FOR_NEW_CASES;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::wire::Instant;
@@ -161,7 +161,7 @@ pub(in crate::http) async fn newest(state: &HttpState) -> Result<Learning, Probl
     let model = stored
         .as_ref()
         .map_or_else(|| before.clone(), |stored| Model::read(&prior, &stored.document));
-    let campaign = campaigns::newest(conn, FOR_NEW_CASES)
+    let campaign = campaigns::newest(conn, DEFAULT)
         .await?
         .unwrap_or_else(Campaign::embedded);
     let policy = state.engine.learned().policy;
@@ -219,7 +219,7 @@ fn standing(
     candidate: Option<&Candidate>,
 ) -> (ArmState, Option<String>) {
     let Some(candidate) = candidate else {
-        let why = format!("the newest version of the campaign {FOR_NEW_CASES} does not name it for this kind");
+        let why = format!("the newest version of the campaign {DEFAULT} does not name it for this kind");
         return (ArmState::NotNamed, Some(why));
     };
     let behind = baseline

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::client::Client;
-use super::wire::{Customer, Invoice, MethodDetails, Subscription, id_of};
-use super::{instrument, payment};
+use super::wire::{Customer, Invoice, Metadata, MethodDetails, Subscription, id_of};
+use super::{instrument, payment, traits};
 use crate::domain::calendar::main_zone;
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::{
@@ -29,11 +29,13 @@ pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapsh
     let subscription_id = invoice.subscription_id();
     // What the provider charges off-session: each level names a payment method or, of old, a source.
     let of_invoice = id_of(invoice.default_payment_method.as_ref()).or_else(|| id_of(invoice.default_source.as_ref()));
-    let (payments, (customer, of_customer), (subscription, of_subscription)) = tokio::try_join!(
+    let (payments, customer_read, subscription_read) = tokio::try_join!(
         payment::of_invoice(client, invoice_id, &mut invoice),
         customer(client, &customer_id),
         subscription(client, subscription_id.as_deref()),
     )?;
+    let (customer, of_customer, customer_metadata) = customer_read;
+    let (subscription, of_subscription, plan) = subscription_read;
     let default_id = of_invoice.or(of_subscription).or(of_customer);
     let (default_method, of_default) = default_method(client, default_id, status, payments.newest.as_ref()).await?;
     let of_card = || known_country(payments.card_country).or_else(|| known_country(of_default));
@@ -69,6 +71,7 @@ pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapsh
             ..customer
         },
         default_method,
+        traits: plan.with_metadata([customer_metadata, invoice.metadata]),
     })
 }
 
@@ -115,18 +118,19 @@ fn invoice_status(invoice: &Invoice) -> Result<InvoiceStatus, ReadError> {
     }
 }
 
-/// The subscription and the payment method that it names.
+/// The subscription, the payment method that it names, and its traits.
 async fn subscription(
     client: &Client,
     id: Option<&str>,
-) -> Result<(Option<SubscriptionSeen>, Option<String>), ReadError> {
-    let Some(id) = id else { return Ok((None, None)) };
-    let Some(found) = client
+) -> Result<(Option<SubscriptionSeen>, Option<String>, traits::Plan), ReadError> {
+    let Some(id) = id else { return Ok(Default::default()) };
+    let Some(mut found) = client
         .read_optional::<Subscription>(&["subscriptions", id], &[])
         .await?
     else {
-        return Ok((None, None));
+        return Ok(Default::default());
     };
+    let plan = traits::of_subscription(&mut found);
     let status = match found.status.as_deref() {
         Some("trialing") => SubscriptionStatus::Trialing,
         Some("active") => SubscriptionStatus::Active,
@@ -153,14 +157,14 @@ async fn subscription(
         cancel_reason,
         collection_paused: found.pause_collection.is_some(),
     };
-    Ok((Some(seen), method))
+    Ok((Some(seen), method, plan))
 }
 
-/// The customer and its default payment method; a deleted or missing one is empty.
-async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<String>), ReadError> {
+/// The customer, its default payment method and its metadata; a deleted or missing one is empty.
+async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<String>, Option<Metadata>), ReadError> {
     let found: Option<Customer> = client.read_optional(&["customers", id], &[]).await?;
     let Some(found) = found.filter(|customer| customer.deleted != Some(true)) else {
-        return Ok((CustomerSeen::default(), None));
+        return Ok(Default::default());
     };
     let zone = ["timezone", "time_zone"].iter().find_map(|key| {
         let name = found.metadata.as_ref()?.get(*key).and_then(Value::as_str)?;
@@ -178,7 +182,7 @@ async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<Str
         zone,
         country: known_country(found.address.and_then(|address| address.country)),
     };
-    Ok((seen, method))
+    Ok((seen, method, found.metadata))
 }
 
 /// The code of a country that we know; an address holds whatever somebody wrote into it.

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+/// What the merchant wrote beside an object.
+pub(super) type Metadata = HashMap<String, serde_json::Value>;
+
 /// A field that holds an object's id, or the object itself where it was expanded.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -87,6 +90,7 @@ pub(super) struct Invoice {
     pub status_transitions: Option<StatusTransitions>,
     pub lines: Option<List<Line>>,
     pub description: Option<String>,
+    pub metadata: Option<Metadata>,
 }
 
 impl Invoice {
@@ -262,7 +266,7 @@ pub(super) struct Customer {
     pub name: Option<String>,
     pub preferred_locales: Option<Vec<String>>,
     pub address: Option<Address>,
-    pub metadata: Option<HashMap<String, serde_json::Value>>,
+    pub metadata: Option<Metadata>,
     pub invoice_settings: Option<InvoiceSettings>,
     pub default_source: Option<Ref<Bare>>,
 }
@@ -289,6 +293,38 @@ pub(super) struct Subscription {
     pub pause_collection: Option<serde_json::Value>,
     pub default_payment_method: Option<Ref<Bare>>,
     pub default_source: Option<Ref<Bare>>,
+    pub start_date: Option<i64>,
+    pub created: Option<i64>,
+    pub items: Option<List<Item>>,
+    pub metadata: Option<Metadata>,
+}
+
+/// One price of a subscription, so many times.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Item {
+    pub price: Option<Price>,
+    pub quantity: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Price {
+    pub id: Option<String>,
+    pub product: Option<Ref<Bare>>,
+    pub lookup_key: Option<String>,
+    pub nickname: Option<String>,
+    pub currency: Option<String>,
+    pub unit_amount: Option<i64>,
+    pub recurring: Option<Recurring>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Recurring {
+    pub interval: Option<String>,
+    pub interval_count: Option<i64>,
+    pub usage_type: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -24,19 +24,19 @@ struct Document<'a> {
 }
 
 /// The columns that a case is born with.
-pub(super) const FIXED: [Column; 8] = [
+pub(super) const FIXED: [Column; 6] = [
     ("id", Kind::Text),
     ("connection", Kind::Text),
     ("invoice_id", Kind::Text),
-    ("campaign_name", Kind::Text),
-    ("campaign_version", Kind::Int),
     ("collector", Kind::Text),
     ("opened_at", Kind::Int),
     ("reversal_of", Kind::Text),
 ];
 
 /// The columns that change when more than its plan does.
-pub(super) const SELDOM: [Column; 18] = [
+pub(super) const SELDOM: [Column; 20] = [
+    ("campaign_name", Kind::Text),
+    ("campaign_version", Kind::Int),
     ("subscription_id", Kind::Text),
     ("customer_id", Kind::Text),
     ("amount_minor", Kind::Int),

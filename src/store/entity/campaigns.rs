@@ -11,6 +11,7 @@ pub struct Model {
     pub version: i64,
     pub content: String,
     pub created_at: i64,
+    pub source: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -14,7 +14,7 @@ use recoup::domain::ids::{AttemptId, CaseId};
 use recoup::domain::instrument::History;
 use recoup::domain::learning::Learned;
 use recoup::domain::money::Money;
-use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot};
+use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, PaymentSeen, PaymentStatus, Snapshot, Traits};
 use recoup::domain::taxonomy::Taxonomy;
 
 /// What the ceiling judges by: without a list of codes none is unknown.
@@ -35,6 +35,7 @@ pub fn open(number: u128, campaign: &Campaign, kind: DeclineKind, zone: &str, no
     let moment = Moment {
         now,
         campaign,
+        shadow: None,
         fresh_attempt: &AttemptId::new(0, 0),
         grounds: grounds(),
         resend_secs: 69_120,
@@ -88,6 +89,7 @@ fn snapshot(number: u128, kind: DeclineKind, now: Timestamp) -> Snapshot {
         subscription: None,
         customer: CustomerSeen::default(),
         default_method: None,
+        traits: Traits::default(),
     }
 }
 

@@ -17,7 +17,8 @@ use recoup::domain::learning::Learned;
 use recoup::domain::money::Money;
 use recoup::domain::network::Network;
 use recoup::domain::snapshot::{
-    CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen, SubscriptionStatus,
+    CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen,
+    SubscriptionStatus, Traits,
 };
 use recoup::providers::stripe::declines::TABLE;
 
@@ -154,6 +155,7 @@ pub fn snapshot(kind: DeclineKind, charged_at: Timestamp) -> Snapshot {
             ..CustomerSeen::default()
         },
         default_method: Some(method("pm_1", Some("fp_1"))),
+        traits: Traits::default(),
     }
 }
 
@@ -202,6 +204,7 @@ impl Desk {
         let moment = Moment {
             now,
             campaign: &campaign,
+            shadow: None,
             fresh_attempt: &fresh,
             grounds: grounds(),
             resend_secs: RESEND_SECS,
@@ -229,6 +232,7 @@ impl Desk {
         let moment = Moment {
             now: self.now,
             campaign: &self.campaign,
+            shadow: None,
             fresh_attempt: &fresh,
             grounds: Grounds {
                 history: &self.history,
@@ -273,7 +277,10 @@ impl Desk {
                     format!("closed {status}")
                 }
                 Command::Block { rule, .. } => format!("blocked {rule}"),
-                Command::CloseAttempt { .. } | Command::SupersedeNotices { .. } | Command::Learn(_) => continue,
+                Command::CloseAttempt { .. }
+                | Command::SupersedeNotices { .. }
+                | Command::Learn(_)
+                | Command::Shadow(_) => continue,
             };
             self.write(&line);
         }

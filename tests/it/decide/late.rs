@@ -137,6 +137,7 @@ fn a_reversal_is_born_closed_and_its_paid_invoice_is_no_late_recovery() {
     let moment = Moment {
         now: desk.now,
         campaign: &desk.campaign,
+        shadow: None,
         fresh_attempt: &fresh,
         grounds: grounds(),
         resend_secs: RESEND_SECS,

@@ -23,6 +23,7 @@ fn opened(alter: impl FnOnce(&mut Snapshot)) -> Result<(), NoCase> {
     let moment = Moment {
         now: at(FAILED_AT),
         campaign: &campaign,
+        shadow: None,
         fresh_attempt: &fresh_attempt,
         grounds: grounds(),
         resend_secs: RESEND_SECS,

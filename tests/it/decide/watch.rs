@@ -79,6 +79,7 @@ impl Watch {
                 Command::SupersedeNotices { .. }
                 | Command::BookLate { .. }
                 | Command::Learn(_)
+                | Command::Shadow(_)
                 | Command::Block { .. }
                 | Command::OpenReversal
                 | Command::NamePayment { .. }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::{Campaign, Touches};
-use recoup::domain::case::Case;
+use recoup::domain::case::{CampaignRef, Case};
 use recoup::domain::ceiling::Rules;
 use recoup::domain::event::StaffAction;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
@@ -265,7 +265,7 @@ impl Storage for Held {
         self.store.campaign(name, version).await
     }
 
-    async fn newest_campaign(&self, _: &str) -> Result<Option<Campaign>, StoreError> {
+    async fn campaign_versions(&self) -> Result<Vec<CampaignRef>, StoreError> {
         unreachable!("only cases are changed")
     }
 

@@ -11,7 +11,7 @@ use recoup::domain::money::{Currency, Money};
 use recoup::domain::network::Network;
 use recoup::domain::snapshot::{
     CardShown, CustomerSeen, InvoiceStatus, MethodSeen, PaymentSeen, PaymentStatus, Snapshot, SubscriptionSeen,
-    SubscriptionStatus,
+    SubscriptionStatus, Traits,
 };
 use recoup::providers::{ChargeOutcome, ChargeSeen};
 
@@ -277,6 +277,7 @@ impl Books {
                 fingerprint: Some(default.card.clone()),
                 instrument: Some(instrument(&default.card)),
             }),
+            traits: Traits::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::money::Money;
-use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, Snapshot};
+use recoup::domain::snapshot::{CustomerSeen, InvoiceStatus, Snapshot, Traits};
 use recoup::providers::{ActionOutcome, Provider, ReadError};
 use serde_json::json;
 
@@ -34,6 +34,7 @@ fn snapshot(subscription_id: Option<&str>) -> Snapshot {
         subscription: None,
         customer: CustomerSeen::default(),
         default_method: None,
+        traits: Traits::default(),
     }
 }
 

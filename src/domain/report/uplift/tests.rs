@@ -29,7 +29,7 @@ fn held_out() -> Draw {
 }
 
 /// A case of a customer of its own whose window is over.
-fn fact(number: usize, draw: Option<Draw>, recovered: bool) -> UpliftFact {
+pub(super) fn fact(number: usize, draw: Option<Draw>, recovered: bool) -> UpliftFact {
     UpliftFact {
         customer: format!("stripe cus_{number}"),
         campaign: ("default".to_owned(), 1),

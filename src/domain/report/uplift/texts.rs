@@ -9,7 +9,7 @@ pub(super) const NO_WINDOW_OVER: &str = "on one side no case has come to the end
 pub(super) const TOO_FEW_EFFECTIVE: &str = "since somebody is held out, the cases that drew it where it could always be drawn tell as much as less than 100 of equal weight";
 
 /// What each figure means, printed with every report.
-pub const DEFINITIONS: [(&str, &str); 14] = [
+pub const DEFINITIONS: [(&str, &str); 15] = [
     (
         "drawn, held_out",
         "A case is held out if its customer was when its arm was first chosen: by a hash of the customer, so a customer stays in or out. All others draw an arm, each case by itself, with a known probability. A case counts where its first draw put it, whatever staff or a later draw did (intention to treat).",
@@ -62,5 +62,9 @@ pub const DEFINITIONS: [(&str, &str); 14] = [
     (
         "off_policy.arms.against_holdout",
         "The arm by snips against the holdout, over campaigns and kinds in which every case could draw it, since somebody is held out.",
+    ),
+    (
+        "splits",
+        "Two versions of a campaign between which customers were divided by a hash of the customer: the cases opened while the division lasted, each for the version it was opened with, whatever it was moved to later (intention to treat). Shares, intervals and verdicts as above.",
     ),
 ];

@@ -23,8 +23,8 @@ pub struct CreateCampaignBody {
     pub text: String,
 }
 
-/// Publishes a version of a campaign, which never changes afterwards: running cases keep theirs, and new cases take the newest
-/// version of `default`. What `recoup check` says of the file, the problem says here, with line and column.
+/// Publishes a version of a campaign, which never changes afterwards: running cases keep theirs, and new cases take the
+/// newest version of the first campaign that has a segment for them, or of `default`. What `recoup check` says of the file, the problem says here, with line and column.
 #[utoipa::path(tag = "campaigns", request_body = CreateCampaignBody, responses((status = 201, description = "The campaign.", body = CampaignJson)))]
 #[post("/v1/campaigns")]
 pub(in crate::http::admin) async fn create(
@@ -32,13 +32,12 @@ pub(in crate::http::admin) async fn create(
     caller: Caller,
     body: JsonBody<CreateCampaignBody>,
 ) -> Result<HttpResponse, Problem> {
-    let campaign = match Campaign::read(&body.0.text) {
-        Ok((campaign, faults)) if faults.is_empty() => campaign,
-        Ok((_, faults)) | Err(BadCampaign(faults)) => return Err(refused(&faults)),
-    };
+    let text = &body.0.text;
     let now = state.engine.clock().now();
     let tx = state.store.begin().await?;
-    match campaigns::put(tx.conn(), &campaign, now).await {
+    let others = campaigns::list(tx.conn()).await?;
+    let campaign = Campaign::review(text, &others).map_err(|BadCampaign(faults)| refused(&faults))?;
+    match campaigns::publish(tx.conn(), &campaign, text, now).await {
         Ok(()) => {}
         Err(StoreError::Conflict(detail)) => {
             return Err(Problem::new(StatusCode::CONFLICT, "version_taken", detail));
@@ -55,6 +54,7 @@ pub(in crate::http::admin) async fn create(
     };
     audit::append(&tx, &entry).await?;
     tx.commit().await?;
+    state.engine.hear_of_campaigns().await?;
     Ok(HttpResponse::Created().json(CampaignJson::from(&campaign)))
 }
 

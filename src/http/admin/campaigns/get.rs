@@ -14,7 +14,7 @@ use crate::store::campaigns;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CampaignQuery {
-    /// The version; the newest without it.
+    /// The version; the newest that is no shadow without it.
     #[param(minimum = 1, maximum = 2_147_483_647)]
     version: Option<u32>,
 }

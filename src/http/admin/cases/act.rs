@@ -184,7 +184,7 @@ pub(in crate::http) async fn act(
     }
 }
 
-fn checked_comment(comment: &str) -> Result<String, Problem> {
+pub(in crate::http) fn checked_comment(comment: &str) -> Result<String, Problem> {
     let odd = |letter: char| letter.is_control() && letter != '\n' && letter != '\t' && letter != '\r';
     if comment.chars().count() > COMMENT_CHARS_MAX || comment.chars().any(odd) {
         return Err(Problem::new(

@@ -10,9 +10,11 @@ use serde::Serialize;
 use super::asked::{self, SpanQuery};
 use super::uplift_table as table;
 use crate::domain::campaign::Campaign;
-use crate::domain::case::Collector;
+use crate::domain::case::{CampaignRef, Collector};
 use crate::domain::command::LateKind;
-use crate::domain::report::uplift::{DEFINITIONS, Uplift, UpliftFact, uplift as compared};
+use crate::domain::report::uplift::{
+    DEFINITIONS, Divided, SplitCompared, Uplift, UpliftFact, splits, uplift as compared,
+};
 use crate::domain::schedule::final_at;
 use crate::http::HttpState;
 use crate::http::error::Problem;
@@ -38,6 +40,8 @@ pub struct UpliftReport {
     /// What each figure means.
     #[schema(value_type = std::collections::HashMap<String, String>)]
     pub definitions: BTreeMap<&'static str, &'static str>,
+    /// The versions of campaigns between which customers were divided.
+    pub splits: Vec<SplitCompared>,
     /// The figures.
     #[serde(flatten)]
     pub report: Uplift,
@@ -65,7 +69,8 @@ pub(in crate::http::admin) async fn uplift(
     let now = state.engine.clock().now();
     let (zone_name, zone) = asked::zone(query.zone)?;
     let (from, to) = asked::span([query.from.as_deref(), query.to.as_deref()], &zone, now)?;
-    let report = compare(&state, from, to, now).await?;
+    let facts = facts(&state, from, to, now).await?;
+    let report = compared(&facts);
     if accept.is_some_and(|accept| asked::wants_csv(&accept.0)) {
         let text = table::text(&report, from, to).ok_or_else(Problem::internal)?;
         return Ok(asked::csv("uplift", text));
@@ -79,6 +84,7 @@ pub(in crate::http::admin) async fn uplift(
         holdout_percent: policy.holdout_percent,
         fee_minor: policy.terms.fee_minor,
         definitions: DEFINITIONS.into_iter().collect(),
+        splits: splits(&facts, &divided(&state).await?),
         report,
     }))
 }
@@ -90,6 +96,34 @@ pub(in crate::http) async fn compare(
     to: Timestamp,
     now: Timestamp,
 ) -> Result<Uplift, Problem> {
+    Ok(compared(&facts(state, from, to, now).await?))
+}
+
+/// The versions that only a part of the customers get or got.
+async fn divided(state: &HttpState) -> Result<Vec<Divided>, Problem> {
+    let conn = state.reports.conn();
+    let since: HashMap<CampaignRef, Timestamp> = campaigns::published(conn).await?.into_iter().collect();
+    let all = campaigns::list(conn).await?;
+    let of = |campaign: &Campaign| {
+        let split = campaign.split?;
+        let newer = all.iter().filter(|other| other.name == campaign.name && !other.shadow);
+        let newer = newer.filter(|other| other.version > campaign.version);
+        Some(Divided {
+            name: campaign.name.clone(),
+            version: campaign.version,
+            against: split.against,
+            percent: split.percent,
+            since: *since.get(&CampaignRef::of(campaign))?,
+            until: newer
+                .filter_map(|other| since.get(&CampaignRef::of(other)))
+                .min()
+                .copied(),
+        })
+    };
+    Ok(all.iter().filter_map(of).collect())
+}
+
+async fn facts(state: &HttpState, from: Timestamp, to: Timestamp, now: Timestamp) -> Result<Vec<UpliftFact>, Problem> {
     let conn = state.reports.conn();
     let rows = reports::uplift_rows(conn, from, to).await?;
     let paid = ledger::recovered(conn, from, to).await?;
@@ -123,9 +157,8 @@ pub(in crate::http) async fn compare(
             draw: row.choice.map(|choice| choice.first_draw()),
             provider_collects: row.collector == Collector::Provider,
             overridden: overridden.contains(&row.case_id),
-            campaign: (row.campaign.name, row.campaign.version),
+            campaign: (row.opened_with.name, row.opened_with.version),
         }
     };
-    let facts: Vec<UpliftFact> = rows.into_iter().map(of).collect();
-    Ok(compared(&facts))
+    Ok(rows.into_iter().map(of).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::domain::campaign::{Campaign, Touches};
-use recoup::domain::case::Case;
+use recoup::domain::case::{CampaignRef, Case};
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::instrument::History;
 use recoup::domain::mutant::alive;
@@ -406,8 +406,9 @@ impl Storage for Port {
         self.read(|state| state.db.campaigns.iter().find(of).cloned()).await
     }
 
-    async fn newest_campaign(&self, _: &str) -> Result<Option<Campaign>, StoreError> {
-        self.read(|state| state.db.campaigns.last().cloned()).await
+    async fn campaign_versions(&self) -> Result<Vec<CampaignRef>, StoreError> {
+        self.read(|state| state.db.campaigns.iter().map(CampaignRef::of).collect())
+            .await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

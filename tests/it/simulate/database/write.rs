@@ -185,6 +185,7 @@ impl Database {
             RowWrite::See(id, evidence) => self.evidence.push(Waiting { id, evidence }),
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
             RowWrite::Block(_) => {}
+            RowWrite::Shadow(both) => unreachable!("no campaign of the model is a shadow, not so {both:?}"),
             RowWrite::UnknownCode(unknown) => unreachable!("every code of the model is known, not so {unknown:?}"),
         }
     }

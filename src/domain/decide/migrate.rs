@@ -1,0 +1,52 @@
+//! A case goes over to another version of a campaign, because staff says so.
+
+use jiff::Timestamp;
+
+use super::Draft;
+use super::staff::skip_overdue;
+use crate::domain::calendar::{days_from, zone};
+use crate::domain::campaign::{Campaign, When};
+use crate::domain::case::{CampaignRef, Case, State};
+use crate::domain::event::MigrateHow;
+use crate::domain::schedule::final_at;
+
+/// Moves the case. What was sent and charged stays so: no message step comes twice, and charges go on counting.
+pub(super) fn migrate<'a>(draft: &mut Draft<'a>, campaign: &'a Campaign, how: MigrateHow) {
+    let now = draft.now();
+    let from = std::mem::replace(&mut draft.case.campaign, CampaignRef::of(campaign));
+    draft.case.memory.opened_with.get_or_insert(from);
+    draft.moment.campaign = campaign;
+    draft.moment.shadow = None;
+    if how == MigrateHow::Restart {
+        draft.case.memory.restarted_at = Some(now);
+        draft.case.memory.disposition_since = now;
+        draft.case.memory.kind_since = now;
+    }
+    draft.case.timers.final_at = Some(end(&draft.case, campaign, now));
+    if how == MigrateHow::Elapsed {
+        skip_overdue(draft, "Messages that would have come before the change are not sent.");
+    }
+    match draft.case.state {
+        State::Active => draft.replan(),
+        // They plan anew once they go on.
+        State::Paused { .. } | State::NeedsPerson => {}
+        State::Charging { .. }
+        | State::InDoubt { .. }
+        | State::Processing { .. }
+        | State::Ending { .. }
+        | State::Closed { .. } => unreachable!("staff is refused while a charge or the end is under way"),
+    }
+}
+
+/// When the new campaign ends for the case: never so soon that its last notice could not come before.
+fn end(case: &Case, campaign: &Campaign, now: Timestamp) -> Timestamp {
+    let planned = final_at(case.campaign_since(), campaign, &case.zone);
+    let steps = campaign.messages.iter().filter(|step| step.is_for(&case.decline));
+    let left = steps.filter(|step| !case.memory.steps_done.contains(&step.key));
+    let notice = left.filter_map(|step| match step.when {
+        When::BeforeFinal { days, .. } => Some(days),
+        When::AfterHours(_) | When::AfterDays { .. } => None,
+    });
+    let days = notice.max().map_or(0, |days| i32::from(days) + 1);
+    planned.max(days_from(now, days, campaign.ending.at, &zone(&case.zone)))
+}
