@@ -226,11 +226,13 @@ impl Tried {
     }
 }
 
+/// Whether what was charged in a case has that key.
+fn is_keyed(key: &str, case: &Case, instrument: Option<&Instrument>) -> bool {
+    instrument.map_or_else(|| Instrument::of_case(&case.id).key == key, |named| named.key == key)
+}
+
 fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Command, now: Timestamp) {
-    let is_this = |instrument: Option<&Instrument>| match instrument {
-        Some(instrument) => instrument.key == key,
-        None => Instrument::of_case(&case.id).key == key,
-    };
+    let is_this = |instrument: Option<&Instrument>| is_keyed(key, case, instrument);
     match command {
         Command::OpenAttempt { attempt, origin } if is_this(attempt.instrument.as_ref()) => {
             attempts.push(PastAttempt {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
-use recoup::domain::case::{Case, Origin};
+use recoup::domain::case::{CampaignRef, Case, Origin};
 use recoup::domain::command::{AttemptStatus, LateKind};
 use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId};
 use recoup::domain::instrument::PastAttempt;
@@ -106,6 +106,10 @@ fn free(lease: Option<i64>, now: i64) -> bool {
 }
 
 impl Database {
+    pub fn versions(&self) -> Vec<CampaignRef> {
+        self.campaigns.iter().map(CampaignRef::of).collect()
+    }
+
     pub fn take_in(&mut self, event: &NewInbox) -> Received {
         if self.event_ids.contains_key(&event.event_id) {
             return Received::Duplicate;

@@ -407,8 +407,7 @@ impl Storage for Port {
     }
 
     async fn campaign_versions(&self) -> Result<Vec<CampaignRef>, StoreError> {
-        self.read(|state| state.db.campaigns.iter().map(CampaignRef::of).collect())
-            .await
+        self.read(|state| state.db.versions()).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

@@ -167,26 +167,29 @@ impl Database {
                 row.charge = charge_id.filter(|charge| !self.charges.contains(charge));
                 self.charges.extend(row.charge.clone());
             }
-            RowWrite::Queue(NewNotice { id, message, step }) => {
-                if self.steps.insert((case.id.clone(), step.clone())) {
-                    let row = mail(id, case, message, step, at);
-                    self.dues.push(at);
-                    let row = MailRow {
-                        row,
-                        lease: None,
-                        committed: now,
-                    };
-                    self.waiting.insert(row.row.id.clone());
-                    self.mails.insert(row.row.id.clone(), row);
-                }
-            }
+            RowWrite::Queue(notice) => self.queue(case, notice, at, now),
             RowWrite::SupersedeDunning(reason) => self.supersede(&case.id, reason, at),
             RowWrite::BookLate(kind, amount) => self.book_late(&case.id, kind, amount),
             RowWrite::See(id, evidence) => self.evidence.push(Waiting { id, evidence }),
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
-            RowWrite::Block(_) => {}
-            RowWrite::Shadow(both) => unreachable!("no campaign of the model is a shadow, not so {both:?}"),
+            // No campaign of the model is a shadow.
+            RowWrite::Block(_) | RowWrite::Shadow(_) => {}
             RowWrite::UnknownCode(unknown) => unreachable!("every code of the model is known, not so {unknown:?}"),
+        }
+    }
+
+    fn queue(&mut self, case: &recoup::domain::case::Case, notice: NewNotice, at: i64, now: i64) {
+        let NewNotice { id, message, step } = notice;
+        if self.steps.insert((case.id.clone(), step.clone())) {
+            let row = mail(id, case, message, step, at);
+            self.dues.push(at);
+            let row = MailRow {
+                row,
+                lease: None,
+                committed: now,
+            };
+            self.waiting.insert(row.row.id.clone());
+            self.mails.insert(row.row.id.clone(), row);
         }
     }
 
