@@ -25,6 +25,7 @@ mod look;
 mod method;
 mod open;
 mod plan;
+pub mod reach;
 mod staff;
 mod target;
 mod timers;
@@ -74,7 +75,8 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::ContactChanged { contact, zone } => method::contact_changed(draft, contact, zone.as_deref()),
         Event::Disputed => late::disputed(draft),
         Event::Refunded { amount } => late::refunded(draft, *amount),
-        Event::Bounced => bounced(draft),
+        Event::Bounced { address, notice } => reach::bounced(draft, address, notice.as_ref()),
+        Event::Reachable { address } => reach::reachable(draft, address),
         Event::Customer(action) => customer::act(draft, action),
         Event::ChargeFound {
             charge_id,
@@ -278,23 +280,4 @@ fn invoice_missing(mut draft: Draft<'_>) -> Decision {
     );
     late::settle(&mut draft);
     draft.done()
-}
-
-fn bounced(mut draft: Draft<'_>) -> Decision {
-    match &draft.case.state {
-        State::Closed { .. } => Decision::Ignored(Reason::CaseClosed),
-        State::Active
-        | State::Charging { .. }
-        | State::InDoubt { .. }
-        | State::Processing { .. }
-        | State::Paused { .. }
-        | State::NeedsPerson
-        | State::Ending { .. } => {
-            draft.warn(
-                Warning::MailBounced,
-                "The customer's address refuses our mail; no more is sent to it.",
-            );
-            draft.done()
-        }
-    }
 }

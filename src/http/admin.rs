@@ -12,6 +12,7 @@ pub(super) mod learning;
 mod notifications;
 pub(super) mod reports;
 mod standing;
+mod suppressions;
 pub(super) mod templates;
 mod test_clock;
 mod unknown_codes;
@@ -33,6 +34,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(campaigns::get::get)
         .service(campaigns::create::create)
         .service(standing::get)
+        .service(suppressions::list)
+        .service(suppressions::add)
+        .service(suppressions::lift)
         .service(templates::list)
         .service(templates::preview)
         .service(test_clock::get)
