@@ -76,7 +76,9 @@ impl Dkim {
         );
         let mut data = String::new();
         for (name, value) in &headers {
-            data.push_str(&format!("{name}:{value}\r\n"));
+            for part in [name.as_str(), ":", value.as_str(), "\r\n"] {
+                data.push_str(part);
+            }
         }
         data.push_str("dkim-signature:");
         data.push_str(&relaxed(&value));

@@ -1,7 +1,7 @@
 //! What became of a message after the relay took it: reports of delivery (RFC 3464) and of complaints (RFC 5965), as they arrive at the
 //! return path.
 //!
-//! Only the machine's part of a report is believed, never its prose. OpenSMTPD sends `multipart/mixed` where the standard says
+//! Only the machine's part of a report is believed, never its prose. `OpenSMTPD` sends `multipart/mixed` where the standard says
 //! `multipart/report`: so a report is known by its parts, and not by what is written on the whole.
 
 use mail_parser::{Message, MessageParser, MimeHeaders};
@@ -77,11 +77,11 @@ pub fn read(raw: &[u8]) -> Vec<Report> {
         return recipients
             .filter_map(|fields| {
                 let fate = fate(&fields)?;
-                let recipient = fields.get("original-recipient").or(fields.get("final-recipient"));
+                let recipient = field(&fields, "original-recipient").or(field(&fields, "final-recipient"));
                 Some(report(
                     fate,
                     recipient.map(address),
-                    fields.get("status").map(first_word),
+                    field(&fields, "status").map(first_word),
                 ))
             })
             .collect();
@@ -91,25 +91,25 @@ pub fn read(raw: &[u8]) -> Vec<Report> {
     };
     let all = groups(&feedback);
     let Some(fields) = all.first() else { return Vec::new() };
-    let kind = fields.get("feedback-type").map(|kind| kind.to_ascii_lowercase());
+    let kind = field(fields, "feedback-type").map(str::to_ascii_lowercase);
     if !matches!(kind.as_deref(), Some("abuse" | "fraud")) {
         return Vec::new();
     }
-    let mut complaint = report(Fate::Complained, fields.get("original-rcpt-to").map(address), kind);
+    let mut complaint = report(Fate::Complained, field(fields, "original-rcpt-to").map(address), kind);
     complaint
         .return_paths
-        .extend(fields.get("original-mail-from").map(address));
+        .extend(field(fields, "original-mail-from").map(address));
     vec![complaint]
 }
 
 /// What a recipient's fields say; nothing where they say nothing of how it ended.
 fn fate(fields: &Fields) -> Option<Fate> {
-    let status = fields.get("status").map(first_word).unwrap_or_default();
-    match fields.get("action")?.to_ascii_lowercase().as_str() {
+    let status = field(fields, "status").map(first_word).unwrap_or_default();
+    match field(fields, "action")?.to_ascii_lowercase().as_str() {
         "delivered" => Some(Fate::Delivered),
         "delayed" => Some(Fate::Delayed),
         "failed" if status.starts_with('4') => Some(Fate::Delayed),
-        "failed" => Some(match blame(&status, fields.get("diagnostic-code")) {
+        "failed" => Some(match blame(&status, field(fields, "diagnostic-code")) {
             Blame::Address => Fate::Bounced,
             Blame::Message | Blame::Us => Fate::Refused,
         }),
@@ -119,7 +119,7 @@ fn fate(fields: &Fields) -> Option<Fate> {
 }
 
 /// What a failure says of the address. Where the status says no more than that it failed, the mail server's words are asked.
-fn blame(status: &str, diagnostic: Option<&String>) -> Blame {
+fn blame(status: &str, diagnostic: Option<&str>) -> Blame {
     match status {
         // No such host: the domain of the address.
         "5.4.4" => Blame::Address,
@@ -129,7 +129,7 @@ fn blame(status: &str, diagnostic: Option<&String>) -> Blame {
 }
 
 /// The answer of a mail server as `Diagnostic-Code` quotes it: `smtp; 550 5.1.1 no such user`.
-fn said(diagnostic: &String) -> Option<Reply> {
+fn said(diagnostic: &str) -> Option<Reply> {
     let (kind, words) = diagnostic.split_once(';')?;
     let (code, text) = words.trim().split_at_checked(3)?;
     Some(Reply {
@@ -183,6 +183,10 @@ fn addresses(report: &Message<'_>) -> Vec<String> {
 /// The fields of one group by their names in small letters.
 type Fields = std::collections::BTreeMap<String, String>;
 
+fn field<'f>(fields: &'f Fields, name: &str) -> Option<&'f str> {
+    fields.get(name).map(String::as_str)
+}
+
 /// The groups of fields that empty lines part from each other. A line that begins with a blank goes on with the one before.
 fn groups(text: &str) -> Vec<Fields> {
     let mut groups = vec![Fields::new()];
@@ -210,8 +214,8 @@ fn groups(text: &str) -> Vec<Fields> {
 }
 
 /// The address of a field such as `rfc822; jo@example.com`, or of one without its kind.
-fn address(field: &String) -> String {
-    let text = field.rsplit_once(';').map_or(field.as_str(), |(_, address)| address);
+fn address(field: &str) -> String {
+    let text = field.rsplit_once(';').map_or(field, |(_, address)| address);
     address_of(text)
 }
 
@@ -219,7 +223,7 @@ fn address_of(text: &str) -> String {
     shown(text.trim().trim_matches(['<', '>']))
 }
 
-fn first_word(text: &String) -> String {
+fn first_word(text: &str) -> String {
     shown(text.split_whitespace().next().unwrap_or_default())
 }
 

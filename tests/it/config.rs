@@ -373,7 +373,7 @@ fn secrets_of_mail_events_are_read_newest_first() {
         .mail
         .events_secrets
         .iter()
-        .map(|one| one.expose_secret())
+        .map(ExposeSecret::expose_secret)
         .collect();
     assert_eq!(secrets, ["new-secret", "old-secret"]);
     assert_eq!(fault(&[(name, "new-secret,short")]).key, "mail.events_secrets");

@@ -101,7 +101,8 @@ fn verified(content: &str, public_hex: &str) -> Result<Vec<String>, &'static str
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
-    let body: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    lines.push(String::new());
+    let body = lines.join("\r\n");
     let decoded = |text: &str| {
         let compact: String = text.split_whitespace().collect();
         base64::Engine::decode(&base64::prelude::BASE64_STANDARD, compact).unwrap()
@@ -110,7 +111,7 @@ fn verified(content: &str, public_hex: &str) -> Result<Vec<String>, &'static str
         return Err("the body is another one");
     }
     let mut left = headers.clone();
-    let mut data = String::new();
+    let mut data = Vec::new();
     let names: Vec<String> = tag(value, "h")
         .split(':')
         .map(|name| name.trim().to_lowercase())
@@ -122,14 +123,15 @@ fn verified(content: &str, public_hex: &str) -> Result<Vec<String>, &'static str
             .rposition(|(other, _)| other.trim().eq_ignore_ascii_case(name))
         {
             let (_, value) = left.remove(at);
-            data.push_str(&format!("{name}:{}\r\n", collapsed(value).trim()));
+            data.push(format!("{name}:{}", collapsed(value).trim()));
         }
     }
     let signature = tag(value, "b");
-    data.push_str(&format!(
+    data.push(format!(
         "dkim-signature:{}",
         collapsed(&value.replace(signature, "")).trim()
     ));
+    let data = data.join("\r\n");
     let public = hex::decode(public_hex.trim()).unwrap();
     let signature = decoded(signature);
     let good = match tag(value, "a") {

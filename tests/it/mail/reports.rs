@@ -11,7 +11,7 @@ fn one(text: &str) -> Report {
     assert_eq!(all.len(), 1, "{text}");
     let report = all.remove(0);
     // Some hand reports on with line feeds alone.
-    assert_eq!(read(text.as_bytes()), [report.clone()]);
+    assert_eq!(read(text.as_bytes()), std::slice::from_ref(&report));
     report
 }
 
