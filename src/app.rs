@@ -23,8 +23,9 @@ use crate::domain::campaign::{BadCampaign, Campaign, EMBEDDED};
 use crate::engine::{Brand, Connection, Engine, Parts};
 use crate::http::{self, HttpState};
 use crate::links::Links;
-use crate::mailer::{Mailer, Templates};
+use crate::mailer::{Dkim, Mailer, MailerError, Templates};
 use crate::providers::stripe::{Stripe, StripeSettings};
+use crate::return_path::ReturnPath;
 use crate::scheduler::Doorbell;
 use crate::store::{Store, campaigns, settings};
 use crate::telemetry::metric;
@@ -33,6 +34,8 @@ use crate::telemetry::metric;
 const CONNECTIONS_MAX: u32 = 16;
 /// The setting that holds the key of links for customers.
 const LINKS_KEY: &str = "links.key";
+/// The setting that holds the key of the addresses to which mails come back.
+const RETURN_PATH_KEY: &str = "return_path.key";
 /// The pause before work begins again that an error cut short.
 const AGAIN: Duration = Duration::from_secs(1);
 /// The most database connections that reports take.
@@ -112,16 +115,15 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
             .await
             .with_context(|| format!("campaign {} version {}", campaign.name, campaign.version))?;
     }
-    let from = config.mail.from.as_ref().map(ToString::to_string);
+    let mut mailer = mailer(config)?;
+    if let Some(path) = return_path(config, store).await? {
+        mailer = mailer.returning_to(path);
+    }
     let parts = Parts {
         storage: Arc::new(store.clone()),
         clock,
         connections: connections(config)?,
-        mailer: Arc::new(Mailer::trusting(
-            config.mail.smtp_ca_file.as_deref(),
-            config.mail.smtp_url.as_ref(),
-            from.as_deref(),
-        )?),
+        mailer: Arc::new(mailer),
         templates: Templates::new()?,
         brand: Brand {
             company: config.mail.brand.clone(),
@@ -142,6 +144,17 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
     let engine = Engine::new(parts);
     engine.restore_test_clock().await?;
     Ok(engine)
+}
+
+/// The way out for mails that the configuration names, all but its return path.
+pub fn mailer(config: &Config) -> Result<Mailer, MailerError> {
+    let mail = &config.mail;
+    let from = mail.from.as_ref().map(ToString::to_string);
+    let mailer = Mailer::trusting(mail.smtp_ca_file.as_deref(), mail.smtp_url.as_ref(), from.as_deref())?;
+    Ok(match &mail.dkim {
+        Some(dkim) => mailer.signing(Dkim::new(&dkim.domain, &dkim.selector, &dkim.key)?),
+        None => mailer,
+    })
 }
 
 /// The connections that the configuration names.
@@ -224,6 +237,8 @@ impl App {
             public_url: config.http.public_url.clone(),
             bootstrap_key: config.admin.bootstrap_key.clone(),
             demo: setting.demo,
+            mail_events_secrets: config.mail.events_secrets.clone(),
+            return_path: return_path(config, &store).await?,
         };
         let state = HttpState::new(
             engine.clone(),
@@ -302,10 +317,24 @@ async fn links(config: &Config, store: &Store) -> anyhow::Result<Option<Links>> 
     let Some(base) = config.http.public_url.clone() else {
         return Ok(None);
     };
+    Ok(Some(Links::new(base, kept_key(store, LINKS_KEY).await?)))
+}
+
+/// Where mails come back that cannot be delivered, where an address for them is configured.
+async fn return_path(config: &Config, store: &Store) -> anyhow::Result<Option<ReturnPath>> {
+    let Some(address) = &config.mail.return_path else {
+        return Ok(None);
+    };
+    let key = kept_key(store, RETURN_PATH_KEY).await?;
+    Ok(Some(ReturnPath::new(address.user(), address.domain(), key)))
+}
+
+/// A key that is made once for a database.
+async fn kept_key(store: &Store, name: &str) -> anyhow::Result<[u8; 32]> {
     let fresh = [entropy(), entropy()].map(u128::to_be_bytes).concat();
-    settings::swap(store.conn(), LINKS_KEY, None, &hex::encode(fresh)).await?;
-    let kept = settings::get(store.conn(), LINKS_KEY).await?.unwrap_or_default();
+    settings::swap(store.conn(), name, None, &hex::encode(fresh)).await?;
+    let kept = settings::get(store.conn(), name).await?.unwrap_or_default();
     let mut key = [0; 32];
-    hex::decode_to_slice(&kept, &mut key).with_context(|| format!("the setting {LINKS_KEY} is no key"))?;
-    Ok(Some(Links::new(base, key)))
+    hex::decode_to_slice(&kept, &mut key).with_context(|| format!("the setting {name} is no key"))?;
+    Ok(key)
 }

@@ -26,5 +26,6 @@ pub mod role;
 pub mod schedule;
 pub mod snapshot;
 pub mod standing;
+pub mod suppression;
 pub mod taxonomy;
 pub(crate) mod words;

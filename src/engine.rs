@@ -37,6 +37,7 @@ mod outbox;
 mod pace;
 mod preview;
 mod pump;
+mod reach;
 mod reconcile;
 mod steps;
 mod stretch;
@@ -45,6 +46,7 @@ mod tick;
 
 pub use gate::{BIRTHMARK, HEARTBEAT};
 pub use pump::PLACES;
+pub use reach::Reported;
 pub use reconcile::Job;
 pub use sweep::silent_since;
 pub use tick::TickReport;

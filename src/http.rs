@@ -18,6 +18,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::engine::Engine;
+use crate::return_path::ReturnPath;
 use crate::store::Store;
 use crate::store::inbox::intake::Intake;
 
@@ -32,6 +33,7 @@ mod gate;
 mod idempotency;
 pub mod keys;
 pub mod limiter;
+pub mod mail_events;
 pub mod openapi;
 pub mod ops;
 pub mod page;
@@ -55,6 +57,10 @@ pub struct Options {
     pub bootstrap_key: Option<SecretString>,
     /// Whether the dashboard opens without a key for readers on this machine.
     pub demo: bool,
+    /// What signs reports of what became of mails, newest first; without any, none are taken.
+    pub mail_events_secrets: Vec<SecretString>,
+    /// Where mails come back, where they have addresses of their own.
+    pub return_path: Option<ReturnPath>,
 }
 
 /// What every handler can reach.
@@ -67,6 +73,12 @@ pub struct HttpState {
     pub reports: Store,
     /// Who sent bad signatures.
     pub(crate) limiter: limiter::Limiter,
+    /// Who sent bad signatures of mail events.
+    pub(crate) mail_limiter: limiter::Limiter,
+    /// What signs mail events, newest first.
+    pub(crate) mail_events_secrets: Vec<SecretString>,
+    /// Where mails come back, where they have addresses of their own.
+    pub(crate) return_path: Option<ReturnPath>,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
     /// The address that others reach us by, where configured.
@@ -94,6 +106,9 @@ impl HttpState {
     ) -> Self {
         Self {
             limiter: limiter::Limiter::default(),
+            mail_limiter: limiter::Limiter::default(),
+            mail_events_secrets: options.mail_events_secrets.clone(),
+            return_path: options.return_path.clone(),
             engine,
             store,
             reports,
@@ -149,6 +164,7 @@ fn configure(config: &mut web::ServiceConfig, data: &web::Data<HttpState>, intak
 /// Adds the routes that the OpenAPI document tells of.
 pub(crate) fn documented(config: &mut ServiceConfig) {
     webhooks::routes(config);
+    mail_events::routes(config);
     ops::routes(config);
     admin::routes(config);
 }

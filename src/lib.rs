@@ -10,7 +10,7 @@
 //! | 4 | [`http`] takes webhooks in and answers the API and the dashboard; [`scheduler`] is a doorbell; [`sandbox`] plays the provider |
 //! | 3 | [`engine`] alone writes cases: it turns what is due into effects, and effects into events |
 //! | 2 | [`store`] is the database; [`providers`] the port to payment providers; [`mailer`] writes and hands over mails |
-//! | 1 | [`config`] is what the operator decides; [`links`] are signed for customers; [`clock`] gives time and entropy; [`telemetry`] logs and counts; [`failpoint`] is for tests |
+//! | 1 | [`config`] is what the operator decides; [`links`] are signed for customers, and so is the [`return_path`] of each message; [`clock`] gives time and entropy; [`telemetry`] logs and counts; [`failpoint`] is for tests |
 //! | 0 | [`domain`] knows the words and decides; it is pure |
 //!
 //! # Laws
@@ -61,6 +61,7 @@ pub mod http;
 pub mod links;
 pub mod mailer;
 pub mod providers;
+pub mod return_path;
 pub mod sandbox;
 pub mod scheduler;
 pub mod simulator;

@@ -1,4 +1,4 @@
-//! Links to our page for customers: signed, for one purpose, and good for two weeks.
+//! Links to our page for customers: signed, for one purpose, and good for two weeks; those to unsubscribe for two months.
 //!
 //! A link holds no personal data: the version, the purpose, the case, and until when it is good, as hexadecimal digits, with half of
 //! an HMAC-SHA256 over all of it. It opens nothing but the page of its case, and what it lets one do can be done twice without harm.
@@ -12,6 +12,8 @@ use crate::domain::ids::CaseId;
 
 /// For how long a link is good.
 const GOOD_SECS: i64 = 14 * 24 * 3600;
+/// For how long one to unsubscribe is: whoever reads an old mail may want no more of them, too.
+const UNSUBSCRIBE_GOOD_SECS: i64 = 60 * 24 * 3600;
 /// The first byte of every link; another form of link begins with another one.
 const VERSION: u8 = 1;
 /// Keeps these signatures apart from any other that is made with the same key.
@@ -30,15 +32,25 @@ pub enum Purpose {
     Page,
     /// Only to stop reminders about the invoice.
     Stop,
+    /// Only to get no more invitations.
+    Unsubscribe,
 }
 
 impl Purpose {
-    const ALL: [Self; 2] = [Self::Page, Self::Stop];
+    const ALL: [Self; 3] = [Self::Page, Self::Stop, Self::Unsubscribe];
 
     const fn byte(self) -> u8 {
         match self {
             Self::Page => 1,
             Self::Stop => 2,
+            Self::Unsubscribe => 3,
+        }
+    }
+
+    const fn good_secs(self) -> i64 {
+        match self {
+            Self::Page | Self::Stop => GOOD_SECS,
+            Self::Unsubscribe => UNSUBSCRIBE_GOOD_SECS,
         }
     }
 }
@@ -65,7 +77,7 @@ impl Links {
     /// The link of a case, made at `now`. Nothing for a case of a foreign form of identifier.
     pub fn url(&self, purpose: Purpose, case: &CaseId, now: Timestamp) -> Option<String> {
         let id = hex::decode(case.as_str().strip_prefix(CASE_PREFIX)?).ok()?;
-        let until = now.as_second().saturating_add(GOOD_SECS);
+        let until = now.as_second().saturating_add(purpose.good_secs());
         let mut bytes = vec![VERSION, purpose.byte()];
         bytes.extend(<[u8; CASE_BYTES]>::try_from(id).ok()?);
         bytes.extend(until.to_be_bytes());
@@ -116,10 +128,13 @@ mod tests {
         for purpose in Purpose::ALL {
             let url = links(1).url(purpose, &case, now).unwrap();
             let token = url.strip_prefix("https://billing.example/recoup/p/").unwrap();
-            let at = |text: &str| text.parse().unwrap();
-            let read = |at| links(1).read(token, at);
-            assert_eq!(read(at("2026-03-16T09:59:59Z")), Some((purpose, case.clone())));
-            assert_eq!(read(at("2026-03-16T10:00:00Z")), None);
+            let read = |at: &str| links(1).read(token, at.parse().unwrap());
+            let [last, gone] = match purpose {
+                Purpose::Page | Purpose::Stop => ["2026-03-16T09:59:59Z", "2026-03-16T10:00:00Z"],
+                Purpose::Unsubscribe => ["2026-05-01T09:59:59Z", "2026-05-01T10:00:00Z"],
+            };
+            assert_eq!(read(last), Some((purpose, case.clone())));
+            assert_eq!(read(gone), None);
         }
     }
 

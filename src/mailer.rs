@@ -5,9 +5,11 @@
 mod catalogue;
 mod compose;
 pub mod context;
+pub mod dkim;
 pub mod escape;
 pub mod locale;
 pub mod render;
+pub mod report;
 mod samples;
 mod smtp;
 mod text;
@@ -19,12 +21,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
 use crate::domain::ids::NotificationId;
+use crate::return_path::ReturnPath;
 
 pub use context::MailContext;
+pub use dkim::Dkim;
 pub use locale::Locale;
 pub use render::{Rendered, Templates};
 pub use smtp::{CONNECTIONS_MAX, Relay};
@@ -44,6 +49,8 @@ pub enum Transport {
 pub struct Mailer {
     transport: Transport,
     from: Mailbox,
+    dkim: Option<Dkim>,
+    return_path: Option<ReturnPath>,
 }
 
 /// The mail settings cannot be used. The text names the key and never holds the password.
@@ -58,6 +65,9 @@ pub enum MailerError {
     /// `mail.from` is no mailbox.
     #[error("mail.from is not a mailbox: expected `billing@example.com` or `Billing <billing@example.com>`")]
     From,
+    /// `mail.dkim_key` cannot be used, with the reason.
+    #[error("mail.dkim_key: {0}")]
+    DkimKey(&'static str),
     /// `mail.smtp_url` is set and `mail.from` is not.
     #[error("mail.from is missing: it is needed as soon as mail.smtp_url is set")]
     MissingFrom,
@@ -77,6 +87,8 @@ pub struct Email {
     pub text: String,
     /// The body as HTML.
     pub html: String,
+    /// Where one click ends messages of its kind; such a message says so in its headers.
+    pub unsubscribe_url: Option<String>,
 }
 
 /// How a send ended. Reasons name the step and the reply code, never an address.
@@ -138,7 +150,26 @@ impl Mailer {
             (None, Transport::Smtp(_)) => return Err(MailerError::MissingFrom),
             (None, Transport::Kept) => compose::sender(KEPT_FROM)?,
         };
-        Ok(Self { transport, from })
+        Ok(Self {
+            transport,
+            from,
+            dkim: None,
+            return_path: None,
+        })
+    }
+
+    /// The same mailer, which signs what the relay is given.
+    #[must_use]
+    pub fn signing(mut self, dkim: Dkim) -> Self {
+        self.dkim = Some(dkim);
+        self
+    }
+
+    /// The same mailer, to which what cannot be delivered comes back at an address of its own for each message.
+    #[must_use]
+    pub fn returning_to(mut self, path: ReturnPath) -> Self {
+        self.return_path = Some(path);
+        self
     }
 
     /// The same mailer with another limit for one whole send; the default is 20 seconds.
@@ -165,9 +196,26 @@ impl Mailer {
             Ok(message) => message,
             Err(reason) => return SendOutcome::BadRecipient(reason.to_owned()),
         };
-        match &self.transport {
-            Transport::Smtp(relay) => relay.deliver(message.envelope(), &message.formatted(), now).await,
-            Transport::Kept => SendOutcome::Kept,
+        let Transport::Smtp(relay) = &self.transport else {
+            return SendOutcome::Kept;
+        };
+        let content = message.formatted();
+        let content = match &self.dkim {
+            Some(dkim) => match dkim.signed(&content, now) {
+                Ok(signed) => signed,
+                Err(reason) => return SendOutcome::Transient(reason.to_owned()),
+            },
+            None => content,
+        };
+        match self.envelope(mail, message.envelope()) {
+            Some(envelope) => relay.deliver(&envelope, &content, now).await,
+            None => relay.deliver(message.envelope(), &content, now).await,
         }
+    }
+
+    /// The envelope by which a message that cannot be delivered comes back to its own address, where there is one.
+    fn envelope(&self, mail: &Email, plain: &Envelope) -> Option<Envelope> {
+        let sender = self.return_path.as_ref()?.address(&mail.id)?.parse().ok()?;
+        Envelope::new(Some(sender), plain.to().to_vec()).ok()
     }
 }

@@ -23,6 +23,7 @@ use crate::domain::retention::Retention;
 pub use error::StoreError;
 pub use oversight::Oversight;
 pub use port::{Lease, Storage};
+pub use suppressions::Reach;
 
 pub mod attempts;
 pub mod audit;
@@ -50,6 +51,7 @@ mod retention;
 mod row;
 pub mod settings;
 pub mod shadows;
+pub mod suppressions;
 pub mod timeline;
 pub mod touches;
 pub mod unknown_codes;

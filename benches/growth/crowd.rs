@@ -184,6 +184,7 @@ fn case(number: u64, opened: Timestamp, shape: &Shape, [_, attempts, notices]: [
         contact: Contact {
             email: Some(format!("customer.{number}@example.com")),
             name: Some("Marlene Okafor".to_owned()),
+            alternate: None,
             locale: Some("en".to_owned()),
         },
         timers: Timers {

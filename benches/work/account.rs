@@ -169,6 +169,7 @@ impl Provider for Account {
             customer: CustomerSeen {
                 email: Some("ada@customers.example".to_owned()),
                 name: Some("Ada Albers".to_owned()),
+                alternate: None,
                 locale: Some("en".to_owned()),
                 zone: None,
                 country: None,

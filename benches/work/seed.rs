@@ -129,6 +129,7 @@ impl Ground {
             contact: Contact {
                 email: Some("ada@customers.example".to_owned()),
                 name: Some("Ada Albers".to_owned()),
+                alternate: None,
                 locale: Some("en".to_owned()),
             },
             timers: Timers {

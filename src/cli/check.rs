@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::app::{campaign_files, load_campaigns};
+use crate::app::{campaign_files, load_campaigns, mailer};
 use crate::config::Config;
 use crate::domain::campaign::{Campaign, EMBEDDED};
 use crate::domain::case::Collector;
-use crate::mailer::{Mailer, Templates};
+use crate::mailer::Templates;
 
 /// Checks what the configuration names: the campaigns, the templates, the way mails leave. Faults are told all at once.
 pub fn run(config: &Config) -> anyhow::Result<()> {
@@ -20,9 +20,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         Ok(()) => println!("templates: good"),
         Err(error) => faults.push(format!("templates: {error}")),
     }
-    let from = config.mail.from.as_ref().map(ToString::to_string);
-    let ca_file = config.mail.smtp_ca_file.as_deref();
-    if let Err(error) = Mailer::trusting(ca_file, config.mail.smtp_url.as_ref(), from.as_deref()) {
+    if let Err(error) = mailer(config) {
         faults.push(error.to_string());
     }
     anyhow::ensure!(faults.is_empty(), "{}", faults.join("\n"));

@@ -91,7 +91,8 @@ fn api_base(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, String> {
+/// Reads signing secrets, newest first.
+pub(super) fn webhook_secrets(text: &str) -> Result<Vec<SecretString>, String> {
     let one = |(index, secret): (usize, &str)| {
         let secret = secret.trim();
         if secret.chars().count() < WEBHOOK_SECRET_CHARS_MIN {

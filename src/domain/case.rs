@@ -219,6 +219,8 @@ impl fmt::Display for CampaignRef {
 pub struct Contact {
     /// Where mails go.
     pub email: Option<String>,
+    /// Where they go once that address refuses them.
+    pub alternate: Option<String>,
     /// How mails greet.
     pub name: Option<String>,
     /// The preferred locale as the provider gave it.
@@ -364,6 +366,16 @@ impl Case {
     /// The campaign that the case was opened with.
     pub fn opened_with(&self) -> &CampaignRef {
         self.memory.opened_with.as_ref().unwrap_or(&self.campaign)
+    }
+
+    /// Where its messages go: to the second address where there is no first one, or that one has refused them.
+    pub fn address(&self) -> Option<&str> {
+        let [first, second] = [&self.contact.email, &self.contact.alternate].map(Option::as_deref);
+        if self.memory.address_bounced {
+            second.or(first)
+        } else {
+            first.or(second)
+        }
     }
 
     /// How the case ended, if it did.

@@ -26,6 +26,7 @@ mod method;
 mod migrate;
 mod open;
 mod plan;
+pub mod reach;
 pub mod shadow;
 mod staff;
 mod target;
@@ -76,7 +77,8 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::ContactChanged { contact, zone } => method::contact_changed(draft, contact, zone.as_deref()),
         Event::Disputed => late::disputed(draft),
         Event::Refunded { amount } => late::refunded(draft, *amount),
-        Event::Bounced => bounced(draft),
+        Event::Bounced { address, notice } => reach::bounced(draft, address, notice.as_ref()),
+        Event::Reachable { address } => reach::reachable(draft, address),
         Event::Customer(action) => customer::act(draft, action),
         Event::ChargeFound {
             charge_id,
@@ -285,23 +287,4 @@ fn invoice_missing(mut draft: Draft<'_>) -> Decision {
     );
     late::settle(&mut draft);
     draft.done()
-}
-
-fn bounced(mut draft: Draft<'_>) -> Decision {
-    match &draft.case.state {
-        State::Closed { .. } => Decision::Ignored(Reason::CaseClosed),
-        State::Active
-        | State::Charging { .. }
-        | State::InDoubt { .. }
-        | State::Processing { .. }
-        | State::Paused { .. }
-        | State::NeedsPerson
-        | State::Ending { .. } => {
-            draft.warn(
-                Warning::MailBounced,
-                "The customer's address refuses our mail; no more is sent to it.",
-            );
-            draft.done()
-        }
-    }
 }

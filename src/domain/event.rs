@@ -9,6 +9,7 @@ use super::case::{Collector, Contact};
 use super::decline::Decline;
 use super::ids::AttemptId;
 use super::instrument::Instrument;
+use super::message::Message;
 use super::money::Money;
 use super::snapshot::{CardShown, Snapshot};
 use super::words::words;
@@ -231,8 +232,18 @@ pub enum Event {
         /// How much in all.
         amount: Money,
     },
-    /// A mail to the customer was refused for good.
-    Bounced,
+    /// An address refuses our mail for good.
+    Bounced {
+        /// The address.
+        address: String,
+        /// The message that was refused, and its step, where it may go to another address now.
+        notice: Option<(Message, String)>,
+    },
+    /// Staff says that an address can be written to again.
+    Reachable {
+        /// The address.
+        address: String,
+    },
     /// The customer did something on the page behind the links in messages.
     Customer(CustomerAction),
     /// The provider shows a charge of the invoice that took money and stands nowhere in our books. The invoice was read,

@@ -101,6 +101,11 @@ id!(
     EvidenceId,
     "evi"
 );
+id!(
+    /// Names an entry of the list of addresses that are not written to.
+    SuppressionId,
+    "sup"
+);
 
 #[cfg(test)]
 mod tests {

@@ -156,6 +156,8 @@ pub struct MethodSeen {
 pub struct CustomerSeen {
     /// Where mails go.
     pub email: Option<String>,
+    /// A second address, where the provider's metadata names one.
+    pub alternate: Option<String>,
     /// How mails greet.
     pub name: Option<String>,
     /// The first preferred locale.

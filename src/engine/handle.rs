@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use metrics::counter;
 
 use super::{Connection, Inner, count, desk};
 use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ceiling::Grounds;
-use crate::domain::command::{Change, Command, Decision, Entry, EntryKind, Moment, Reason};
+use crate::domain::command::{Change, Command, Decision, Entry, Moment, Reason};
 use crate::domain::decide::{NoCase, decide, facts, open, open_reversal};
 use crate::domain::event::{Event, Opening};
 use crate::domain::ids::{AttemptId, AuditId, CaseId, TimelineId, TransferId};
@@ -21,12 +20,12 @@ use crate::store::StoreError;
 use crate::store::audit::AuditRow;
 use crate::store::changes::{CaseChange, Found, Line, Locked, NoticeEnd, RowWrite, Written};
 use crate::store::inbox::EventEnd;
-use crate::store::notifications::{NotificationRow, NotificationStatus};
-use crate::telemetry::metric;
 
 pub mod asks;
+mod notices;
 mod rows;
 
+pub use notices::{end_notice, learn_fate, lose_notice};
 pub use rows::is_carried_out;
 
 /// Who acted, where nobody of the staff did.
@@ -180,57 +179,6 @@ pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapsh
         Done::Written(true) => Opened::New,
         Done::Written(false) | Done::Handled(_) | Done::NeedsCampaign(_) => Opened::Exists,
     })
-}
-
-/// Writes how a message ended, with its line in the timeline; nothing where that is no news.
-pub async fn end_notice(
-    inner: &Inner,
-    row: &NotificationRow,
-    status: NotificationStatus,
-    reason: Option<&str>,
-) -> Result<(), StoreError> {
-    write_end(inner, row, status, reason, false).await
-}
-
-/// Marks `unknown` a message whose sender went away while it was sending: it may have left, so it is not sent again.
-pub async fn lose_notice(inner: &Inner, row: &NotificationRow) -> Result<(), StoreError> {
-    write_end(
-        inner,
-        row,
-        NotificationStatus::Unknown,
-        Some("the sender went away"),
-        true,
-    )
-    .await
-}
-
-async fn write_end(
-    inner: &Inner,
-    row: &NotificationRow,
-    status: NotificationStatus,
-    reason: Option<&str>,
-    only_stranded: bool,
-) -> Result<(), StoreError> {
-    let entry = Entry {
-        kind: EntryKind::NoticeEnded,
-        text: format!("The message ended: {status}."),
-        data: serde_json::json!({"notification": row.id, "status": status, "reason": reason}),
-    };
-    let end = NoticeEnd {
-        id: row.id.clone(),
-        connection: row.connection.clone(),
-        case_id: row.case_id.clone(),
-        status,
-        reason: reason.map(str::to_owned),
-        only_stranded,
-        line: line(inner, ENGINE, entry),
-        at: inner.now(),
-    };
-    if let Done::Written(true) = desk::submit(inner, Request::Notice(end)).await? {
-        counter!(metric::NOTIFICATIONS, "message" => row.message.as_str(), "result" => status.as_str()).increment(1);
-        tracing::info!(case_id = %row.case_id, notification_id = %row.id, status = status.as_str(), reason, "message ended");
-    }
-    Ok(())
 }
 
 /// How long an idempotency key is sent again: 0.8 of its life at the provider.

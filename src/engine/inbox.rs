@@ -351,6 +351,7 @@ async fn contact(inner: &Inner, connection: &Connection, customer_id: &str) -> R
         let zone = customer.local_zone().map(str::to_owned);
         let contact = Contact {
             email: customer.email,
+            alternate: customer.alternate,
             name: customer.name,
             locale: customer.locale,
         };

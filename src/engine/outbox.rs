@@ -9,11 +9,12 @@ use metrics::histogram;
 use super::handle::{ENGINE, end_notice, handle, lose_notice};
 use super::pace::{self, Turn};
 use super::pump::{CLAIMED_MAX, Work};
-use super::{Connection, Inner, SEND_BEFORE_SECS};
+use super::{Connection, Inner, SEND_BEFORE_SECS, reach};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::{secs_from, zone};
 use crate::domain::campaign::MessageStep;
 use crate::domain::case::{Case, State, Warning};
+use crate::domain::decide::reach::step_of;
 use crate::domain::event::{Event, LookCause};
 use crate::domain::message::Message;
 use crate::domain::mutant::alive;
@@ -173,6 +174,10 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     let Some(case) = inner.storage.case(&row.case_id).await? else {
         return Ok(Gate::Supersede("no_case"));
     };
+    if row.message.is_promotional() && inner.brand.links.is_none() {
+        // Who gets an invitation must be able to say no to the next one.
+        return Ok(Gate::Suppress("no_unsubscribe_link"));
+    }
     if !row.message.is_dunning() {
         return Ok(match case.outcome() {
             Some(_) if case.warnings.contains(&Warning::MailBounced) => Gate::Suppress("mail_bounced"),
@@ -225,9 +230,12 @@ async fn send(
     case: &Case,
     read: &Stopwatch,
 ) -> Result<(), StoreError> {
-    let Some(to) = case.contact.email.clone() else {
+    let Some(to) = case.address().map(str::to_owned) else {
         return end_notice(inner, row, NotificationStatus::Suppressed, Some("no_address")).await;
     };
+    if reach::hold_back(inner, row, case, &to).await? {
+        return Ok(());
+    }
     let context = context(inner, connection, row, case).await;
     let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
     let nth = nth_of_its_kind(inner, row, case).await?;
@@ -263,6 +271,7 @@ async fn send(
         subject: rendered.subject,
         text: rendered.text,
         html: rendered.html,
+        unsubscribe_url: context.unsubscribe_url,
     };
     let watch = inner.clock.stopwatch();
     let outcome = inner.mailer.send(&email, inner.now()).await;
@@ -275,10 +284,15 @@ async fn send(
         SendOutcome::Unknown(_) => "unknown",
     };
     histogram!(metric::MAIL_SEND, "result" => result).record(watch.elapsed().as_secs_f64());
-    record(inner, row, case, outcome).await
+    record(inner, row, case, (&email.to, outcome)).await
 }
 
-async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: SendOutcome) -> Result<(), StoreError> {
+async fn record(
+    inner: &Inner,
+    row: &NotificationRow,
+    case: &Case,
+    (to, outcome): (&str, SendOutcome),
+) -> Result<(), StoreError> {
     let (status, reason) = match outcome {
         SendOutcome::Sent => (NotificationStatus::Sent, None),
         SendOutcome::Kept => (NotificationStatus::Kept, None),
@@ -290,7 +304,7 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
         SendOutcome::Unknown(reason) => (NotificationStatus::Unknown, Some(reason)),
         SendOutcome::Permanent(reason) => (NotificationStatus::Failed, Some(reason)),
         SendOutcome::BadRecipient(reason) => {
-            bounced(inner, case).await?;
+            reach::bounced(inner, row, case, to).await?;
             (NotificationStatus::Failed, Some(reason))
         }
         SendOutcome::Transient(reason) | SendOutcome::Throttled(reason) => match RETRY_SECS.get(row.tries as usize) {
@@ -307,22 +321,6 @@ async fn record(inner: &Inner, row: &NotificationRow, case: &Case, outcome: Send
     Ok(())
 }
 
-/// The address refused our mail for good: so it does for the customer's other cases.
-async fn bounced(inner: &Inner, case: &Case) -> Result<(), StoreError> {
-    handle(inner, &case.id, Event::Bounced, ENGINE).await?;
-    for id in inner
-        .storage
-        .cases_of_customer(&case.connection, &case.customer_id)
-        .await?
-    {
-        let other = inner.storage.case(&id).await?;
-        if other.is_some_and(|other| other.id != case.id && other.contact.email == case.contact.email) {
-            handle(inner, &id, Event::Bounced, ENGINE).await?;
-        }
-    }
-    Ok(())
-}
-
 /// How many steps of the case's campaign before this one send the same message: so no subject comes twice in a case.
 async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> Result<usize, StoreError> {
     let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
@@ -331,7 +329,7 @@ async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> R
         .messages
         .iter()
         .filter(alike)
-        .take_while(|step| step.key != row.step);
+        .take_while(|step| step.key != step_of(&row.step));
     let here = here.count();
     let Some(first) = &case.memory.opened_with else {
         return Ok(here);
@@ -366,6 +364,7 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
     MailContext {
         action_url,
         stop_url: link(Purpose::Stop),
+        unsubscribe_url: link(Purpose::Unsubscribe).filter(|_| row.message.is_promotional()),
         ..facts
     }
 }

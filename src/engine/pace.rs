@@ -202,7 +202,7 @@ impl Domain {
 /// Waits for the turn of a message, or says when to ask again because its domain has had enough for now.
 pub(super) async fn turn(inner: &Inner, row: &NotificationRow) -> Result<Turn, StoreError> {
     let case = inner.storage.case(&row.case_id).await?;
-    let Some(address) = case.and_then(|case| case.contact.email) else {
+    let Some(address) = case.and_then(|case| case.address().map(str::to_owned)) else {
         return Ok(Turn::Go(None));
     };
     let has_place = row.reason.as_deref() == Some(WAITS);

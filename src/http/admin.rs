@@ -12,6 +12,7 @@ pub(super) mod learning;
 mod notifications;
 pub(super) mod reports;
 mod standing;
+mod suppressions;
 pub(super) mod templates;
 mod test_clock;
 mod unknown_codes;
@@ -35,6 +36,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(campaigns::migrate::migrate)
         .service(campaigns::shadow::shadow)
         .service(standing::get)
+        .service(suppressions::list)
+        .service(suppressions::add)
+        .service(suppressions::lift)
         .service(templates::list)
         .service(templates::preview)
         .service(test_clock::get)

@@ -78,7 +78,12 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Pro
         }
         body
     };
-    let strict: Result<T, serde_json::Error> = serde_json::from_slice(json);
+    self::json(json)
+}
+
+/// Reads JSON, and says which kind of fault it has.
+pub(super) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let strict: Result<T, serde_json::Error> = serde_json::from_slice(bytes);
     strict.map_err(|error| match error.classify() {
         Category::Data => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,

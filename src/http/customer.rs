@@ -14,9 +14,9 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 
-use super::HttpState;
 use super::dashboard::show::form;
 use super::error::Problem;
+use super::{HttpState, body};
 use crate::domain::brand::text_on;
 use crate::domain::calendar::zone;
 use crate::domain::case::{Case, State};
@@ -35,15 +35,18 @@ const STYLE: &str = include_str!("customer/style.css");
 /// Sends the browser on: a redirect after a form would have to be allowed by the page's policy for every address there is.
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
+/// The most bytes of a form that unsubscribes.
+const ONE_CLICK_BYTES_MAX: usize = 4 * 1024;
+
 /// The routes with their methods.
 pub(super) const ROUTES: [(&str, &[&str]); 3] = [
     ("/p/style.css", &["GET"]),
-    ("/p/{token}", &["GET"]),
+    ("/p/{token}", &["GET", "POST"]),
     ("/p/{token}/{act}", &["POST"]),
 ];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.service(style).service(show).service(act);
+    config.service(style).service(show).service(unsubscribe).service(act);
 }
 
 #[get("/p/style.css")]
@@ -76,7 +79,9 @@ struct Page<'a> {
     is: &'static str,
     /// Whether the link is only to stop reminders.
     only_stop: bool,
-    /// What was just done: `promised`, `stopped`, `answered`, `refused`.
+    /// Whether it is only to get no more invitations.
+    only_unsubscribe: bool,
+    /// What was just done: `promised`, `stopped`, `answered`, `refused`, `unsubscribed`.
     done: Option<&'a str>,
     confirms: bool,
     pay_url: Option<&'a str>,
@@ -113,6 +118,26 @@ async fn show(
     page(&state, &token, &seen, done)
 }
 
+/// Ends invitations by one click (RFC 8058): of a mail program, which sends a form that says no more than that, or of the page's button.
+#[post("/p/{token}")]
+async fn unsubscribe(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    token: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let now = state.engine.clock().now();
+    let Some(seen) = seen(&state, &token, now).await? else {
+        return gone(&state, &request);
+    };
+    if seen.purpose != Purpose::Unsubscribe {
+        return Err(Problem::not_found("there is nothing of that name to do"));
+    }
+    body::read(request.headers(), &mut payload.into_inner(), ONE_CLICK_BYTES_MAX).await?;
+    state.engine.unsubscribe(&seen.case).await?;
+    page(&state, &token, &seen, Some("unsubscribed"))
+}
+
 #[post("/p/{token}/{act}")]
 async fn act(
     state: web::Data<HttpState>,
@@ -130,7 +155,7 @@ async fn act(
     let whole = seen.purpose == Purpose::Page;
     let (action, done) = match act.as_str() {
         "update" if whole => return update(&state, &seen, now).await,
-        "stop" => (CustomerAction::StopReminders, "stopped"),
+        "stop" if seen.purpose != Purpose::Unsubscribe => (CustomerAction::StopReminders, "stopped"),
         "promise" if whole => match promise_of(&seen.case, field("on")) {
             Some(action) => (action, "promised"),
             None => return Ok(back(&token, "refused")),
@@ -233,7 +258,7 @@ fn page(state: &HttpState, token: &str, seen: &Seen, done: Option<&str>) -> Resu
     };
     let texts = state.engine.templates().page(seen.locale, facts, &days)?;
     let brand = state.engine.brand();
-    let known = ["promised", "stopped", "answered", "refused"];
+    let known = ["promised", "stopped", "answered", "refused", "unsubscribed"];
     let page = Page {
         lang: seen.locale.tag(),
         company: &brand.company,
@@ -251,6 +276,7 @@ fn page(state: &HttpState, token: &str, seen: &Seen, done: Option<&str>) -> Resu
             "open"
         },
         only_stop: seen.purpose == Purpose::Stop,
+        only_unsubscribe: seen.purpose == Purpose::Unsubscribe,
         done: done.filter(|done| known.contains(done)),
         confirms: case.decline.disposition == Disposition::CustomerAction,
         pay_url: facts.action_url.as_deref(),

@@ -138,7 +138,8 @@ fn tighten_parameters(operation: &mut Operation) {
 fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let posts = *method == HttpMethod::Post;
     let under_key = path.starts_with("/v1/");
-    let webhook = path.starts_with("/webhooks/");
+    let mail_events = path == "/mail-events";
+    let webhook = path.starts_with("/webhooks/") || mail_events;
     let mut problems: Vec<(&str, &str)> = vec![("405", "The route has no such method.")];
     if under_key {
         operation.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
@@ -150,8 +151,11 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             ("503", "The database does not answer; try again."),
         ]);
     }
-    if path.contains('{') || path.starts_with("/v1/test-clock") {
+    if path.contains('{') || path.starts_with("/v1/test-clock") || mail_events {
         problems.push(("404", "There is no such thing."));
+    }
+    if mail_events {
+        problems.push(("422", "An event names no message, or a field of it does not fit."));
     }
     if under_key && posts {
         problems.extend([

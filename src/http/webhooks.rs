@@ -112,7 +112,7 @@ async fn take(
 }
 
 /// Tells the limiter of a signature. One whose time alone is wrong was made by who knows the secret.
-fn judge(limiter: &Limiter, peer: IpAddr, verified: Result<(), BadSignature>) {
+pub(super) fn judge(limiter: &Limiter, peer: IpAddr, verified: Result<(), BadSignature>) {
     match verified {
         Ok(()) => limiter.good(peer, tokio::time::Instant::now()),
         Err(BadSignature::TooOld | BadSignature::InFuture) => {}

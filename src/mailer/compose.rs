@@ -13,6 +13,9 @@ use super::{Email, MailerError};
 /// The most characters of a subject; ours stay below 50, so this only bounds hostile ones.
 const SUBJECT_CHARS_MAX: usize = 200;
 
+/// The longest link that stands in a header: a line of SMTP has at most 998 bytes.
+const LINK_BYTES_MAX: usize = 900;
+
 /// The sender's mailbox from `mail.from`.
 pub(super) fn sender(from: &str) -> Result<Mailbox, MailerError> {
     let mailbox: Mailbox = from.parse().map_err(|_| MailerError::From)?;
@@ -31,24 +34,37 @@ pub(super) fn compose(mail: &Email, from: &Mailbox, now: Timestamp) -> Result<Me
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
         .collect();
-    let auto_submitted = HeaderValue::new(
-        HeaderName::new_from_ascii_str("Auto-Submitted"),
-        "auto-generated".to_owned(),
-    );
+    // As it stands: an encoded word, which lettre makes of what is long, is no link to anybody.
+    let raw = |name: &'static str, text: String| {
+        HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), text.clone(), text)
+    };
+    let one_click = mail.unsubscribe_url.as_deref().filter(|url| is_plain_link(url));
     // A fixed boundary keeps the bytes a function of the mail; no line of ours starts with it.
     let body = MultiPart::alternative()
         .boundary(format!("=_{id}"))
         .singlepart(SinglePart::plain(mail.text.clone()))
         .singlepart(SinglePart::html(mail.html.clone()));
-    Message::builder()
+    let mut builder = Message::builder()
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .date(SystemTime::from(now.max(Timestamp::UNIX_EPOCH)))
         .from(from.clone())
         .to(Mailbox::new(name, to))
         .subject(one_line(&mail.subject, SUBJECT_CHARS_MAX).unwrap_or_default())
-        .raw_header(auto_submitted)
-        .multipart(body)
-        .map_err(|_| "the message could not be composed")
+        .raw_header(raw("Auto-Submitted", "auto-generated".to_owned()));
+    if let Some(url) = one_click {
+        builder = builder
+            .raw_header(raw("List-Unsubscribe", format!("<{url}>")))
+            .raw_header(raw("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+    }
+    builder.multipart(body).map_err(|_| "the message could not be composed")
+}
+
+/// Whether a link can stand in a header as it is.
+fn is_plain_link(url: &str) -> bool {
+    url.len() <= LINK_BYTES_MAX
+        && url
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'))
 }
 
 /// lettre panics over a line break in a display name, so names are cleaned before they reach it.
@@ -147,6 +163,7 @@ mod tests {
                 subject: name.clone(),
                 text: "Guten Tag".to_owned(),
                 html: "<p>Guten Tag</p>".to_owned(),
+                unsubscribe_url: None,
             };
             let message = compose(&mail, &from, now).unwrap_or_else(|reason| panic!("{what}: {reason}"));
             let bytes = message.formatted();

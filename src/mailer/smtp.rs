@@ -278,30 +278,40 @@ fn is_too_many(reply: &Reply) -> bool {
 }
 
 /// What is wrong when a recipient is refused for good.
-enum Blame {
+pub(super) enum Blame {
+    /// The address.
     Address,
+    /// This message.
     Message,
+    /// Who sends it.
     Us,
 }
 
 impl Blame {
     /// Reads the enhanced status code of RFC 3463 where there is one, else the plain code. A relay that does not know us,
     /// or does not let us relay, says nothing about the address.
-    fn of(reply: &Reply) -> Self {
+    pub(super) fn of(reply: &Reply) -> Self {
         let enhanced = reply.text.split_whitespace().next().unwrap_or_default();
-        let mut parts = enhanced.split('.').map(str::parse::<u16>);
-        match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(Ok(5)), Some(Ok(subject)), Some(Ok(detail)), None) => match (subject, detail) {
-                (1, 7 | 8) | (5 | 7, _) => Self::Us,
-                (1, _) | (2, 1) => Self::Address,
-                _ => Self::Message,
-            },
-            _ => match reply.code {
-                550 | 551 | 553 => Self::Address,
-                500..=549 => Self::Us,
-                _ => Self::Message,
-            },
-        }
+        Self::of_status(enhanced).unwrap_or(match reply.code {
+            550 | 551 | 553 => Self::Address,
+            500..=549 => Self::Us,
+            _ => Self::Message,
+        })
+    }
+
+    /// Reads an enhanced status code; nothing where it is none of a refusal.
+    pub(super) fn of_status(status: &str) -> Option<Self> {
+        let mut parts = status.split('.').map(str::parse::<u16>);
+        let (Some(Ok(5)), Some(Ok(subject)), Some(Ok(detail)), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        Some(match (subject, detail) {
+            (1, 7 | 8) | (5 | 7, _) => Self::Us,
+            (1, _) | (2, 1) => Self::Address,
+            _ => Self::Message,
+        })
     }
 }
 

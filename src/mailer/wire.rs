@@ -210,21 +210,31 @@ fn parsed(line: &[u8]) -> Option<(u16, bool, String)> {
 /// doubled, so that no relay can see the end of the message where we see none.
 fn stuffed(content: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(content.len() + 64);
-    let mut rest = content;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-        let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
+    for line in lines(content) {
         if line.starts_with(b".") {
             out.push(b'.');
         }
         out.extend_from_slice(line);
         out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// The lines of a content as the relay will see them, whatever they end in here.
+pub(super) fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = match after {
             [b'\r', b'\n', next @ ..] | [_, next @ ..] => next,
             [] => after,
         };
-    }
-    out
+        Some(line)
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub struct Customer {
     pub name: String,
     /// The address our mails go to.
     pub email: String,
+    /// A second address, given as the metadata key `billing_email_alternate` where there is one.
+    pub alternate: Option<String>,
     /// The preferred language, such as `de`.
     pub locale: String,
     /// The country, ISO 3166, such as `DE`.

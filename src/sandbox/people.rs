@@ -99,6 +99,18 @@ impl World {
         true
     }
 
+    /// The customer names a second address for bills; says whether there is such a customer.
+    pub fn name_alternate(&mut self, customer_id: &str, address: &str) -> bool {
+        let Some(customer) = self.customers.get_mut(customer_id) else {
+            return false;
+        };
+        customer.alternate = Some(address.to_owned());
+        let snapshot = Snapshot::Customer(Box::new(customer.clone()));
+        let previous = json!({ "metadata": { "billing_email_alternate": null } });
+        self.emit("customer.updated", snapshot, Some(previous));
+        true
+    }
+
     /// The customer pays an open invoice on the hosted page with another, working card; says whether the money was taken.
     pub fn pay_by_customer(&mut self, invoice_id: &str) -> bool {
         let Some(invoice) = self.invoices.get(invoice_id).filter(|invoice| invoice.is_payable()) else {

@@ -255,10 +255,14 @@ pub fn payment_method(card: &Card) -> Value {
 
 /// A customer.
 pub fn customer(customer: &Customer) -> Value {
-    let metadata = match &customer.zone_name {
-        Some(zone) => json!({ "timezone": zone }),
-        None => json!({}),
-    };
+    let named = [
+        ("timezone", &customer.zone_name),
+        ("billing_email_alternate", &customer.alternate),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value.as_deref()?.into())));
+    let metadata: Map<String, Value> = named.collect();
     let mut value = filled(
         "customer",
         [json!({

@@ -226,6 +226,7 @@ impl World {
             id: id.clone(),
             name: new.name,
             email: new.email,
+            alternate: None,
             locale: new.locale,
             country: new.country,
             zone: new

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, Value,
+    Select, Statement, Value,
 };
 use serde::Serialize;
 
@@ -168,6 +168,18 @@ pub async fn open_by_subscription<C: ConnectionTrait>(
     subscription_id: &str,
 ) -> Result<Vec<CaseId>, StoreError> {
     open_by(conn, connection, Column::SubscriptionId, subscription_id).await
+}
+
+/// The open cases that may write to an address, oldest first.
+pub async fn open_by_address<C: ConnectionTrait>(conn: &C, address: &str) -> Result<Vec<CaseId>, StoreError> {
+    let sql = "SELECT id FROM cases WHERE closed_at IS NULL \
+               AND $1 IN (LOWER(contact_email), LOWER(contact_alternate)) ORDER BY id";
+    let values = [address.trim().to_lowercase().into()];
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let rows = conn.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| Ok(CaseId::from(row.try_get::<String>("", "id")?)))
+        .collect()
 }
 
 async fn open_by<C: ConnectionTrait>(

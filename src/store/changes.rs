@@ -172,6 +172,17 @@ pub struct NewNotice {
     pub step: String,
 }
 
+/// From where a message comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndsFrom {
+    /// Its queue, or its way to the relay.
+    Queue,
+    /// Its way to the relay, on which its sender went away.
+    Stranded,
+    /// The relay, which has it, or may have it.
+    Relay,
+}
+
 /// How a message ended.
 #[derive(Clone, Debug)]
 pub struct NoticeEnd {
@@ -185,8 +196,8 @@ pub struct NoticeEnd {
     pub status: NotificationStatus,
     /// Why.
     pub reason: Option<String>,
-    /// Only where it was being sent and the lease of its sender has run out.
-    pub only_stranded: bool,
+    /// Where it must stand for that to be news.
+    pub from: EndsFrom,
     /// The line for the timeline.
     pub line: Line,
     /// The present instant.

@@ -10,7 +10,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::bulk::{Column as Field, Kind};
-use super::changes::{NewNotice, NoticeEnd};
+use super::changes::{EndsFrom, NewNotice, NoticeEnd};
 use super::entity::notifications::{Column, Entity, Model};
 use super::lease::{Queue, decoded};
 use super::row::Row;
@@ -217,7 +217,7 @@ pub async fn start<C: ConnectionTrait>(
 /// Writes how messages ended and says for which of them that was news. A late true answer also settles an `unknown` one; only
 /// what has not left can be held back, whatever somebody thinks who claimed it long ago.
 pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>, StoreError> {
-    let (stranded, ends): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.only_stranded);
+    let (ends, single): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.from == EndsFrom::Queue);
     let row = |end: &&&NoticeEnd| {
         json!({"id": end.id, "case_id": end.case_id, "status": end.status, "reason": end.reason,
                "ended_at": end.at.as_millisecond()})
@@ -230,8 +230,12 @@ pub async fn end(tx: &Tx, ends: &[&NoticeEnd]) -> Result<HashSet<NotificationId>
     );
     let cases: Vec<&CaseId> = ends.iter().map(|end| &end.case_id).collect();
     let mut ended = tx.write_rows_of_returning(&sql, &ENDS, &rows, &cases).await?;
-    for end in stranded {
-        if lose(tx, end).await? {
+    for end in single {
+        let is_news = match end.from {
+            EndsFrom::Stranded => lose(tx, end).await?,
+            EndsFrom::Queue | EndsFrom::Relay => learn_fate(tx, end).await?,
+        };
+        if is_news {
             ended.insert(end.id.clone());
         }
     }
@@ -276,15 +280,27 @@ async fn lose(tx: &Tx, end: &NoticeEnd) -> Result<bool, StoreError> {
          WHERE id = $1 AND case_id = $5 AND status = 'sending' AND lease_until <= {}",
         tx.dialect().now_ms()
     );
-    let values = [
+    let done = tx.conn().execute_raw(tx.statement(&sql, single(end))).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes what became of a message that the relay has, and says whether that was news.
+async fn learn_fate(tx: &Tx, end: &NoticeEnd) -> Result<bool, StoreError> {
+    let sql = "UPDATE notifications SET status = $2, reason = $3, ended_at = COALESCE(ended_at, $4), lease_owner = NULL, \
+               lease_until = NULL WHERE id = $1 AND case_id = $5 AND status IN ('sending', 'sent', 'unknown') \
+               AND (status <> $2 OR reason IS DISTINCT FROM $3)";
+    let done = tx.conn().execute_raw(tx.statement(sql, single(end))).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn single(end: &NoticeEnd) -> [sea_orm::Value; 5] {
+    [
         end.id.as_str().into(),
         end.status.as_str().into(),
         end.reason.clone().into(),
         end.at.as_millisecond().into(),
         end.case_id.as_str().into(),
-    ];
-    let done = tx.conn().execute_raw(tx.statement(&sql, values)).await?;
-    Ok(done.rows_affected() == 1)
+    ]
 }
 
 /// The message of that id.

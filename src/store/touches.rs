@@ -72,3 +72,11 @@ pub async fn touch(store: &Store, touch: Touch<'_>, limits: Touches) -> Result<O
     tx.commit().await?;
     Ok(next)
 }
+
+/// Forgets that a customer was written to by a message.
+pub async fn forget<C: ConnectionTrait>(conn: &C, id: &NotificationId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM touches WHERE notification_id = $1";
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [id.as_str().into()]);
+    conn.execute_raw(statement).await?;
+    Ok(())
+}

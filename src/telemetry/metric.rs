@@ -25,6 +25,8 @@ pub const BLOCKED_CHARGES: &str = "recoup_blocked_charges_total";
 pub const UNKNOWN_CODES: &str = "recoup_unknown_codes_total";
 /// Notifications that ended, by `message` and `result`.
 pub const NOTIFICATIONS: &str = "recoup_notifications_total";
+/// Reports of what became of mails, by `fate` and `result`.
+pub const MAIL_REPORTS: &str = "recoup_mail_reports_total";
 /// Effects that were due and not carried out; the timeline says why.
 pub const STOOD_BACK: &str = "recoup_stood_back_total";
 /// Calls to the provider that it refused for want of permission.
@@ -54,7 +56,7 @@ pub const CLOCK_SKEW: &str = "recoup_clock_skew_secs";
 /// Upper bounds of the buckets of every histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
-const COUNTERS: [(&str, &str); 14] = [
+const COUNTERS: [(&str, &str); 15] = [
     (EVENTS_RECEIVED, "Webhook events that arrived, by result."),
     (
         OLD_SECRET,
@@ -68,6 +70,7 @@ const COUNTERS: [(&str, &str); 14] = [
     (BLOCKED_CHARGES, "Charges that the ceiling refused or put off, by rule."),
     (UNKNOWN_CODES, "Codes of declines that nobody knows, by section."),
     (NOTIFICATIONS, "Notifications that ended, by message and result."),
+    (MAIL_REPORTS, "Reports of what became of mails, by fate and result."),
     (STOOD_BACK, "Effects that were due and not carried out."),
     (
         PROVIDER_REFUSED,

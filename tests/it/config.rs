@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use recoup::config::clock::Mode;
 use recoup::config::{Config, ConfigErrors, Fault, Origin};
 use recoup::domain::case::Collector;
+use recoup::return_path::OWN_CHARS_MAX;
 use secrecy::ExposeSecret;
 
 const API_KEY: &str = "RECOUP__STRIPE__API_KEY";
@@ -305,4 +306,76 @@ fn secrets_show_neither_in_debug_nor_in_faults() {
         errors.0.len() >= bad.len() && !format!("{errors} {errors:?}").contains("CANARY"),
         "{errors}"
     );
+}
+
+#[test]
+fn dkim_is_set_whole_and_for_the_domain_that_mails_are_from() {
+    const DOMAIN: (&str, &str) = ("RECOUP__MAIL__DKIM_DOMAIN", "acme.example");
+    const SELECTOR: (&str, &str) = ("RECOUP__MAIL__DKIM_SELECTOR", "2026a");
+    const KEY: (&str, &str) = ("RECOUP__MAIL__DKIM_KEY", "hunter2");
+    const FROM: (&str, &str) = ("RECOUP__MAIL__FROM", "Acme <billing@mail.acme.example>");
+    for part in [&[DOMAIN, SELECTOR][..], &[DOMAIN, KEY], &[SELECTOR, KEY]] {
+        let fault = fault(&[part, &[FROM]].concat());
+        assert!(fault.key.starts_with("mail.dkim_"), "{fault:?}");
+        assert!(fault.problem.contains("all three, or none"), "{fault:?}");
+    }
+    for domain in [
+        "acme.example",
+        "mail.acme.example",
+        "MAIL.Acme.example",
+        "x.mail.acme.example",
+    ] {
+        let config = from_env(&[(DOMAIN.0, domain), SELECTOR, KEY, FROM]).unwrap();
+        assert_eq!(config.mail.dkim.unwrap().domain, domain);
+    }
+    for domain in ["other.example", "me.example", "xmail.acme.example"] {
+        assert_eq!(
+            fault(&[(DOMAIN.0, domain), SELECTOR, KEY, FROM]).key,
+            "mail.dkim_domain",
+            "{domain}"
+        );
+    }
+    assert_eq!(
+        fault(&[DOMAIN, (SELECTOR.0, "a b"), KEY, FROM]).key,
+        "mail.dkim_selector"
+    );
+    let text = format!("{:?}", from_env(&[DOMAIN, SELECTOR, KEY, FROM]).unwrap());
+    assert!(!text.contains("hunter2"));
+}
+
+#[test]
+fn a_return_path_leaves_room_for_a_token() {
+    let path = |text: &str| [("RECOUP__MAIL__RETURN_PATH", text.to_owned())];
+    let read = |text: &str| {
+        let env = path(text);
+        from_env(&[(env[0].0, env[0].1.as_str())])
+    };
+    let long = "b".repeat(OWN_CHARS_MAX);
+    for good in ["bounces@mail.acme.example", &format!("{long}@acme.example")] {
+        assert_eq!(read(good).unwrap().mail.return_path.unwrap().to_string(), *good);
+    }
+    for bad in [
+        "bounces",
+        "bounces+x@acme.example",
+        "@acme.example",
+        &format!("b{long}@acme.example"),
+    ] {
+        let ConfigErrors(faults) = read(bad).unwrap_err();
+        assert_eq!(faults[0].key, "mail.return_path", "{bad}");
+    }
+}
+
+#[test]
+fn secrets_of_mail_events_are_read_newest_first() {
+    let name = "RECOUP__MAIL__EVENTS_SECRETS";
+    let config = from_env(&[(name, "new-secret, old-secret")]).unwrap();
+    let secrets: Vec<&str> = config
+        .mail
+        .events_secrets
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(secrets, ["new-secret", "old-secret"]);
+    assert_eq!(fault(&[(name, "new-secret,short")]).key, "mail.events_secrets");
+    assert!(from_env(&[]).unwrap().mail.events_secrets.is_empty());
 }

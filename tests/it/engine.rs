@@ -6,4 +6,5 @@ mod crew;
 mod desk;
 mod mails;
 mod poison;
+mod reach;
 mod refusals;

@@ -1,8 +1,10 @@
 //! Mails: every message in every language, what hostile facts cannot do, and how each send ends.
 
+mod dkim;
 mod hostile;
 mod matrix;
 mod oracle;
+mod reports;
 mod settings;
 mod smtp;
 mod templates;
@@ -40,5 +42,6 @@ fn email(to: &str) -> Email {
         subject: "Ihre Zahlung über 19,99 €".to_owned(),
         text: "Guten Tag,\n.\nPünktchen am Zeilenanfang bleiben.\n".to_owned(),
         html: "<p>Guten Tag,</p>".to_owned(),
+        unsubscribe_url: None,
     }
 }

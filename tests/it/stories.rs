@@ -9,5 +9,8 @@ mod late;
 mod learning;
 mod local_time;
 mod ordinary;
+mod reach;
+mod returns;
 mod staff;
+mod unsubscribe;
 mod uplift;

@@ -1,11 +1,10 @@
 //! Whether the provider and the mail relay can be reached, with one cheap call each and no mail.
 
 use super::{Findings, Verdict};
-use crate::app::connections;
+use crate::app::{connections, mailer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::clock::Mode;
-use crate::mailer::Mailer;
 use crate::providers::ReadError;
 
 /// Our clock and the provider's may differ by so much.
@@ -68,8 +67,7 @@ async fn provider(config: &Config, findings: &mut Findings) {
 }
 
 async fn relay(config: &Config, findings: &mut Findings) {
-    let from = config.mail.from.as_ref().map(ToString::to_string);
-    let mailer = match Mailer::new(config.mail.smtp_url.as_ref(), from.as_deref()) {
+    let mailer = match mailer(config) {
         Ok(mailer) => mailer,
         Err(error) => {
             findings.tell("mail", Verdict::Bad, error.to_string(), "check the section [mail]");

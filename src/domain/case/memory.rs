@@ -67,6 +67,9 @@ pub struct Memory {
     /// instants is somebody else's.
     #[serde(default)]
     pub sent_at: Vec<Timestamp>,
+    /// The customer's first address refuses our mail.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub address_bounced: bool,
     /// The customer wants no more reminders about this invoice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reminders_stopped: bool,
@@ -160,6 +163,7 @@ impl Memory {
             charged_method: None,
             unclear: None,
             sent_at: Vec::new(),
+            address_bounced: false,
             reminders_stopped: false,
             promises: 0,
             answer: None,

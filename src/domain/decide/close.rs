@@ -89,7 +89,7 @@ pub fn unlearn(draft: &mut Draft<'_>) {
 /// Queues a message, or says why not.
 pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
     draft.case.memory.steps_done.push(step.to_owned());
-    let reason = if draft.case.contact.email.is_none() {
+    let reason = if draft.case.address().is_none() {
         if message.is_dunning() {
             draft.warn(
                 Warning::NoAddress,

@@ -8,7 +8,7 @@ use super::doubt::SKEW_SECS;
 use super::open::decline_of;
 use super::plan::take_decline;
 use super::target::Target;
-use super::{BACKOFF_LONGEST_SECS, DAILY_SECS, Draft, answer, doubt, late, method, timers};
+use super::{BACKOFF_LONGEST_SECS, DAILY_SECS, Draft, answer, doubt, late, method, reach, timers};
 use crate::domain::calendar::secs_from;
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
@@ -170,16 +170,13 @@ pub fn absorb_facts(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     memory.pay_url = snapshot.pay_url.clone().or(memory.pay_url.take());
     memory.description = snapshot.description.clone().or(memory.description.take());
     let customer = &snapshot.customer;
+    if customer.email.is_some() || customer.alternate.is_some() {
+        let email = customer.email.clone().or(draft.case.contact.email.clone());
+        reach::moved(draft, email, customer.alternate.clone());
+    }
     let contact = &mut draft.case.contact;
-    let moved = customer.email.is_some() && customer.email != contact.email;
-    contact.email = customer.email.clone().or(contact.email.take());
     contact.name = customer.name.clone().or(contact.name.take());
     contact.locale = customer.locale.clone().or(contact.locale.take());
-    if moved {
-        // What is known of the old address says nothing of the new one.
-        draft.case.unwarn(Warning::MailBounced);
-        draft.case.unwarn(Warning::NoAddress);
-    }
 }
 
 /// Takes in the newest payment: a failure that is not ours, or better news of the last decline.

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::Draft;
 use super::doubt::SKEW_SECS;
+use super::{Draft, reach};
 use crate::domain::calendar::{self, secs_from};
-use crate::domain::case::{Contact, State, Trigger, Warning};
+use crate::domain::case::{Contact, State, Trigger};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::instrument::Instrument;
@@ -148,10 +148,7 @@ pub fn contact_changed(mut draft: Draft<'_>, contact: &Contact, zone: Option<&st
     if draft.case.contact == *contact && new_zone.is_none() {
         return Decision::Ignored(Reason::NothingNew);
     }
-    if draft.case.contact.email != contact.email {
-        draft.case.unwarn(Warning::MailBounced);
-        draft.case.unwarn(Warning::NoAddress);
-    }
+    reach::moved(&mut draft, contact.email.clone(), contact.alternate.clone());
     draft.case.contact = contact.clone();
     if let Some(zone) = new_zone {
         draft.case.zone = zone;

@@ -13,6 +13,9 @@ use crate::domain::snapshot::{
 };
 use crate::providers::ReadError;
 
+/// The metadata of a customer that names a second address, for when the first one refuses our mail.
+const ALTERNATE: &str = "billing_email_alternate";
+
 /// Reads the invoice, then all that hangs on it at once.
 pub(super) async fn snapshot(client: &Client, invoice_id: &str) -> Result<Snapshot, ReadError> {
     let mut invoice: Invoice = client.read(&["invoices", invoice_id], &[]).await?;
@@ -171,12 +174,21 @@ async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<Str
         let zone = jiff::tz::TimeZone::get(name.trim()).ok()?;
         zone.iana_name().map(str::to_owned)
     });
+    let alternate = found
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.get(ALTERNATE)?.as_str());
+    let alternate = alternate
+        .map(str::trim)
+        .filter(|text| text.contains('@'))
+        .map(str::to_owned);
     let method = found
         .invoice_settings
         .and_then(|settings| id_of(settings.default_payment_method.as_ref()))
         .or_else(|| id_of(found.default_source.as_ref()));
     let seen = CustomerSeen {
         email: filled(found.email),
+        alternate,
         name: filled(found.name),
         locale: filled(found.preferred_locales.and_then(|locales| locales.into_iter().next())),
         zone,

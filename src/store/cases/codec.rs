@@ -34,7 +34,7 @@ pub(super) const FIXED: [Column; 6] = [
 ];
 
 /// The columns that change when more than its plan does.
-pub(super) const SELDOM: [Column; 20] = [
+pub(super) const SELDOM: [Column; 21] = [
     ("campaign_name", Kind::Text),
     ("campaign_version", Kind::Int),
     ("subscription_id", Kind::Text),
@@ -53,6 +53,7 @@ pub(super) const SELDOM: [Column; 20] = [
     ("outcome_then", Kind::Text),
     ("zone", Kind::Text),
     ("contact_email", Kind::Text),
+    ("contact_alternate", Kind::Text),
     ("contact_name", Kind::Text),
     ("contact_locale", Kind::Text),
 ];
@@ -97,6 +98,7 @@ pub(super) struct Record<'a> {
     outcome_then: Option<&'static str>,
     zone: &'a str,
     contact_email: Option<&'a str>,
+    contact_alternate: Option<&'a str>,
     contact_name: Option<&'a str>,
     contact_locale: Option<&'a str>,
     state: &'static str,
@@ -175,6 +177,7 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         outcome_then,
         zone: &case.zone,
         contact_email: contact.email.as_deref(),
+        contact_alternate: contact.alternate.as_deref(),
         contact_name: contact.name.as_deref(),
         contact_locale: contact.locale.as_deref(),
         state: plan.state,
@@ -219,6 +222,7 @@ pub(super) fn decode(model: Model) -> Result<Case, StoreError> {
         zone: model.zone,
         contact: Contact {
             email: model.contact_email,
+            alternate: model.contact_alternate,
             name: model.contact_name,
             locale: model.contact_locale,
         },

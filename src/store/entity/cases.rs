@@ -35,6 +35,7 @@ pub struct Model {
     pub notifications: i64,
     pub zone: String,
     pub contact_email: Option<String>,
+    pub contact_alternate: Option<String>,
     pub contact_name: Option<String>,
     pub contact_locale: Option<String>,
     pub reversal_of: Option<String>,

@@ -27,6 +27,31 @@ fn check_lists_every_fault_by_key_and_shows_no_value() {
 }
 
 #[test]
+fn check_tells_of_a_dkim_key_that_cannot_sign() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dkim.pem");
+    let file = file.to_str().unwrap();
+    let settings = [
+        ("RECOUP__MAIL__FROM", "Acme <billing@acme.example>"),
+        ("RECOUP__MAIL__DKIM_DOMAIN", "acme.example"),
+        ("RECOUP__MAIL__DKIM_SELECTOR", "2026a"),
+        ("RECOUP__MAIL__DKIM_KEY_FILE", file),
+    ];
+    for (key, code) in [
+        (include_str!("../../fixtures/dkim/rsa.pem"), 0),
+        (include_str!("../../fixtures/dkim/ed25519.pem"), 0),
+        (include_str!("../../fixtures/dkim/short.pem"), 1),
+    ] {
+        std::fs::write(file, key).unwrap();
+        let told = run(folder.path(), &["check"], &settings);
+        let text = written(&told);
+        assert_eq!(told.status.code(), Some(code), "{text}");
+        assert_eq!(text.contains("mail.dkim_key: "), code == 1, "{text}");
+        assert!(!text.contains("MII"), "{text}");
+    }
+}
+
+#[test]
 fn check_reads_every_campaign_of_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let good = run(folder.path(), &["check"], &[]);

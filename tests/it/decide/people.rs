@@ -150,7 +150,11 @@ fn what_the_provider_collects_is_its_own_recovery() {
 #[test]
 fn a_new_address_is_written_to_although_the_old_one_bounced() {
     let mut desk = desk();
-    desk.tell(&Event::Bounced).unwrap();
+    desk.tell(&Event::Bounced {
+        address: "ada@example.com".to_owned(),
+        notice: None,
+    })
+    .unwrap();
     desk.truth.customer.email = Some("new@example.com".to_owned());
     desk.hint().unwrap();
     desk.play_until(KIND, "2026-03-22T00:00:00Z");

@@ -39,7 +39,7 @@ pub enum Act {
     Contact(u8),
     Disputed,
     Refunded(i64),
-    Bounced,
+    Bounced(u8),
     Staff(u8, i64),
 }
 
@@ -86,7 +86,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..4_u8).prop_map(Act::Contact),
         1 => Just(Act::Disputed),
         1 => (0..3000_i64).prop_map(Act::Refunded),
-        1 => Just(Act::Bounced),
+        1 => (0..4_u8).prop_map(Act::Bounced),
         4 => (0..11_u8, -5..900_i64).prop_map(|(action, hours)| Act::Staff(action, hours)),
     ]
 }
@@ -184,13 +184,18 @@ impl Act {
             Self::Contact(number) => Event::ContactChanged {
                 contact: Contact {
                     email: (*number > 0).then(|| format!("ada{number}@example.com")),
+                    alternate: (*number > 1).then(|| "ada1@example.com".to_owned()),
                     ..Contact::default()
                 },
                 zone: [None, Some("Asia/Tokyo"), Some("No/Where")][usize::from(*number % 3)].map(str::to_owned),
             },
             Self::Disputed => Event::Disputed,
             Self::Refunded(minor) => Event::Refunded { amount: eur(*minor) },
-            Self::Bounced => Event::Bounced,
+            Self::Bounced(number) => Event::Bounced {
+                address: ["ada@example.com".to_owned(), format!("ada{number}@example.com")][usize::from(*number % 2)]
+                    .clone(),
+                notice: None,
+            },
             Self::Staff(action, after) => Event::Staff {
                 action: staff(*action, hours(now, *after)),
                 actor: "eve".to_owned(),

@@ -15,6 +15,7 @@ use recoup::domain::event::StaffAction;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::instrument::History;
 use recoup::domain::learning::Policy;
+use recoup::domain::suppression::{SuppressionScope, SuppressionWhy};
 use recoup::engine::{Brand, Engine, Parts, StaffError};
 use recoup::mailer::{Mailer, Templates};
 use recoup::store::cases::Claim;
@@ -23,8 +24,9 @@ use recoup::store::drift::{BooksPage, ChainCheck, OpenCase, OpenSince, Overdue};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
+use recoup::store::suppressions::NewSuppression;
 use recoup::store::touches::Touch;
-use recoup::store::{Lease, Oversight, Storage, Store, StoreError, audit, campaigns};
+use recoup::store::{Lease, Oversight, Reach, Storage, Store, StoreError, audit, campaigns};
 use tokio::sync::Semaphore;
 
 use crate::store::samples;
@@ -290,6 +292,25 @@ impl Storage for Held {
     }
 
     async fn count_open(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+}
+
+#[async_trait]
+impl Reach for Held {
+    async fn suppressed(&self, _: &str, _: SuppressionScope) -> Result<Option<SuppressionWhy>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn suppress(&self, _: NewSuppression<'_>) -> Result<(), StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn untouch(&self, _: &NotificationId) -> Result<(), StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn notification(&self, _: &NotificationId) -> Result<Option<NotificationRow>, StoreError> {
         unreachable!("only cases are changed")
     }
 }

@@ -172,6 +172,7 @@ impl Books {
         let seen = CustomerSeen {
             email: Some(format!("c{number}@kunde.example")),
             name: Some(format!("Customer {number}")),
+            alternate: None,
             locale: Some(["en", "de"][number % 2].to_owned()),
             zone: zone.map(str::to_owned),
             country: [None, Some("JP"), Some("US")][number % 3].map(str::to_owned),

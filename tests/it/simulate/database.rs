@@ -21,6 +21,7 @@ mod ledger;
 mod mirror;
 mod oversight;
 mod port;
+mod reach;
 mod tried;
 mod write;
 

@@ -10,7 +10,7 @@ use recoup::domain::ledger::transfers;
 use recoup::domain::message::Message;
 use recoup::domain::outcome::{Outcome, RecoveredBy};
 use recoup::domain::retention::Retention;
-use recoup::store::changes::{AttemptEnd, CaseChange, Line, NewNotice, NoticeEnd, RowWrite, Written, commit};
+use recoup::store::changes::{AttemptEnd, CaseChange, EndsFrom, Line, NewNotice, NoticeEnd, RowWrite, Written, commit};
 use recoup::store::inbox::{self, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{self, NotificationStatus};
 use recoup::store::{Dialect, Oversight, Store, StoreError, attempts, ledger, reports, timeline};
@@ -325,7 +325,7 @@ fn work_on_a_case_leaves_other_months_alone() {
                 case_id: case.id.clone(),
                 status: NotificationStatus::Sent,
                 reason: None,
-                only_stranded: false,
+                from: EndsFrom::Queue,
                 line: line(),
                 at: now(),
             };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use recoup::domain::ids::{InboxId, NotificationId};
 use recoup::domain::message::Message;
 use recoup::domain::outcome::{Outcome, RecoveredBy};
-use recoup::store::changes::NoticeEnd;
+use recoup::store::changes::{EndsFrom, NoticeEnd};
 use recoup::store::inbox::{self, EventEnd, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{self, NotificationRow, NotificationStatus, Rendered};
 use recoup::store::{Store, cases};
@@ -268,7 +268,11 @@ async fn end_notice(
         case_id: case_id(1),
         status,
         reason: None,
-        only_stranded,
+        from: if only_stranded {
+            EndsFrom::Stranded
+        } else {
+            EndsFrom::Queue
+        },
         line: lines(&["It ended."]).remove(0),
         at,
     };

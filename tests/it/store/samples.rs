@@ -82,6 +82,7 @@ pub fn case(number: u32) -> Case {
         zone: "Europe/Berlin".to_owned(),
         contact: Contact {
             email: Some("ada@example.com".to_owned()),
+            alternate: Some("ada@second.example".to_owned()),
             name: Some("Ada \"the first\" Löwe".to_owned()),
             locale: None,
         },

@@ -7,7 +7,15 @@ use super::source::Source;
 /// The rooms of the house by floor, from the ground up.
 const FLOORS: [&[&str]; 6] = [
     &["domain"],
-    &["config", "links", "clock", "telemetry", "failpoint", "simulator"],
+    &[
+        "config",
+        "links",
+        "return_path",
+        "clock",
+        "telemetry",
+        "failpoint",
+        "simulator",
+    ],
     &["store", "providers", "mailer"],
     &["engine"],
     &["http", "scheduler", "sandbox"],

@@ -9,7 +9,7 @@ use crate::domain::decide::shadow::{Differs, Plan};
 use crate::domain::event::{MigrateHow, StaffAction};
 use crate::engine::StaffError;
 use crate::http::HttpState;
-use crate::http::admin::cases::act::checked_comment;
+use crate::http::admin::cases::act::remark;
 use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
 use crate::http::error::Problem;
@@ -109,12 +109,7 @@ pub(in crate::http::admin) async fn migrate(
 ) -> Result<HttpResponse, Problem> {
     let (name, body) = (page::known(name.into_inner())?, body.0);
     let window = Window::of(body.limit, body.cursor.as_deref())?;
-    let comment = body
-        .comment
-        .as_deref()
-        .map(str::trim)
-        .filter(|comment| !comment.is_empty());
-    let comment = comment.map(checked_comment).transpose()?;
+    let comment = remark(body.comment.as_deref())?;
     let to: CampaignRef = body
         .to
         .parse()

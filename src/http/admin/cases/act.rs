@@ -170,8 +170,7 @@ pub(in crate::http) async fn act(
     comment: Option<String>,
 ) -> Result<CaseJson, Problem> {
     let id = page::known(id)?.into();
-    let comment = comment.as_deref().map(str::trim).filter(|comment| !comment.is_empty());
-    let comment = comment.map(checked_comment).transpose()?;
+    let comment = remark(comment.as_deref())?;
     match state.engine.staff(&id, action, &caller.name, comment).await {
         Ok(case) => Ok(CaseJson::of(&case, caller.role)),
         Err(StaffError::NotFound) => Err(Problem::not_found("there is no such case")),
@@ -184,7 +183,13 @@ pub(in crate::http) async fn act(
     }
 }
 
-pub(in crate::http) fn checked_comment(comment: &str) -> Result<String, Problem> {
+/// A remark as it is kept; an empty one is none.
+pub(in crate::http) fn remark(comment: Option<&str>) -> Result<Option<String>, Problem> {
+    let comment = comment.map(str::trim).filter(|comment| !comment.is_empty());
+    comment.map(checked_comment).transpose()
+}
+
+fn checked_comment(comment: &str) -> Result<String, Problem> {
     let odd = |letter: char| letter.is_control() && letter != '\n' && letter != '\t' && letter != '\r';
     if comment.chars().count() > COMMENT_CHARS_MAX || comment.chars().any(odd) {
         return Err(Problem::new(

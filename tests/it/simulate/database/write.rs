@@ -7,7 +7,7 @@ use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::domain::mutant::alive;
 use recoup::store::StoreError;
-use recoup::store::changes::{AttemptEnd, CaseChange, NewNotice, NoticeEnd, RowWrite, Written};
+use recoup::store::changes::{AttemptEnd, CaseChange, EndsFrom, NewNotice, NoticeEnd, RowWrite, Written};
 use recoup::store::inbox::{EventEnd, InboxStatus};
 use recoup::store::learning::Waiting;
 use recoup::store::notifications::{NotificationRow, NotificationStatus};
@@ -220,16 +220,18 @@ impl Database {
             return false;
         };
         let status = mail.row.status;
-        let is_news = if end.only_stranded {
-            status == NotificationStatus::Sending && mail.lease.is_some_and(|until| until <= now)
-        } else {
-            // Only what has not left can be held back.
-            let holds_back = matches!(
-                end.status,
-                NotificationStatus::Superseded | NotificationStatus::Suppressed
-            );
-            status == NotificationStatus::Pending
-                || (!holds_back && matches!(status, NotificationStatus::Sending | NotificationStatus::Unknown))
+        let is_news = match end.from {
+            EndsFrom::Stranded => status == NotificationStatus::Sending && mail.lease.is_some_and(|until| until <= now),
+            EndsFrom::Queue => {
+                // Only what has not left can be held back.
+                let holds_back = matches!(
+                    end.status,
+                    NotificationStatus::Superseded | NotificationStatus::Suppressed
+                );
+                status == NotificationStatus::Pending
+                    || (!holds_back && matches!(status, NotificationStatus::Sending | NotificationStatus::Unknown))
+            }
+            EndsFrom::Relay => unreachable!("the simulated mail server sends no reports"),
         };
         if is_news {
             mail.row.status = end.status;

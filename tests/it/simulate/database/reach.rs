@@ -1,0 +1,29 @@
+//! Who can be written to: in the simulated world an address that refused us belongs to one customer, whose cases know it.
+
+use async_trait::async_trait;
+use recoup::domain::ids::NotificationId;
+use recoup::domain::suppression::{SuppressionScope, SuppressionWhy};
+use recoup::store::notifications::NotificationRow;
+use recoup::store::suppressions::NewSuppression;
+use recoup::store::{Reach, StoreError};
+
+use super::Port;
+
+#[async_trait]
+impl Reach for Port {
+    async fn suppressed(&self, _: &str, _: SuppressionScope) -> Result<Option<SuppressionWhy>, StoreError> {
+        Ok(None)
+    }
+
+    async fn suppress(&self, _: NewSuppression<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn untouch(&self, _: &NotificationId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn notification(&self, _: &NotificationId) -> Result<Option<NotificationRow>, StoreError> {
+        unreachable!("the simulated mail server sends no reports")
+    }
+}
