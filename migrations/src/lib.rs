@@ -22,6 +22,7 @@ mod m20261129_000012_learning;
 mod m20261129_000013_instruments;
 mod m20261129_000014_lines_by_time;
 mod m20261129_000015_touches;
+mod m20261129_000017_courtesies;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000013_instruments::Migration),
             Box::new(m20261129_000014_lines_by_time::Migration),
             Box::new(m20261129_000015_touches::Migration),
+            Box::new(m20261129_000017_courtesies::Migration),
         ]
     }
 }

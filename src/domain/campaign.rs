@@ -2,20 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ceiling::CHARGES_MAX;
 use super::decline::{Decline, DeclineKind, Disposition};
-use super::learning::arms::{Arm, USUAL};
 use super::message::Message;
 use super::words::words;
 
 pub use place::Place;
+pub use planned::Planned;
 pub use quiet::Quiet;
 pub use touches::Touches;
+pub use win_back::WinBack;
 
 mod lint;
 mod place;
+mod planned;
 mod quiet;
 mod touches;
+mod win_back;
 
 words! {
     /// What is done at the provider when a campaign ends without money.
@@ -36,12 +38,6 @@ pub const EMBEDDED: &str = include_str!("campaign/default.toml");
 
 /// The most charges one ladder may name, and the most message steps of a campaign.
 const STEPS_MAX: usize = 30;
-/// The messages that end a case; their steps have their names as keys.
-const LAST_MESSAGES: [Message; 3] = [
-    Message::PaymentReceived,
-    Message::SubscriptionEnded,
-    Message::SubscriptionPaused,
-];
 /// The longest campaign, in days.
 const DAYS_MAX: u16 = 365;
 /// The longest name, and the longest key of a message step, in characters: what the API looks up.
@@ -66,6 +62,9 @@ pub struct Campaign {
     /// The most messages that ask one customer for money, about all invoices together; without it, each case writes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touches: Option<Touches>,
+    /// Whether who lost a subscription for non-payment is invited to come back. That advertises, so nothing is sent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub win_back: Option<WinBack>,
     /// When to charge, by decline kind. A kind without a ladder is never charged by schedule.
     #[serde(default, rename = "ladder")]
     pub ladders: Vec<Ladder>,
@@ -109,23 +108,6 @@ pub struct Ladder {
     /// The local time of the day steps, `HH:MM`.
     #[serde(default = "nine")]
     pub at: jiff::civil::Time,
-}
-
-/// Charges that are planned by what was learned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Planned {
-    /// How many charges at most; of some kinds fewer are ever made.
-    pub charges: u8,
-    /// Within how many days after the case was opened.
-    pub within_days: u16,
-    /// The arms to choose among; a single one is pinned.
-    #[serde(default = "usual_arms")]
-    pub arms: Vec<Arm>,
-}
-
-fn usual_arms() -> Vec<Arm> {
-    USUAL.to_vec()
 }
 
 /// One message of a campaign.
@@ -310,9 +292,9 @@ impl Campaign {
                     "message {key:?}: the key must be 1 to {NAME_CHARS_MAX} printable characters"
                 ));
             }
-            if LAST_MESSAGES.iter().any(|message| message.as_str() == key) {
+            if Message::takes_key(key) {
                 flaw(format!(
-                    "message {key:?} has the key of the message that ends a case: give it another key"
+                    "message {key:?} has the key of a message that is sent by itself: give it another key"
                 ));
             }
             if self.messages[..nth].iter().any(|earlier| earlier.key == *key) {
@@ -348,6 +330,7 @@ impl Campaign {
                 format!("touches.most must be at least 1, and touches.within_days at most {DAYS_MAX}"),
             ));
         }
+        flaws.extend(self.win_back.and_then(WinBack::flaw));
         if self.quiet.is_some_and(|quiet| quiet.from == quiet.to) {
             flaws.push(Flaw::new(
                 "quiet",
@@ -376,6 +359,15 @@ impl Campaign {
     pub fn idle_ladder(&self, text: &str) -> Fault {
         let what = "the provider retries by itself (stripe.collector), so no ladder is ever used: remove the ladders, or let Recoup collect";
         Flaw::new("ladder.0", what).placed(text)
+    }
+
+    /// The hour of its messages: that of the first which names one, else that of its end.
+    pub fn usual_hour(&self) -> jiff::civil::Time {
+        let hour = |step: &MessageStep| match step.when {
+            When::AfterDays { at, .. } | When::BeforeFinal { at, .. } => Some(at),
+            When::AfterHours(_) => None,
+        };
+        self.messages.iter().find_map(hour).unwrap_or(self.ending.at)
     }
 
     /// The ladder for a kind of decline.
@@ -408,27 +400,6 @@ impl Ladder {
                 let what = format!("steps must rise from 1 upwards, at most {STEPS_MAX} of them");
                 flaws.push(Flaw::new(format!("{path}.{key}"), what));
             }
-        }
-        flaws
-    }
-}
-
-impl Planned {
-    fn flaws(&self, path: &str) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |key: &str, what: String| flaws.push(Flaw::new(format!("{path}.planned.{key}"), what));
-        if !(1..=CHARGES_MAX).contains(&u32::from(self.charges)) {
-            flaw("charges", format!("planned.charges must be 1 to {CHARGES_MAX}"));
-        }
-        if self.within_days == 0 {
-            flaw("within_days", "planned.within_days must be at least 1".to_owned());
-        }
-        let twice = |(number, arm)| self.arms[..number].contains(arm);
-        if self.arms.is_empty() || self.arms.iter().enumerate().any(twice) {
-            flaw(
-                "arms",
-                "planned.arms must name at least one arm, and each once".to_owned(),
-            );
         }
         flaws
     }
@@ -472,14 +443,20 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_the_last_messages_are_taken() {
-        for key in ["payment_received", "subscription_ended"] {
+    fn the_keys_of_messages_that_are_sent_by_themselves_are_taken() {
+        for key in [
+            "payment_received",
+            "subscription_ended",
+            "win_back",
+            "staff_mail_bounced 2026-03-02",
+        ] {
             let mut campaign = Campaign::embedded();
             campaign.messages[0].key = key.to_owned();
             let [flaw] = &campaign.flaws()[..] else { panic!("{key}") };
             assert!(flaw.what.contains(key), "{}", flaw.what);
         }
     }
+
     #[test]
     fn names_keys_and_versions_can_be_kept_and_looked_up() {
         let alterations: [fn(&mut Campaign); 6] = [

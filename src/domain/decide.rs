@@ -13,6 +13,7 @@ use super::decline::DeclineKind;
 use super::event::Event;
 use super::instrument::{Instrument, Tried};
 use super::learning::model::{Evidence, Fact};
+use super::message::Message;
 
 mod answer;
 mod asks;
@@ -74,7 +75,7 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::ContactChanged { contact, zone } => method::contact_changed(draft, contact, zone.as_deref()),
         Event::Disputed => late::disputed(draft),
         Event::Refunded { amount } => late::refunded(draft, *amount),
-        Event::Bounced => bounced(draft),
+        Event::Bounced { here } => bounced(draft, *here),
         Event::Customer(action) => customer::act(draft, action),
         Event::ChargeFound {
             charge_id,
@@ -183,8 +184,21 @@ impl<'a> Draft<'a> {
         plan::charge_now(&mut self.case, trigger, self.moment.now);
     }
 
+    /// Has staff written to, at most once a day about the same.
+    fn tell_staff(&mut self, message: Message) {
+        let step = message.step_of_day(self.moment.now);
+        let done = &mut self.case.memory.steps_done;
+        if !done.contains(&step) {
+            done.push(step.clone());
+            self.commands.push(Command::TellStaff { message, step });
+        }
+    }
+
     /// The decision: changed, or nothing new where nothing differs.
-    fn done(self) -> Decision {
+    fn done(mut self) -> Decision {
+        if self.case.state == State::NeedsPerson && self.before.state != State::NeedsPerson {
+            self.tell_staff(Message::StaffPersonNeeded);
+        }
         if self.case == *self.before && self.commands.is_empty() && self.entries.is_empty() {
             return Decision::Ignored(Reason::NothingNew);
         }
@@ -280,7 +294,7 @@ fn invoice_missing(mut draft: Draft<'_>) -> Decision {
     draft.done()
 }
 
-fn bounced(mut draft: Draft<'_>) -> Decision {
+fn bounced(mut draft: Draft<'_>, here: bool) -> Decision {
     match &draft.case.state {
         State::Closed { .. } => Decision::Ignored(Reason::CaseClosed),
         State::Active
@@ -294,6 +308,9 @@ fn bounced(mut draft: Draft<'_>) -> Decision {
                 Warning::MailBounced,
                 "The customer's address refuses our mail; no more is sent to it.",
             );
+            if here {
+                draft.tell_staff(Message::StaffMailBounced);
+            }
             draft.done()
         }
     }

@@ -211,7 +211,10 @@ pub enum Event {
         amount: Money,
     },
     /// A mail to the customer was refused for good.
-    Bounced,
+    Bounced {
+        /// Whether it was one about this case.
+        here: bool,
+    },
     /// The customer did something on the page behind the links in messages.
     Customer(CustomerAction),
     /// The provider shows a charge of the invoice that took money and stands nowhere in our books. The invoice was read,

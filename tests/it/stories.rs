@@ -7,6 +7,7 @@ mod customer;
 mod late;
 mod learning;
 mod local_time;
+mod messages;
 mod ordinary;
 mod staff;
 mod uplift;

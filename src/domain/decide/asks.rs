@@ -35,7 +35,7 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
         | Event::ContactChanged { .. }
         | Event::Disputed
         | Event::Refunded { .. }
-        | Event::Bounced
+        | Event::Bounced { .. }
         | Event::Customer(_)
         | Event::ChargeFound { .. }
         | Event::BooksDisagree { .. }

@@ -190,7 +190,7 @@ impl Act {
             },
             Self::Disputed => Event::Disputed,
             Self::Refunded(minor) => Event::Refunded { amount: eur(*minor) },
-            Self::Bounced => Event::Bounced,
+            Self::Bounced => Event::Bounced { here: true },
             Self::Staff(action, after) => Event::Staff {
                 action: staff(*action, hours(now, *after)),
                 actor: "eve".to_owned(),
