@@ -131,6 +131,7 @@ pub async fn build_engine(config: &Config, store: &Store, clock: Option<Clock>) 
             look: config.mail.look.clone(),
             links: links(config, store).await?,
         },
+        staff: config.mail.staff.clone(),
         // What is only kept is read here and bothers no domain.
         mails_per_domain_per_minute: config
             .mail

@@ -20,6 +20,7 @@ pub mod money;
 pub mod mutant;
 pub mod network;
 pub mod outcome;
+pub mod renewal;
 pub mod report;
 pub mod retention;
 pub mod role;

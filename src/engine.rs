@@ -28,6 +28,7 @@ use crate::store::{Lease, Storage, StoreError};
 
 mod campaigns;
 mod count;
+mod courtesies;
 mod desk;
 mod gate;
 mod handle;
@@ -106,6 +107,8 @@ pub struct Parts {
     pub templates: Templates,
     /// Who mails are from.
     pub brand: Brand,
+    /// Where billing staff are written to; without an address they are not.
+    pub staff: Vec<String>,
     /// The most mails a minute that leave for one recipient domain; 0 sets no limit.
     pub mails_per_domain_per_minute: u32,
     /// What the operator decides of learning.
@@ -156,6 +159,7 @@ struct Inner {
     mailer: Arc<dyn Courier>,
     templates: Templates,
     brand: Brand,
+    staff: Vec<String>,
     pace: pace::Pace,
     /// Names this process in leases.
     owner: String,
@@ -186,6 +190,7 @@ struct Bells {
     inbox: Notify,
     cases: Notify,
     mails: Notify,
+    courtesies: Notify,
     upkeep: Notify,
     /// For whoever does all of it in turn.
     all: Notify,
@@ -248,6 +253,7 @@ impl Engine {
                 mailer: parts.mailer,
                 templates: parts.templates,
                 brand: parts.brand,
+                staff: parts.staff,
                 bells: Bells::default(),
                 desk: desk::Desk::new(),
                 calls: Semaphore::new(CALLS_MAX),
@@ -283,10 +289,11 @@ impl Engine {
             inbox,
             cases,
             mails,
+            courtesies,
             upkeep,
             all,
         } = &self.inner.bells;
-        for bell in [inbox, cases, mails, upkeep, all] {
+        for bell in [inbox, cases, mails, courtesies, upkeep, all] {
             bell.notify_one();
         }
     }

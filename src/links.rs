@@ -87,6 +87,11 @@ impl Links {
         Some(format!("{base}/p/{}", hex::encode(bytes)))
     }
 
+    /// The page of a case in the dashboard, for staff.
+    pub fn of_staff(&self, case: &CaseId) -> String {
+        format!("{}/dashboard/cases/{case}", self.base.as_str().trim_end_matches('/'))
+    }
+
     /// What a link is for, and of which case; nothing where it is forged or no longer good.
     pub fn read(&self, token: &str, now: Timestamp) -> Option<(Purpose, CaseId)> {
         let bytes = hex::decode(token).ok()?;

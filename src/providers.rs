@@ -12,6 +12,7 @@ use crate::domain::campaign::FinalAction;
 use crate::domain::decline::Decline;
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Money;
+use crate::domain::renewal::{Renewal, Upcoming};
 use crate::domain::snapshot::{CardShown, Snapshot};
 use crate::domain::taxonomy::Taxonomy;
 use crate::domain::words::words;
@@ -87,6 +88,8 @@ pub enum Hint {
         /// Whether a known payment method got new data (card updater), as against a new one.
         renewed: bool,
     },
+    /// A subscription will be charged for its next period.
+    Upcoming(Box<Upcoming>),
     /// Contact data of a customer changed.
     Customer {
         /// The customer.
@@ -326,6 +329,18 @@ pub trait Provider: Send + Sync {
 
     /// Carries out a final action; `key` is its idempotency key.
     async fn finish(&self, action: FinalAction, snapshot: &Snapshot, key: &str) -> ActionOutcome;
+
+    /// Reads how a subscription of a customer would be renewed now, all within one call's timeout.
+    async fn renewal(&self, subscription_id: &str, customer_id: &str) -> Result<Renewal, ReadError> {
+        let _ = (subscription_id, customer_id);
+        Err(ReadError::NotFound)
+    }
+
+    /// Whether the customer has a subscription that has not ended.
+    async fn is_subscribed(&self, customer_id: &str) -> Result<bool, ReadError> {
+        let _ = customer_id;
+        Err(ReadError::NotFound)
+    }
 
     /// A link where the customer can change the payment method, where the provider has one.
     async fn update_link(&self, customer_id: &str, key: &str) -> Result<Option<String>, ReadError>;

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::domain::retention::Retention;
 
+pub use courtesies::Courtesies;
 pub use error::StoreError;
 pub use oversight::Oversight;
 pub use port::{Lease, Storage};
@@ -32,6 +33,7 @@ mod bulk;
 pub mod campaigns;
 pub mod cases;
 pub mod changes;
+pub mod courtesies;
 pub mod drift;
 mod entity;
 mod error;

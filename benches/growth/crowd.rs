@@ -130,6 +130,8 @@ fn opening(number: u64, opened: Timestamp, shape: &Shape, history: [u64; 3]) -> 
             id: NotificationId::new(born, id(nth)),
             message: Message::PaymentFailed,
             step: format!("step_{nth}"),
+            due_at: case.opened_at,
+            recipient: None,
         })
     });
     let owed = transfers(None, &case, &[]).into_iter().take(1);

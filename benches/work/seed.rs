@@ -58,6 +58,7 @@ impl Ground {
                 look: recoup::domain::brand::Look::default(),
                 links: None,
             },
+            staff: Vec::new(),
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
             rules: Rules::embedded(),

@@ -23,6 +23,7 @@ mod m20261129_000013_instruments;
 mod m20261129_000014_lines_by_time;
 mod m20261129_000015_touches;
 mod m20261129_000016_suppressions;
+mod m20261129_000017_courtesies;
 mod m20261129_000018_shadows;
 
 /// Every migration, in order.
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000014_lines_by_time::Migration),
             Box::new(m20261129_000015_touches::Migration),
             Box::new(m20261129_000016_suppressions::Migration),
+            Box::new(m20261129_000017_courtesies::Migration),
             Box::new(m20261129_000018_shadows::Migration),
         ]
     }

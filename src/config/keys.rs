@@ -85,6 +85,7 @@ pub(super) const KEYS: &[Key] = &[
     text("mail.logo_url"),
     text("mail.color"),
     text("mail.address"),
+    text("mail.staff"),
     number("mail.per_domain_per_minute"),
     number("retention.inbox_days"),
     number("retention.closed_cases_months"),

@@ -16,6 +16,9 @@ const OWN_CHARS_MAX: usize = 15;
 /// The longest name or contact that is shown in a mail, in characters.
 const SHOWN_CHARS_MAX: usize = 200;
 
+/// The most addresses of staff.
+const STAFF_MAX: usize = 10;
+
 /// How mails leave, and as whom.
 #[derive(Clone, Debug)]
 pub struct Mail {
@@ -37,6 +40,8 @@ pub struct Mail {
     pub support: Option<String>,
     /// How mails look.
     pub look: Look,
+    /// Where billing staff are written to.
+    pub staff: Vec<String>,
     /// The most mails a minute that leave for one recipient domain; 0 sets no limit.
     pub per_domain_per_minute: u32,
 }
@@ -69,6 +74,7 @@ pub(super) fn read(values: &mut Values) -> Option<Mail> {
         color: values.optional("mail.color", color),
         address: values.optional("mail.address", shown),
     };
+    let staff = values.optional("mail.staff", staff).unwrap_or_default();
     let per_domain_per_minute = values.required("mail.per_domain_per_minute", |text| {
         text.parse()
             .map_err(|_| "is not a whole number; write how many mails, or 0 for no limit".to_owned())
@@ -89,6 +95,7 @@ pub(super) fn read(values: &mut Values) -> Option<Mail> {
         brand: brand?,
         support,
         look,
+        staff,
         per_domain_per_minute: per_domain_per_minute?,
     })
 }
@@ -168,6 +175,26 @@ fn return_path(text: &str) -> Result<Address, String> {
         ));
     }
     Ok(address)
+}
+
+fn staff(text: &str) -> Result<Vec<String>, String> {
+    let mut addresses: Vec<String> = Vec::new();
+    for address in text.split(',').map(str::trim) {
+        let is_plain = address.is_ascii() && address.parse::<lettre::Address>().is_ok();
+        if !is_plain || addresses.iter().any(|other| other.eq_ignore_ascii_case(address)) {
+            return Err(
+                "is no list of different mail addresses; write them like ops@example.com, billing@example.com"
+                    .to_owned(),
+            );
+        }
+        addresses.push(address.to_owned());
+    }
+    if addresses.len() > STAFF_MAX {
+        return Err(format!(
+            "holds more than {STAFF_MAX} addresses; write to a mailing list instead"
+        ));
+    }
+    Ok(addresses)
 }
 
 fn logo_url(text: &str) -> Result<String, String> {

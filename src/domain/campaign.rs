@@ -3,27 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 use super::decline::{Decline, DeclineKind, Disposition};
-use super::learning::arms::{Arm, USUAL};
 use super::message::Message;
 use super::words::words;
 
 use fault::Flaw;
 pub use fault::{BadCampaign, Fault};
 pub use place::Place;
+pub use planned::Planned;
 pub use quiet::Quiet;
 pub use segment::{Facts, Segment};
 pub use split::Split;
 pub use touches::Touches;
+pub use win_back::WinBack;
 
 mod fault;
 mod flaws;
 mod lint;
 mod place;
+mod planned;
 mod quiet;
 pub mod review;
 pub mod segment;
 mod split;
 mod touches;
+mod win_back;
 
 words! {
     /// What is done at the provider when a campaign ends without money.
@@ -72,6 +75,9 @@ pub struct Campaign {
     /// The most messages that ask one customer for money, about all invoices together; without it, each case writes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touches: Option<Touches>,
+    /// Whether who lost a subscription for non-payment is invited to come back. That advertises, so nothing is sent without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub win_back: Option<WinBack>,
     /// When to charge, by decline kind. A kind without a ladder is never charged by schedule.
     #[serde(default, rename = "ladder")]
     pub ladders: Vec<Ladder>,
@@ -125,23 +131,6 @@ pub struct Ladder {
     /// The local time of the day steps, `HH:MM`.
     #[serde(default = "nine")]
     pub at: jiff::civil::Time,
-}
-
-/// Charges that are planned by what was learned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Planned {
-    /// How many charges at most; of some kinds fewer are ever made.
-    pub charges: u8,
-    /// Within how many days after the case was opened.
-    pub within_days: u16,
-    /// The arms to choose among; a single one is pinned.
-    #[serde(default = "usual_arms")]
-    pub arms: Vec<Arm>,
-}
-
-fn usual_arms() -> Vec<Arm> {
-    USUAL.to_vec()
 }
 
 /// One message of a campaign.
@@ -238,6 +227,15 @@ impl Campaign {
         toml::to_string(self).expect("a campaign is made of what a file can hold")
     }
 
+    /// The hour of its messages: that of the first which names one, else that of its end.
+    pub fn usual_hour(&self) -> jiff::civil::Time {
+        let hour = |step: &MessageStep| match step.when {
+            When::AfterDays { at, .. } | When::BeforeFinal { at, .. } => Some(at),
+            When::AfterHours(_) => None,
+        };
+        self.messages.iter().find_map(hour).unwrap_or(self.ending.at)
+    }
+
     /// The ladder for a kind of decline.
     pub fn ladder(&self, kind: DeclineKind) -> Option<&Ladder> {
         self.ladders.iter().find(|ladder| ladder.kinds.contains(&kind))
@@ -290,14 +288,20 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_the_last_messages_are_taken() {
-        for key in ["payment_received", "subscription_ended"] {
+    fn the_keys_of_messages_that_are_sent_by_themselves_are_taken() {
+        for key in [
+            "payment_received",
+            "subscription_ended",
+            "win_back",
+            "staff_mail_bounced 2026-03-02",
+        ] {
             let mut campaign = Campaign::embedded();
             campaign.messages[0].key = key.to_owned();
             let [flaw] = &campaign.flaws()[..] else { panic!("{key}") };
             assert!(flaw.what.contains(key), "{}", flaw.what);
         }
     }
+
     #[test]
     fn names_keys_and_versions_can_be_kept_and_looked_up() {
         let alterations: [fn(&mut Campaign); 6] = [

@@ -144,8 +144,17 @@ pub enum Command {
         message: Message,
         /// The step; a case receives each step at most once.
         step: String,
+        /// When it is due.
+        due_at: Timestamp,
     },
-    /// Hold back every message that asks for money and has not left.
+    /// Write to staff, where the service knows of any.
+    TellStaff {
+        /// The message.
+        message: Message,
+        /// The step; each of the staff receives each step at most once.
+        step: String,
+    },
+    /// Hold back every message that makes sense only while the invoice is open and has not left.
     SupersedeNotices {
         /// Why.
         reason: Reason,

@@ -13,6 +13,7 @@ use super::decline::DeclineKind;
 use super::event::Event;
 use super::instrument::{Instrument, Tried};
 use super::learning::model::{Evidence, Fact};
+use super::message::Message;
 
 mod answer;
 mod asks;
@@ -192,8 +193,21 @@ impl<'a> Draft<'a> {
         plan::charge_now(&mut self.case, trigger, self.moment.now);
     }
 
+    /// Has staff written to, at most once a day about the same.
+    fn tell_staff(&mut self, message: Message) {
+        let step = message.step_of_day(self.moment.now);
+        let done = &mut self.case.memory.steps_done;
+        if !done.contains(&step) {
+            done.push(step.clone());
+            self.commands.push(Command::TellStaff { message, step });
+        }
+    }
+
     /// The decision: changed, or nothing new where nothing differs.
-    fn done(self) -> Decision {
+    fn done(mut self) -> Decision {
+        if self.case.state == State::NeedsPerson && self.before.state != State::NeedsPerson {
+            self.tell_staff(Message::StaffPersonNeeded);
+        }
         if self.case == *self.before && self.commands.is_empty() && self.entries.is_empty() {
             return Decision::Ignored(Reason::NothingNew);
         }

@@ -173,6 +173,7 @@ impl History {
                 Command::Resend { .. }
                 | Command::Finish
                 | Command::Notify { .. }
+                | Command::TellStaff { .. }
                 | Command::SupersedeNotices { .. }
                 | Command::BookLate { .. }
                 | Command::NamePayment { .. }
@@ -289,6 +290,7 @@ fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Comma
         | Command::Resend { .. }
         | Command::Finish
         | Command::Notify { .. }
+        | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::BookLate { .. }
         | Command::NamePayment { .. }

@@ -234,6 +234,7 @@ fn commanded(case: &Case, command: &Command) -> Option<Transfer> {
         | Command::CloseAttempt { .. }
         | Command::Finish
         | Command::Notify { .. }
+        | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::Learn(_)
         | Command::Shadow(_)

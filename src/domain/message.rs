@@ -1,4 +1,6 @@
-//! The messages a customer can receive.
+//! The messages that customers and staff can receive.
+
+use jiff::Timestamp;
 
 use super::words::words;
 
@@ -57,6 +59,11 @@ impl Message {
         }
     }
 
+    /// Whether it makes sense only while the invoice is open: what holds back messages that ask for money holds it back too.
+    pub const fn is_of_open_invoice(self) -> bool {
+        self.is_dunning() || matches!(self, Self::PaymentMethodUpdated)
+    }
+
     /// Whether it asks for money while the invoice is chased. A campaign says when such a message is sent, and a customer who wants no
     /// more reminders about an invoice gets none; that a subscription ended or was paused is told all the same, at its moment.
     pub const fn is_reminder(self) -> bool {
@@ -78,6 +85,34 @@ impl Message {
             | Self::StaffPersonNeeded
             | Self::StaffMailBounced => 1,
         }
+    }
+
+    /// The key of its step in a case where no campaign names one, for the `nth` of its kind, counted from 0.
+    pub fn own_step(self, nth: usize) -> String {
+        match nth {
+            0 => self.to_string(),
+            nth => format!("{self} {}", nth + 1),
+        }
+    }
+
+    /// The key of its step in a case where it is sent at most once a day.
+    pub fn step_of_day(self, now: Timestamp) -> String {
+        format!("{self} {}", now.strftime("%F"))
+    }
+
+    /// Whether a step is that of a message which is sent at most once a day.
+    pub fn is_step_of_day(step: &str) -> bool {
+        let name = step.split(' ').next().unwrap_or_default();
+        Self::ALL
+            .iter()
+            .any(|message| message.is_for_staff() && message.as_str() == name)
+    }
+
+    /// Whether the key of a campaign's step could be that of a message which is sent by itself.
+    pub fn takes_key(key: &str) -> bool {
+        let name = key.split(' ').next().unwrap_or_default();
+        let by_itself = Self::ALL.iter().filter(|message| !message.is_reminder());
+        by_itself.into_iter().any(|message| message.as_str() == name)
     }
 
     /// Whether it advertises, and so needs a way to unsubscribe by one click.

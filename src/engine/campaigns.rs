@@ -75,6 +75,15 @@ impl Campaigns {
         self.pinned(storage, &CampaignRef { name, version }).await
     }
 
+    /// The campaign that takes what no other does.
+    pub async fn of_the_rest(&self, storage: &dyn Storage) -> Result<Arc<Campaign>, StoreError> {
+        let offer = self.offer(storage).await?;
+        Ok(offer
+            .0
+            .last()
+            .map_or_else(|| Arc::new(Campaign::embedded()), Arc::clone))
+    }
+
     /// Reads anew what new cases can get, and which versions are shadows.
     pub async fn refresh(&self, storage: &dyn Storage) -> Result<(), StoreError> {
         self.offer(storage).await.map(|_| ())

@@ -51,6 +51,7 @@ pub fn change(change: &Change) {
             | Command::Resend { .. }
             | Command::Finish
             | Command::Notify { .. }
+            | Command::TellStaff { .. }
             | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
             | Command::NamePayment { .. }

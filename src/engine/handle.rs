@@ -394,18 +394,21 @@ impl<'a> Draft<'a> {
             let id = TransferId::new(inner.now_ms(), inner.clock.entropy());
             RowWrite::Book(id, transfer)
         });
+        let (told, mails) = rows::to_staff(inner, change);
         CaseChange {
             case: change.case.clone(),
             restated: true,
             lines: change
                 .entries
                 .iter()
+                .chain(&told)
                 .map(|entry| line(inner, actor, entry.clone()))
                 .collect(),
             rows: change
                 .commands
                 .iter()
                 .filter_map(|command| rows::row(inner, command))
+                .chain(mails)
                 .chain(books)
                 .chain(rows::unknown_codes(inner, change).map(RowWrite::UnknownCode))
                 .collect(),
@@ -430,7 +433,7 @@ fn told(inner: &Inner, change: &Change) {
     if change
         .commands
         .iter()
-        .any(|command| matches!(command, Command::Notify { .. }))
+        .any(|command| matches!(command, Command::Notify { .. } | Command::TellStaff { .. }))
     {
         inner.bells.mails.notify_one();
     }

@@ -7,7 +7,7 @@ use metrics::counter;
 
 use super::handle::{ENGINE, Handled, Opened, Request, handle, open_case};
 use super::pump::Work;
-use super::{Connection, Inner, desk};
+use super::{Connection, Inner, courtesies, desk};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, Contact};
@@ -125,7 +125,7 @@ async fn process(inner: &Inner, row: &InboxRow) -> Result<End, StoreError> {
 }
 
 /// Why an event could not be handled now.
-enum Stop {
+pub(super) enum Stop {
     Store(StoreError),
     Read(ReadError),
 }
@@ -195,6 +195,10 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
             }
             Ok(together(&ends))
         }
+        Hint::Upcoming(upcoming) => Ok(match courtesies::plan(inner, connection, upcoming).await? {
+            None => End::Processed,
+            Some(reason) => End::Ignored(reason.to_owned()),
+        }),
         Hint::Customer { customer_id } => contact(inner, connection, customer_id).await,
         Hint::Unhandled => Ok(End::Ignored("type_not_handled".to_owned())),
     }

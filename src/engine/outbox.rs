@@ -16,13 +16,14 @@ use crate::domain::campaign::MessageStep;
 use crate::domain::case::{Case, State, Warning};
 use crate::domain::decide::reach::step_of;
 use crate::domain::event::{Event, LookCause};
+use crate::domain::ids::NotificationId;
 use crate::domain::message::Message;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::snapshot::InvoiceStatus;
 use crate::links::Purpose;
 use crate::mailer::context::Card;
-use crate::mailer::{Email, Locale, MailContext, SendOutcome};
+use crate::mailer::{self, Email, Locale, MailContext, SendOutcome};
 use crate::providers::ReadError;
 use crate::store::StoreError;
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
@@ -30,13 +31,15 @@ use crate::store::touches::Touch;
 use crate::telemetry::metric;
 
 /// The waits between tries of a message that the mail server put off.
-const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
+pub(super) const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
 /// How long it waits where only people can let it go on.
-const PUT_BACK_LONG_SECS: i64 = 3600;
+pub(super) const PUT_BACK_LONG_SECS: i64 = 3600;
 /// Why a message waits for the morning.
-const QUIET: &str = "it is night where the customer lives";
+pub(super) const QUIET: &str = "it is night where the customer lives";
 /// Why a message waits for another day.
 const TOUCHED: &str = "the customer was written to lately";
+
+mod gates;
 
 /// What the gate says of a message.
 enum Gate {
@@ -142,6 +145,9 @@ async fn not_before(
     row: &NotificationRow,
     case: &Case,
 ) -> Result<Option<(Timestamp, &'static str)>, StoreError> {
+    if row.message.is_for_staff() {
+        return Ok(None);
+    }
     let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
     let now = inner.now();
     let morning = |at| campaign.quiet.map_or(at, |quiet| quiet.over(at, &zone(&case.zone)));
@@ -169,7 +175,7 @@ async fn put_back(inner: &Inner, row: &NotificationRow, secs: i64, why: &str) ->
     Ok(())
 }
 
-/// Reads the obligation again before a message that asks for money leaves.
+/// Reads the obligation again before a message leaves.
 async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> Result<Gate, StoreError> {
     let Some(case) = inner.storage.case(&row.case_id).await? else {
         return Ok(Gate::Supersede("no_case"));
@@ -178,7 +184,10 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
         // Who gets an invitation must be able to say no to the next one.
         return Ok(Gate::Suppress("no_unsubscribe_link"));
     }
-    if !row.message.is_dunning() {
+    if row.message.is_for_staff() {
+        return Ok(gates::for_staff(row.message, case));
+    }
+    if row.message == Message::PaymentReceived {
         return Ok(match case.outcome() {
             Some(_) if case.warnings.contains(&Warning::MailBounced) => Gate::Suppress("mail_bounced"),
             Some(Outcome::Recovered { .. }) => Gate::Send(Box::new(case)),
@@ -196,6 +205,7 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
         }
     };
     let paid = snapshot.status == InvoiceStatus::Paid;
+    let disputed = snapshot.payment.as_ref().is_some_and(|payment| payment.disputed);
     let event = Event::Looked {
         snapshot: Box::new(snapshot),
         cause: LookCause::Hint,
@@ -209,6 +219,23 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     };
     if case.warnings.contains(&Warning::MailBounced) {
         return Ok(Gate::Suppress("mail_bounced"));
+    }
+    match row.message {
+        Message::PaymentMethodUpdated => return Ok(gates::method_updated(case)),
+        Message::WinBack if disputed => return Ok(Gate::Suppress("disputed")),
+        Message::WinBack => return gates::win_back(inner, connection, case).await,
+        Message::PaymentFailed
+        | Message::UpdatePaymentMethod
+        | Message::ConfirmPayment
+        | Message::CardExpiring
+        | Message::CardExpired
+        | Message::Reminder
+        | Message::FinalNotice
+        | Message::SubscriptionPaused
+        | Message::SubscriptionEnded
+        | Message::PaymentReceived
+        | Message::StaffPersonNeeded
+        | Message::StaffMailBounced => {}
     }
     let last_word = matches!(row.message, Message::SubscriptionEnded | Message::SubscriptionPaused);
     Ok(match &case.state {
@@ -230,14 +257,15 @@ async fn send(
     case: &Case,
     read: &Stopwatch,
 ) -> Result<(), StoreError> {
-    let Some(to) = case.address().map(str::to_owned) else {
+    let Some(to) = address(row, case) else {
         return end_notice(inner, row, NotificationStatus::Suppressed, Some("no_address")).await;
     };
     if reach::hold_back(inner, row, case, &to).await? {
         return Ok(());
     }
     let context = context(inner, connection, row, case).await;
-    let locale = Locale::pick(case.contact.locale.as_deref(), Some(&connection.default_locale));
+    let asked = case.contact.locale.as_deref().filter(|_| !row.message.is_for_staff());
+    let locale = Locale::pick(asked, Some(&connection.default_locale));
     let nth = nth_of_its_kind(inner, row, case).await?;
     let rendered = match inner.templates.render(row.message, nth, locale, &context) {
         Ok(rendered) => rendered,
@@ -246,6 +274,68 @@ async fn send(
             return end_notice(inner, row, NotificationStatus::Failed, Some("not_rendered")).await;
         }
     };
+    let letter = Letter {
+        id: &row.id,
+        to: to.clone(),
+        to_name: context.customer_name,
+        unsubscribe_url: context.unsubscribe_url,
+        rendered,
+    };
+    match hand_over(inner, Queue::Notices, letter, read).await? {
+        Left::Waits => {
+            inner
+                .storage
+                .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
+                .await
+        }
+        Left::NotOurs => Ok(()),
+        Left::Answered(outcome) => record(inner, row, case, (&to, outcome)).await,
+    }
+}
+
+/// A message that is ready to leave.
+pub(super) struct Letter<'a> {
+    pub(super) id: &'a NotificationId,
+    pub(super) to: String,
+    pub(super) to_name: Option<String>,
+    /// Where a mail that advertises leads who wants no more of them.
+    pub(super) unsubscribe_url: Option<String>,
+    pub(super) rendered: mailer::Rendered,
+}
+
+/// Which queue a message stands in.
+#[derive(Clone, Copy)]
+pub(super) enum Queue {
+    /// That of the cases.
+    Notices,
+    /// That of messages which belong to no case.
+    Courtesies,
+}
+
+/// What became of a message that was to leave.
+pub(super) enum Left {
+    /// Too many are on their way.
+    Waits,
+    /// Somebody else has it by now.
+    NotOurs,
+    /// The mail server was asked.
+    Answered(SendOutcome),
+}
+
+/// Hands a message over whose reason was read `read` ago: the one place by which mails leave.
+pub(super) async fn hand_over(
+    inner: &Inner,
+    queue: Queue,
+    letter: Letter<'_>,
+    read: &Stopwatch,
+) -> Result<Left, StoreError> {
+    let Letter {
+        id,
+        to,
+        to_name,
+        unsubscribe_url,
+        rendered,
+    } = letter;
     let words = Rendered {
         recipient: &to,
         locale: rendered.locale,
@@ -254,24 +344,25 @@ async fn send(
         html: &rendered.html,
     };
     let Some(_connection) = inner.pace.connection(read).await else {
-        return inner
-            .storage
-            .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
-            .await;
+        return Ok(Left::Waits);
     };
     crate::failpoint!("mail_before_start");
-    if !inner.storage.start_mail(&row.id, words).await? {
-        return Ok(());
+    let ours = match queue {
+        Queue::Notices => inner.storage.start_mail(id, words).await?,
+        Queue::Courtesies => inner.storage.start_courtesy(id, words).await?,
+    };
+    if !ours {
+        return Ok(Left::NotOurs);
     }
     crate::failpoint!("mail_started");
     let email = Email {
-        id: row.id.clone(),
+        id: id.clone(),
         to,
-        to_name: case.contact.name.clone(),
+        to_name,
         subject: rendered.subject,
         text: rendered.text,
         html: rendered.html,
-        unsubscribe_url: context.unsubscribe_url,
+        unsubscribe_url,
     };
     let watch = inner.clock.stopwatch();
     let outcome = inner.mailer.send(&email, inner.now()).await;
@@ -284,7 +375,7 @@ async fn send(
         SendOutcome::Unknown(_) => "unknown",
     };
     histogram!(metric::MAIL_SEND, "result" => result).record(watch.elapsed().as_secs_f64());
-    record(inner, row, case, (&email.to, outcome)).await
+    Ok(Left::Answered(outcome))
 }
 
 async fn record(
@@ -323,6 +414,10 @@ async fn record(
 
 /// How many steps of the case's campaign before this one send the same message: so no subject comes twice in a case.
 async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> Result<usize, StoreError> {
+    let own = |nth: &usize| row.message.own_step(*nth) == step_of(&row.step);
+    if let Some(nth) = (0..row.message.times()).find(own) {
+        return Ok(nth);
+    }
     let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
     let alike = |step: &&MessageStep| step.message == row.message;
     let here = campaign
@@ -345,14 +440,26 @@ async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> R
     Ok(here + gone.count())
 }
 
+/// Where a message goes.
+pub(super) fn address(row: &NotificationRow, case: &Case) -> Option<String> {
+    if row.message.is_for_staff() {
+        row.recipient.clone()
+    } else {
+        case.address().map(str::to_owned)
+    }
+}
+
 async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {
+    if row.message.is_for_staff() {
+        return gates::staff_context(inner, connection, row.message, case);
+    }
     let link = |purpose| inner.brand.links.as_ref()?.url(purpose, &case.id, inner.now());
     let facts = facts(inner, connection, case);
     // On our own page the customer sees the truth of that moment; a page of the provider for payment data ends minutes after it
     // was made, so it is made when it is asked for.
     let action_url = match row.message {
         Message::PaymentReceived => facts.action_url,
-        message if message.is_dunning() && link(Purpose::Page).is_some() => link(Purpose::Page),
+        message if message.is_of_open_invoice() && link(Purpose::Page).is_some() => link(Purpose::Page),
         Message::UpdatePaymentMethod | Message::CardExpired => {
             let key = format!("{}-link", row.id);
             let made = connection.provider.update_link(&case.customer_id, &key).await;
@@ -361,12 +468,13 @@ async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, 
         }
         _ => facts.action_url,
     };
-    MailContext {
+    let context = MailContext {
         action_url,
         stop_url: link(Purpose::Stop),
         unsubscribe_url: link(Purpose::Unsubscribe).filter(|_| row.message.is_promotional()),
         ..facts
-    }
+    };
+    gates::told(row.message, context)
 }
 
 /// What a message, or our page for the customer, tells of a case.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::Inner;
+use super::outbox::address;
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::ids::NotificationId;
@@ -202,18 +203,23 @@ impl Domain {
 /// Waits for the turn of a message, or says when to ask again because its domain has had enough for now.
 pub(super) async fn turn(inner: &Inner, row: &NotificationRow) -> Result<Turn, StoreError> {
     let case = inner.storage.case(&row.case_id).await?;
-    let Some(address) = case.and_then(|case| case.address().map(str::to_owned)) else {
+    let Some(address) = case.and_then(|case| address(row, &case)) else {
         return Ok(Turn::Go(None));
     };
-    let has_place = row.reason.as_deref() == Some(WAITS);
-    if let Some(at) = inner.pace.ask(&address, &row.id, has_place, inner.now()) {
-        return Ok(Turn::Wait(at));
+    Ok(turn_to(inner, &address, &row.id, row.reason.as_deref()).await)
+}
+
+/// The same for a message to an address, which waits for the reason that its row gives.
+pub(super) async fn turn_to(inner: &Inner, address: &str, id: &NotificationId, reason: Option<&str>) -> Turn {
+    let has_place = reason == Some(WAITS);
+    if let Some(at) = inner.pace.ask(address, id, has_place, inner.now()) {
+        return Turn::Wait(at);
     }
-    let lane = inner.pace.lane(&address, inner.now()).await;
-    Ok(lane.map_or_else(
+    let lane = inner.pace.lane(address, inner.now()).await;
+    lane.map_or_else(
         || Turn::Wait(secs_from(inner.now(), LINE_SECS)),
         |lane| Turn::Go(Some(lane)),
-    ))
+    )
 }
 
 /// How long a message waits that cannot be sent for a reason outside it, in seconds: half as long as it has waited. Its

@@ -137,8 +137,12 @@ pub async fn hold_back(inner: &Inner, row: &NotificationRow, case: &Case, to: &s
     Ok(true)
 }
 
-/// The address refused a message for good: so it does for the customer's other cases, and for everybody's messages.
+/// The address refused a message for good: so it does for the customer's other cases, and for everybody's messages. Of an address of
+/// staff the message alone tells.
 pub async fn bounced(inner: &Inner, row: &NotificationRow, case: &Case, address: &str) -> Result<(), StoreError> {
+    if row.message.is_for_staff() {
+        return Ok(());
+    }
     suppress(inner, address, SuppressionScope::All, SuppressionWhy::Bounced).await?;
     inner.storage.untouch(&row.id).await?;
     tell(inner, row, case, address).await

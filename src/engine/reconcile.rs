@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use metrics::counter;
 
 use super::outbox::end_all;
-use super::{Inner, sweep};
+use super::{Inner, courtesies, sweep};
 use crate::domain::calendar::secs_from;
 use crate::domain::event::Event;
 use crate::domain::words::words;
@@ -174,7 +174,8 @@ pub async fn everything(inner: &Inner) -> Result<bool, StoreError> {
 /// The database is an older copy: what fell due since then is not done again where it may have been done.
 pub async fn after_restore(inner: &Inner) -> Result<(), StoreError> {
     invoices::tell_every_open_case(inner, &Event::Restored).await?;
-    end_all(inner, "restored").await
+    end_all(inner, "restored").await?;
+    courtesies::end_all(inner, "restored").await
 }
 
 async fn run(inner: &Inner, job: Job, mark: &str) -> Result<Ran, StoreError> {

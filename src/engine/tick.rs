@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use metrics::histogram;
 
+use super::courtesies::Letters;
 use super::inbox::Events;
 use super::outbox::{Mails, bury_stranded};
 use super::pump::{Until, pump};
 use super::steps::Steps;
-use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, gate, learn, reconcile, sweep};
+use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, courtesies, gate, learn, reconcile, sweep};
 use crate::store::StoreError;
 use crate::telemetry::metric;
 
@@ -58,7 +59,7 @@ async fn round(inner: &Inner) -> Result<TickReport, StoreError> {
     Ok(TickReport {
         inbox: pump(inner, Events(inner), Until::Idle).await?,
         cases: pump(inner, Steps(inner), Until::Idle).await?,
-        mails: pump(inner, Mails(inner), Until::Idle).await?,
+        mails: pump(inner, Mails(inner), Until::Idle).await? + pump(inner, Letters(inner), Until::Idle).await?,
     })
 }
 
@@ -71,6 +72,7 @@ pub async fn upkeep(inner: &Inner) -> Result<(), StoreError> {
         }
         sweep::work(inner).await?;
         bury_stranded(inner).await?;
+        courtesies::bury_stranded(inner).await?;
         reconcile::work(inner).await?;
         learn::work(inner).await?;
     }
@@ -94,6 +96,7 @@ pub async fn until_stopped(inner: &Inner) -> Result<(), StoreError> {
         pump(inner, Events(inner), Until::Stopped(&bells.inbox)),
         pump(inner, Steps(inner), Until::Stopped(&bells.cases)),
         pump(inner, Mails(inner), Until::Stopped(&bells.mails)),
+        pump(inner, Letters(inner), Until::Stopped(&bells.courtesies)),
     )?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 mod audit;
 mod campaigns;
 pub(super) mod cases;
+mod courtesies;
 mod inbox;
 mod keys;
 pub(super) mod learning;
@@ -27,6 +28,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     inbox::routes(config);
     config
         .service(notifications::list)
+        .service(courtesies::list)
         .service(reports::recovery::recovery)
         .service(reports::uplift::uplift)
         .service(reports::compliance::compliance)

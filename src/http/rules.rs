@@ -21,6 +21,7 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/inbox", Role::Billing),
     ("POST", "/v1/inbox/{id}/rerun", Role::Billing),
     ("GET", "/v1/notifications", Role::Viewer),
+    ("GET", "/v1/courtesies", Role::Viewer),
     ("GET", "/v1/reports/recovery", Role::Marketing),
     ("GET", "/v1/reports/uplift", Role::Marketing),
     ("GET", "/v1/reports/compliance", Role::Marketing),

@@ -15,6 +15,7 @@ use super::{
     NormalizedEvent, Provider, ReadError,
 };
 use crate::domain::campaign::FinalAction;
+use crate::domain::renewal::Renewal;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::taxonomy::Taxonomy;
 use crate::telemetry::metric;
@@ -29,6 +30,7 @@ mod lists;
 mod payment;
 mod pruned;
 mod read;
+mod renewal;
 mod traits;
 mod webhook;
 mod wire;
@@ -113,16 +115,7 @@ impl Provider for Stripe {
     }
 
     async fn snapshot(&self, invoice_id: &str) -> Result<Snapshot, ReadError> {
-        // It takes several calls in a row; together they get the time of one, for they all fall into one lease.
-        let read = read::snapshot(&self.client, invoice_id);
-        tokio::time::timeout(client::CALL_TIMEOUT, read)
-            .await
-            .unwrap_or_else(|_| {
-                Err(ReadError::Unavailable {
-                    reason: "timed out".to_owned(),
-                    retry_after: None,
-                })
-            })
+        in_one_call(read::snapshot(&self.client, invoice_id)).await
     }
 
     async fn invoice_of(&self, payment_id: Option<&str>, charge_id: Option<&str>) -> Result<Option<String>, ReadError> {
@@ -153,7 +146,26 @@ impl Provider for Stripe {
         finish::finish(&self.client, action, snapshot, key).await
     }
 
+    async fn renewal(&self, subscription_id: &str, customer_id: &str) -> Result<Renewal, ReadError> {
+        in_one_call(renewal::renewal(&self.client, subscription_id, customer_id)).await
+    }
+
+    async fn is_subscribed(&self, customer_id: &str) -> Result<bool, ReadError> {
+        renewal::is_subscribed(&self.client, customer_id).await
+    }
+
     async fn update_link(&self, customer_id: &str, key: &str) -> Result<Option<String>, ReadError> {
         finish::update_link(&self.client, customer_id, key).await
     }
+}
+
+/// Several calls in a row get the time of one, for they all fall into one lease.
+async fn in_one_call<T>(read: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+    let read = tokio::time::timeout(client::CALL_TIMEOUT, read).await;
+    read.unwrap_or_else(|_| {
+        Err(ReadError::Unavailable {
+            reason: "timed out".to_owned(),
+            retry_after: None,
+        })
+    })
 }

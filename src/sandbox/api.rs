@@ -86,6 +86,7 @@ pub fn answer(world: &mut World, call: &Call) -> Answer {
         ("GET", ["events"]) => lists::events(world, call),
         ("GET", ["invoices"]) => lists::invoices(world, call),
         ("GET", ["charges"]) => lists::charges(world, call),
+        ("GET", ["subscriptions"]) => lists::subscriptions(world, call),
         ("GET", [kind, id]) => read(world, kind, id),
         ("POST", ["invoices", id, verb]) => change_invoice(world, id, verb, call),
         ("POST", ["subscriptions", id]) => change_subscription(world, id, call),

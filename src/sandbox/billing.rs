@@ -27,6 +27,7 @@ impl World {
         let (next, status) = (subscription.period_end, subscription.status);
         let behavior = subscription.pause_behavior.clone();
         self.plan(next, Due::Renewal(subscription_id.to_owned()));
+        self.plan_announcement(subscription_id, next);
         if status == SubscriptionStatus::Paused {
             return;
         }
@@ -48,6 +49,30 @@ impl World {
         Some(invoice)
     }
 
+    /// Tells of the invoice that a subscription will get with its next period.
+    pub(super) fn announce(&mut self, subscription_id: &str) {
+        let Some(subscription) = self.subscriptions.get(subscription_id) else {
+            return;
+        };
+        let runs = matches!(
+            subscription.status,
+            SubscriptionStatus::Active | SubscriptionStatus::PastDue
+        );
+        if !runs || subscription.pause_behavior.is_some() {
+            return;
+        }
+        let next = Subscription {
+            period_start: subscription.period_end,
+            period_end: months_after(subscription.anchor, subscription.months + 1),
+            ..subscription.clone()
+        };
+        let mut invoice = self.invoice_of(&next, String::new(), String::new());
+        invoice.next_payment_attempt = Some(next.period_start);
+        let tail = &subscription_id["sub_1S".len()..];
+        let id = format!("evt_1U{:04}{tail}", next.months);
+        self.emit_as(id, "invoice.upcoming", Snapshot::Upcoming(Box::new(invoice)), None);
+    }
+
     fn new_invoice(&mut self, subscription_id: &str) -> String {
         let (id, intent) = (self.id("in"), self.id("pi"));
         let subscription = self
@@ -55,15 +80,23 @@ impl World {
             .get_mut(subscription_id)
             .expect("the caller looked it up");
         subscription.latest_invoice = Some(id.clone());
+        let subscription = subscription.clone();
+        let invoice = self.invoice_of(&subscription, id.clone(), intent.clone());
+        self.intents.insert(intent, id.clone());
+        self.invoices.insert(id.clone(), invoice);
+        id
+    }
+
+    /// An invoice for the present period of a subscription.
+    fn invoice_of(&self, subscription: &Subscription, id: String, intent: String) -> Invoice {
         let customer = &self.customers[&subscription.customer];
-        let invoice = Invoice {
-            id: id.clone(),
+        Invoice {
             number: format!("SBX-{:05}", self.invoices.len() + 1),
             customer: customer.id.clone(),
             customer_email: customer.email.clone(),
             customer_name: customer.name.clone(),
             customer_country: customer.country.clone(),
-            subscription: subscription_id.to_owned(),
+            subscription: subscription.id.clone(),
             description: format!("1 × {}", subscription.product),
             amount: subscription.price,
             paid_minor: 0,
@@ -78,16 +111,14 @@ impl World {
             auto_advance: true,
             hosted_invoice_url: format!("{}/i/{id}", self.base_url),
             intent: Intent {
-                id: intent.clone(),
+                id: intent,
                 status: "requires_payment_method",
                 latest_charge: None,
                 last_error: None,
                 payment_method: None,
             },
-        };
-        self.intents.insert(intent, id.clone());
-        self.invoices.insert(id.clone(), invoice);
-        id
+            id,
+        }
     }
 
     pub(super) fn provider_retry(&mut self, invoice_id: &str) {

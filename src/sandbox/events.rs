@@ -12,6 +12,8 @@ use super::world::Shape;
 pub enum Snapshot {
     /// An invoice.
     Invoice(Box<Invoice>),
+    /// An invoice that will be made.
+    Upcoming(Box<Invoice>),
     /// The payment intent of an invoice.
     PaymentIntent(Box<Invoice>),
     /// A charge.
@@ -48,6 +50,7 @@ impl Event {
     pub fn body(&self, shape: Shape, pending: u32) -> Value {
         let object = match &self.snapshot {
             Snapshot::Invoice(invoice) => render::invoice(invoice, shape),
+            Snapshot::Upcoming(invoice) => render::upcoming(invoice, shape),
             Snapshot::PaymentIntent(invoice) => render::payment_intent(invoice, shape),
             Snapshot::Charge(charge) => render::charge(charge, shape),
             Snapshot::Dispute(dispute) => render::dispute(dispute),
@@ -80,7 +83,7 @@ pub struct Log {
 }
 
 /// What the sandbox's webhook endpoint is subscribed to at the start. The log holds more than is sent.
-pub const SENT: [&str; 17] = [
+pub const SENT: [&str; 18] = [
     "charge.dispute.created",
     "charge.failed",
     "charge.refunded",
@@ -93,6 +96,7 @@ pub const SENT: [&str; 17] = [
     "invoice.payment_action_required",
     "invoice.payment_failed",
     "invoice.payment_succeeded",
+    "invoice.upcoming",
     "invoice.updated",
     "invoice.voided",
     "payment_intent.payment_failed",

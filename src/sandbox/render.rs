@@ -93,6 +93,21 @@ pub fn invoice(invoice: &Invoice, shape: Shape) -> Value {
     value
 }
 
+/// An invoice that is not there yet: it has no name, and no page to pay on.
+pub fn upcoming(invoice: &Invoice, shape: Shape) -> Value {
+    let mut value = self::invoice(invoice, shape);
+    for none in ["id", "number", "hosted_invoice_url", "effective_at"] {
+        value[none] = Value::Null;
+    }
+    if shape == Shape::Old {
+        value["payment_intent"] = Value::Null;
+    }
+    value["status"] = json!("draft");
+    value["period_end"] = json!(secs(invoice.next_payment_attempt));
+    value["status_transitions"]["finalized_at"] = Value::Null;
+    value
+}
+
 fn line(invoice: &Invoice, shape: Shape) -> Value {
     let item = invoice.subscription.replacen("sub", "si", 1);
     let part = json!({

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-use jiff::{RoundMode, Span, Timestamp, TimestampRound, Unit, tz::TimeZone};
+use jiff::{RoundMode, SignedDuration, Span, Timestamp, TimestampRound, Unit, tz::TimeZone};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -15,6 +15,9 @@ use super::issuer::Issuer;
 use super::objects::{Card, Charge, Customer, Habits, Invoice, Standing, Subscription, SubscriptionStatus};
 use super::people::Deed;
 use crate::domain::money::Money;
+
+/// How many days before a renewal Stripe announces it, unless its settings say otherwise.
+const UPCOMING_DAYS: i64 = 7;
 
 /// The two shapes of Stripe's invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +106,8 @@ pub(super) enum Due {
     ProviderRetry(String),
     /// The issuer begins to hold something against a card.
     Trouble(String, Standing),
+    /// The next period of a subscription is announced.
+    Upcoming(String),
 }
 
 /// The sandbox's world. All its randomness comes from the one seed; the same calls give the same world.
@@ -196,6 +201,7 @@ impl World {
             Due::Deed(deed) => self.act(&deed),
             Due::Updater(card) => self.update_automatically(&card),
             Due::ProviderRetry(invoice) => self.provider_retry(&invoice),
+            Due::Upcoming(subscription) => self.announce(&subscription),
             Due::Trouble(card, standing) => {
                 if let Some(card) = self.cards.get_mut(&card) {
                     card.standing = standing;
@@ -332,6 +338,7 @@ impl World {
         };
         self.subscriptions.insert(id.clone(), subscription);
         self.plan(renews_at, Due::Renewal(id.clone()));
+        self.plan_announcement(&id, renews_at);
         Some(id)
     }
 
@@ -383,6 +390,15 @@ impl World {
         self.agenda.push(Reverse((at.max(self.now), self.counter, due)));
     }
 
+    /// Plans to announce a renewal, unless it is too late for that. It takes no number, so that nothing else becomes another by it.
+    pub(super) fn plan_announcement(&mut self, subscription_id: &str, renews_at: Timestamp) {
+        let at = renews_at - SignedDuration::from_hours(24 * UPCOMING_DAYS);
+        if at > self.now {
+            self.agenda
+                .push(Reverse((at, 0, Due::Upcoming(subscription_id.to_owned()))));
+        }
+    }
+
     /// Lets `standing` come over a card at `at`.
     pub fn plan_trouble(&mut self, card_id: &str, standing: Standing, at: Timestamp) {
         self.plan(at, Due::Trouble(card_id.to_owned(), standing));
@@ -400,6 +416,16 @@ impl World {
 
     pub(super) fn emit(&mut self, kind: &'static str, snapshot: Snapshot, previous: Option<serde_json::Value>) {
         let id = self.id("evt");
+        self.emit_as(id, kind, snapshot, previous);
+    }
+
+    pub(super) fn emit_as(
+        &mut self,
+        id: String,
+        kind: &'static str,
+        snapshot: Snapshot,
+        previous: Option<serde_json::Value>,
+    ) {
         let event = Event {
             id,
             kind,
@@ -417,7 +443,7 @@ impl World {
             .and_then(|date| date.to_zoned(TimeZone::UTC));
         if let Ok(first_day) = first_day {
             let hours = i64::try_from(draw % 144).expect("a number below 144 fits");
-            let at = first_day.timestamp() + jiff::SignedDuration::from_hours(hours);
+            let at = first_day.timestamp() + SignedDuration::from_hours(hours);
             self.plan(at, Due::Updater(card.id.clone()));
         }
     }

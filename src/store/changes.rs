@@ -117,8 +117,8 @@ pub enum RowWrite {
     CloseAttempt(AttemptEnd),
     /// A message to send; nothing where the case had this step before.
     Queue(NewNotice),
-    /// Holds back every message that asks for money and has not left, and says why.
-    SupersedeDunning(&'static str),
+    /// Holds back every message that makes sense only while the invoice is open and has not left, and says why.
+    HoldBack(&'static str),
     /// Money that moved after the case had ended.
     BookLate(LateKind, Money),
     /// Something to learn from.
@@ -170,6 +170,10 @@ pub struct NewNotice {
     pub message: Message,
     /// The step.
     pub step: String,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// The address of the staff it goes to; a customer's is read of the case when it leaves.
+    pub recipient: Option<String>,
 }
 
 /// From where a message comes to its end.
@@ -313,7 +317,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::RecordAttempt(id, seen, origin) => recorded.push((id, case, seen, *origin, *at)),
             RowWrite::CloseAttempt(end) => closed.push((&case.id, end, *at)),
             RowWrite::Queue(notice) => queued.push((case, notice, *at)),
-            RowWrite::SupersedeDunning(reason) => superseded.push((&case.id, *reason, *at)),
+            RowWrite::HoldBack(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
             RowWrite::See(id, evidence) => seen.push((case, id, evidence)),
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
@@ -331,7 +335,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
     recorded.retain(|(id, ..)| news.contains(*id));
     instruments::record(tx, &recorded).await?;
     instruments::block(tx, &blocked).await?;
-    notifications::supersede_dunning(tx, &superseded).await?;
+    notifications::hold_back(tx, &superseded).await?;
     notifications::queue(tx, &queued).await?;
     learning::see(tx, &seen).await?;
     shadows::keep(tx, &shadowed).await?;

@@ -20,10 +20,11 @@ const EVENTS_COMPARED: i64 = 200;
 
 /// The tables with leases, which of their rows wait, and which of those are due at `$1`. Each table has an index of what waits,
 /// so that what has ended is not looked through.
-const LEASED: [(&str, &str, &str); 3] = [
+const LEASED: [(&str, &str, &str); 4] = [
     ("due_cases", "true", "due_at <= $1"),
     ("inbox", "ended_at IS NULL", "next_at <= $1"),
     ("notifications", "status = 'pending'", "next_at <= $1"),
+    ("courtesies", "status = 'pending'", "next_at <= $1"),
 ];
 
 /// An attempt that stands open.
@@ -170,13 +171,17 @@ pub(super) async fn open_cases(
 }
 
 pub(super) async fn overdue(store: &Store, before: Timestamp) -> Result<Overdue, StoreError> {
-    let mut counts = [0; 3];
+    let mut counts = [0; LEASED.len()];
     for (count, (table, waits, due)) in counts.iter_mut().zip(LEASED) {
         let sql = format!("SELECT COUNT(*) FROM {table} WHERE {waits} AND {due}");
         *count = number(store, &sql, [before.as_millisecond().into()]).await?;
     }
-    let [cases, events, mails] = counts;
-    Ok(Overdue { events, cases, mails })
+    let [cases, events, mails, courtesies] = counts;
+    Ok(Overdue {
+        events,
+        cases,
+        mails: mails + courtesies,
+    })
 }
 
 pub(super) async fn free_leases(store: &Store, now: Timestamp, lease_secs: u32) -> Result<u64, StoreError> {

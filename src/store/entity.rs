@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod audit;
 pub mod campaigns;
 pub mod cases;
+pub mod courtesies;
 pub mod idempotency;
 pub mod inbox;
 pub mod late_money;

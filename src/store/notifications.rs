@@ -57,7 +57,7 @@ pub struct NotificationRow {
     pub step: String,
     /// How it stands.
     pub status: NotificationStatus,
-    /// Where it went, once it was rendered.
+    /// Where it went, once it was rendered; of a message to staff, where it goes.
     pub recipient: Option<String>,
     /// The locale it was rendered in.
     pub locale: Option<String>,
@@ -107,12 +107,12 @@ pub struct Rendered<'a> {
     pub html: &'a str,
 }
 
-/// Queues messages, due at once; says how many, since a case has each step once.
+/// Queues messages; says how many, since a case has each step once.
 pub async fn queue(tx: &Tx, queued: &[(&Case, &NewNotice, Timestamp)]) -> Result<u64, StoreError> {
     let row = |(case, notice, at): &(&Case, &NewNotice, Timestamp)| {
         json!({"id": notice.id, "connection": case.connection, "case_id": case.id, "message": notice.message,
                "step": notice.step, "status": NotificationStatus::Pending, "queued_at": at.as_millisecond(),
-               "next_at": at.as_millisecond()})
+               "next_at": notice.due_at.as_millisecond(), "recipient": notice.recipient})
     };
     let rows: Vec<_> = queued.iter().map(row).collect();
     let sql = format!(
@@ -124,7 +124,7 @@ pub async fn queue(tx: &Tx, queued: &[(&Case, &NewNotice, Timestamp)]) -> Result
     tx.write_rows(&sql, &QUEUED, &rows).await
 }
 
-const QUEUED: [Field; 8] = [
+const QUEUED: [Field; 9] = [
     ("id", Kind::Text),
     ("connection", Kind::Text),
     ("case_id", Kind::Text),
@@ -133,21 +133,22 @@ const QUEUED: [Field; 8] = [
     ("status", Kind::Text),
     ("queued_at", Kind::Int),
     ("next_at", Kind::Int),
+    ("recipient", Kind::Text),
 ];
 
-/// Holds back every message of the cases that asks for money and has not begun to leave; says how many.
-pub async fn supersede_dunning(tx: &Tx, cases: &[(&CaseId, &str, Timestamp)]) -> Result<u64, StoreError> {
+/// Holds back every message of the cases that makes sense only while the invoice is open and has not begun to leave; says how many.
+pub async fn hold_back(tx: &Tx, cases: &[(&CaseId, &str, Timestamp)]) -> Result<u64, StoreError> {
     let row = |(case, reason, at): &(&CaseId, &str, Timestamp)| {
         json!({"case_id": case, "status": NotificationStatus::Superseded, "reason": reason,
                "ended_at": at.as_millisecond()})
     };
     let rows: Vec<_> = cases.iter().map(row).collect();
-    let dunning = Message::ALL.iter().filter(|message| message.is_dunning());
-    let dunning: Vec<_> = dunning.map(|message| format!("'{message}'")).collect();
+    let held = Message::ALL.iter().filter(|message| message.is_of_open_invoice());
+    let held: Vec<_> = held.map(|message| format!("'{message}'")).collect();
     let sql = format!(
         "{} AND notifications.status = 'pending' AND message IN ({})",
         end_sql(tx, "case_id"),
-        dunning.join(", ")
+        held.join(", ")
     );
     let cases: Vec<&CaseId> = cases.iter().map(|(case, ..)| *case).collect();
     tx.write_rows_of(&sql, &ENDS, &rows, &cases).await
@@ -194,10 +195,20 @@ pub async fn start<C: ConnectionTrait>(
     id: &NotificationId,
     rendered: Rendered<'_>,
 ) -> Result<bool, StoreError> {
+    start_in(TABLE, conn, id, rendered).await
+}
+
+/// The same in a table that has these columns.
+pub(super) async fn start_in<C: ConnectionTrait>(
+    table: &'static str,
+    conn: &C,
+    id: &NotificationId,
+    rendered: Rendered<'_>,
+) -> Result<bool, StoreError> {
     let backend = conn.get_database_backend();
     let now = Dialect::of(backend).now_ms();
     let sql = format!(
-        "UPDATE notifications SET status = 'sending', recipient = $2, locale = $3, subject = $4, body_text = $5, \
+        "UPDATE {table} SET status = 'sending', recipient = $2, locale = $3, subject = $4, body_text = $5, \
          body_html = $6 WHERE id = $1 AND status = 'pending' AND lease_until > {now}"
     );
     let Rendered {
@@ -249,7 +260,7 @@ pub async fn retry<C: ConnectionTrait>(
     next_at: Timestamp,
     reason: &str,
 ) -> Result<bool, StoreError> {
-    back(conn, id, NotificationStatus::Sending, next_at, reason, 1).await
+    back_in(TABLE, conn, id, Back::tried(next_at, reason)).await
 }
 
 /// Puts a pending message back in the queue until `next_at`; nothing was tried.
@@ -259,7 +270,7 @@ pub async fn put_back<C: ConnectionTrait>(
     next_at: Timestamp,
     reason: &str,
 ) -> Result<bool, StoreError> {
-    back(conn, id, NotificationStatus::Pending, next_at, reason, 0).await
+    back_in(TABLE, conn, id, Back::untried(next_at, reason)).await
 }
 
 /// At most `limit` messages that were left in `sending` by somebody whose lease has ended.
@@ -338,8 +349,10 @@ pub async fn list<C: ConnectionTrait>(
     rows.into_iter().map(decode).collect()
 }
 
+const TABLE: &str = "notifications";
+
 const DUE: Queue = Queue {
-    table: "notifications",
+    table: TABLE,
     key: "id",
     part: Some("case_id"),
     due: "status = 'pending' AND next_at <= $1",
@@ -348,22 +361,54 @@ const DUE: Queue = Queue {
     returning: "*",
 };
 
-async fn back<C: ConnectionTrait>(
-    conn: &C,
-    id: &NotificationId,
+/// How a message is put back into the queue.
+#[derive(Clone, Copy)]
+pub(super) struct Back<'a> {
     from: NotificationStatus,
     next_at: Timestamp,
-    reason: &str,
+    reason: &'a str,
     tries: i64,
+}
+
+impl<'a> Back<'a> {
+    /// The mail server was asked, and certainly did not take it.
+    pub(super) fn tried(next_at: Timestamp, reason: &'a str) -> Self {
+        Self {
+            from: NotificationStatus::Sending,
+            next_at,
+            reason,
+            tries: 1,
+        }
+    }
+
+    /// Nothing was tried.
+    pub(super) fn untried(next_at: Timestamp, reason: &'a str) -> Self {
+        Self {
+            from: NotificationStatus::Pending,
+            next_at,
+            reason,
+            tries: 0,
+        }
+    }
+}
+
+/// Puts a message of a table that has these columns back into the queue.
+pub(super) async fn back_in<C: ConnectionTrait>(
+    table: &'static str,
+    conn: &C,
+    id: &NotificationId,
+    back: Back<'_>,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE notifications SET status = 'pending', next_at = $3, reason = $4, tries = tries + $5, \
-               lease_owner = NULL, lease_until = NULL WHERE id = $1 AND status = $2";
+    let sql = format!(
+        "UPDATE {table} SET status = 'pending', next_at = $3, reason = $4, tries = tries + $5, \
+         lease_owner = NULL, lease_until = NULL WHERE id = $1 AND status = $2"
+    );
     let values = [
         id.as_str().into(),
-        from.as_str().into(),
-        next_at.as_millisecond().into(),
-        reason.into(),
-        tries.into(),
+        back.from.as_str().into(),
+        back.next_at.as_millisecond().into(),
+        back.reason.into(),
+        back.tries.into(),
     ];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     Ok(conn.execute_raw(statement).await?.rows_affected() == 1)

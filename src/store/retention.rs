@@ -79,6 +79,8 @@ impl Store {
                 Dialect::Postgres => self.drop_history(cutoff).await?,
                 Dialect::Sqlite => self.delete_history(cutoff).await?,
             };
+            let sql = "DELETE FROM courtesies WHERE id IN (SELECT id FROM courtesies WHERE ended_at < $1 LIMIT $2)";
+            gone += self.delete(sql, &cutoff.as_millisecond().into()).await?;
         }
         gone += self.thin_posteriors(now).await?;
         let shadows = utc(now)

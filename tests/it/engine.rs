@@ -2,7 +2,7 @@
 
 mod alive;
 mod crashes;
-mod crew;
+pub mod crew;
 mod desk;
 mod mails;
 mod poison;

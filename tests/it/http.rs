@@ -124,6 +124,7 @@ impl Stage {
                 look: recoup::domain::brand::Look::default(),
                 links: None,
             },
+            staff: Vec::new(),
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
             rules: Rules::embedded(),

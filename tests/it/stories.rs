@@ -8,6 +8,7 @@ mod customer;
 mod late;
 mod learning;
 mod local_time;
+mod messages;
 mod ordinary;
 mod reach;
 mod returns;

@@ -14,9 +14,9 @@ use crate::sandbox::Books;
 use crate::store::cases::CaseFilter;
 use crate::store::late::LateRow;
 use crate::store::notifications::{NotificationRow, NotificationStatus};
-use crate::store::{Store, StoreError, cases, late, notifications};
+use crate::store::{Store, StoreError, cases, courtesies, late, notifications};
 
-/// How many cases are read at a time.
+/// How many rows are read at a time.
 const PAGE: u64 = 200;
 
 /// The money of one currency, in minor units.
@@ -94,7 +94,19 @@ pub async fn audit(store: &Store, books: &Books) -> Result<Audit, StoreError> {
         }
     }
     audit.take_ledger(&ledger, &chased);
+    audit.mails += courtesies_sent(store).await?;
     Ok(audit)
+}
+
+/// How many messages left that belong to no case.
+async fn courtesies_sent(store: &Store) -> Result<u64, StoreError> {
+    let (mut sent, mut after) = (0, None);
+    loop {
+        let rows = courtesies::list(store.conn(), None, after.as_ref(), PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(sent) };
+        after = Some(last.id.clone());
+        sent += rows.iter().filter(|row| row.status == NotificationStatus::Sent).count() as u64;
+    }
 }
 
 /// `part` of `whole` in percent with one decimal; nothing of nothing.
@@ -183,7 +195,7 @@ impl Audit {
         for mail in mails.iter().filter(|mail| mail.status == NotificationStatus::Sent) {
             self.mails += 1;
             let after = |paid_at: &Timestamp| mail.ended_at.is_some_and(|at| at > *paid_at);
-            if mail.message.is_dunning() && entries.paid_at.first().is_some_and(after) {
+            if mail.message.is_of_open_invoice() && entries.paid_at.first().is_some_and(after) {
                 let message = mail.message;
                 self.faults.push(format!("{invoice}: {message} left after it was paid"));
             }

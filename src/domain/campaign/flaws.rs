@@ -2,20 +2,13 @@
 
 use super::fault::Flaw;
 use super::segment::{Band, DEFAULT, Segment};
-use super::{Campaign, Ladder, Planned};
+use super::{Campaign, Ladder, WinBack};
 use crate::domain::calendar::main_zone;
-use crate::domain::ceiling::CHARGES_MAX;
 use crate::domain::decline::DeclineKind;
 use crate::domain::message::Message;
 
 /// The most charges one ladder may name, and the most message steps of a campaign.
 const STEPS_MAX: usize = 30;
-/// The messages that end a case; their steps have their names as keys.
-const LAST_MESSAGES: [Message; 3] = [
-    Message::PaymentReceived,
-    Message::SubscriptionEnded,
-    Message::SubscriptionPaused,
-];
 /// The longest campaign, in days.
 const DAYS_MAX: u16 = 365;
 /// The longest name, and the longest key of a message step, in characters: what the API looks up.
@@ -62,9 +55,9 @@ impl Campaign {
                     "message {key:?}: the key must be 1 to {NAME_CHARS_MAX} printable characters"
                 ));
             }
-            if LAST_MESSAGES.iter().any(|message| message.as_str() == key) {
+            if Message::takes_key(key) {
                 flaw(format!(
-                    "message {key:?} has the key of the message that ends a case: give it another key"
+                    "message {key:?} has the key of a message that is sent by itself: give it another key"
                 ));
             }
             if self.messages[..nth].iter().any(|earlier| earlier.key == *key) {
@@ -101,6 +94,7 @@ impl Campaign {
                 format!("touches.most must be at least 1, and touches.within_days at most {DAYS_MAX}"),
             ));
         }
+        flaws.extend(self.win_back.and_then(WinBack::flaw));
         if self.quiet.is_some_and(|quiet| quiet.from == quiet.to) {
             flaws.push(Flaw::new(
                 "quiet",
@@ -197,27 +191,6 @@ impl Ladder {
                 let what = format!("steps must rise from 1 upwards, at most {STEPS_MAX} of them");
                 flaws.push(Flaw::new(format!("{path}.{key}"), what));
             }
-        }
-        flaws
-    }
-}
-
-impl Planned {
-    fn flaws(&self, path: &str) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |key: &str, what: String| flaws.push(Flaw::new(format!("{path}.planned.{key}"), what));
-        if !(1..=CHARGES_MAX).contains(&u32::from(self.charges)) {
-            flaw("charges", format!("planned.charges must be 1 to {CHARGES_MAX}"));
-        }
-        if self.within_days == 0 {
-            flaw("within_days", "planned.within_days must be at least 1".to_owned());
-        }
-        let twice = |(number, arm)| self.arms[..number].contains(arm);
-        if self.arms.is_empty() || self.arms.iter().enumerate().any(twice) {
-            flaw(
-                "arms",
-                "planned.arms must name at least one arm, and each once".to_owned(),
-            );
         }
         flaws
     }

@@ -17,7 +17,20 @@ impl Campaign {
         let mut flaws: Vec<Flaw> = ladders.flat_map(|(nth, ladder)| ladder_flaws(nth, ladder)).collect();
         flaws.extend(messages.flat_map(|(nth, step)| self.step_flaws(nth, step)));
         flaws.extend(self.unannounced());
+        flaws.extend(self.uninvited());
         flaws
+    }
+
+    /// Only who lost a subscription can come back.
+    fn uninvited(&self) -> Option<Flaw> {
+        let never = self.win_back.is_some() && self.ending.action != FinalAction::Cancel;
+        never.then(|| {
+            let what = format!(
+                "nobody is ever invited to come back, since the campaign ends with {}: remove win_back, or let it end with cancel",
+                self.ending.action
+            );
+            Flaw::new("win_back", what)
+        })
     }
 
     fn step_flaws(&self, nth: usize, step: &MessageStep) -> Vec<Flaw> {
@@ -220,6 +233,20 @@ mod tests {
                 "{fault}: {line}"
             );
         }
+    }
+
+    #[test]
+    fn who_loses_no_subscription_is_not_invited_back() {
+        let text = DEFAULT.replacen("# win_back =", "win_back =", 1);
+        let (campaign, faults) = Campaign::read(&text).unwrap();
+        assert_eq!(
+            (campaign.win_back.map(|win_back| win_back.after_days), faults.len()),
+            (Some(14), 0)
+        );
+        let (_, faults) = Campaign::read(&text.replace("action = \"cancel\"", "action = \"pause\"")).unwrap();
+        let [fault] = &faults[..] else { panic!("{faults:?}") };
+        assert!(fault.what.starts_with("nobody is ever invited to come back"), "{fault}");
+        assert!(Campaign::read(&text.replace("after_days = 14", "after_days = 29")).is_err());
     }
 
     #[test]

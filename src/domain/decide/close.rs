@@ -1,10 +1,12 @@
 //! Closing a case: exactly one outcome, final.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Draft;
 use super::doubt::brought_by;
 use super::look::recovered_by;
+use crate::domain::calendar::{days_from, written, zone};
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{Case, State, Timers, Warning};
 use crate::domain::command::{Command, Decision, EntryKind, Reason};
@@ -47,6 +49,19 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
     if let Some(message) = last_word {
         notify(draft, message, message.as_str());
     }
+    if last_word == Some(Message::SubscriptionEnded) {
+        invite(draft);
+    }
+}
+
+/// Plans the invitation to come back, where the campaign has one.
+fn invite(draft: &mut Draft<'_>) {
+    let campaign = draft.moment.campaign;
+    let Some(win_back) = campaign.win_back else { return };
+    let tz = zone(&draft.case.zone);
+    let at = days_from(draft.now(), i32::from(win_back.after_days), campaign.usual_hour(), &tz);
+    let at = campaign.quiet.map_or(at, |quiet| quiet.over(at, &tz));
+    notify_at(draft, Message::WinBack, Message::WinBack.as_str(), at);
 }
 
 /// What the case was worth to its arm. Who was stopped by others than the customer tells nothing of it.
@@ -88,6 +103,11 @@ pub fn unlearn(draft: &mut Draft<'_>) {
 
 /// Queues a message, or says why not.
 pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
+    notify_at(draft, message, step, draft.now());
+}
+
+/// Queues a message that is due at an instant, or says why not.
+pub fn notify_at(draft: &mut Draft<'_>, message: Message, step: &str, due_at: Timestamp) {
     draft.case.memory.steps_done.push(step.to_owned());
     let reason = if draft.case.address().is_none() {
         if message.is_dunning() {
@@ -104,7 +124,7 @@ pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
     } else {
         None
     };
-    let data = json!({"message": message, "step": step, "reason": reason});
+    let mut data = json!({"message": message, "step": step, "reason": reason});
     if reason.is_some() {
         draft.say(
             EntryKind::NoticeSkipped,
@@ -113,14 +133,17 @@ pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
         );
     } else {
         draft.case.notifications = draft.case.notifications.saturating_add(1);
-        draft.say(
-            EntryKind::NoticeQueued,
-            format!("The message {message} was queued."),
-            data,
-        );
+        let text = if due_at > draft.now() {
+            data["due_at"] = json!(due_at);
+            format!("The message {message} was queued for {}.", written(due_at))
+        } else {
+            format!("The message {message} was queued.")
+        };
+        draft.say(EntryKind::NoticeQueued, text, data);
         draft.commands.push(Command::Notify {
             message,
             step: step.to_owned(),
+            due_at,
         });
     }
 }

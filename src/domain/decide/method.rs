@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::close::notify_at;
 use super::doubt::SKEW_SECS;
 use super::{Draft, reach};
 use crate::domain::calendar::{self, secs_from};
@@ -10,6 +11,10 @@ use crate::domain::case::{Contact, State, Trigger};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::instrument::Instrument;
+use crate::domain::message::Message;
+
+/// How long the charge of a new payment method has to settle the case before the customer hears that the method was taken.
+const CONFIRM_SECS: i64 = 3600;
 
 /// A payment method that was seen.
 pub struct Seen<'a> {
@@ -92,6 +97,9 @@ pub fn take(draft: &mut Draft<'_>, seen: &Seen<'_>) {
         text,
         json!({"payment_method": method, "renewed": renewed}),
     );
+    if !renewed && method.is_some() {
+        confirm(draft);
+    }
     if super::open::provider_collects(&draft.case) {
         return;
     }
@@ -105,6 +113,19 @@ pub fn take(draft: &mut Draft<'_>, seen: &Seen<'_>) {
         | State::NeedsPerson
         | State::Ending { .. }
         | State::Closed { .. } => {}
+    }
+}
+
+/// The customer hears that the new payment method was taken, unless the charge that follows settles the case first.
+fn confirm(draft: &mut Draft<'_>) {
+    let message = Message::PaymentMethodUpdated;
+    let done = &draft.case.memory.steps_done;
+    let step = (0..message.times())
+        .map(|nth| message.own_step(nth))
+        .find(|step| !done.contains(step));
+    let step = step.filter(|_| !draft.case.memory.disputed);
+    if let Some(step) = step {
+        notify_at(draft, message, &step, draft.in_secs(CONFIRM_SECS));
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) fn bounced(mut draft: Draft<'_>, address: &str, notice: Option<&(Mess
             Warning::MailBounced,
             "The customer's address refuses our mail; no more is sent to it.",
         );
+        if notice.is_some() {
+            draft.tell_staff(Message::StaffMailBounced);
+        }
         return draft.done();
     }
     draft.case.memory.address_bounced = true;
@@ -49,13 +52,18 @@ pub(super) fn bounced(mut draft: Draft<'_>, address: &str, notice: Option<&(Mess
     );
     if let Some((message, step)) = notice {
         again(&mut draft, *message, step);
+        draft.tell_staff(Message::StaffMailBounced);
     }
     draft.done()
 }
 
 /// Sends the refused message once more, unless a later one has taken its place.
 fn again(draft: &mut Draft<'_>, message: Message, step: &str) {
-    let is_last = draft.case.memory.steps_done.last().is_some_and(|last| last == step);
+    // What staff were told is no message to the customer.
+    let mut done = draft.case.memory.steps_done.iter().rev();
+    let is_last = done
+        .find(|step| !Message::is_step_of_day(step))
+        .is_some_and(|last| last == step);
     if is_last && !(draft.case.memory.reminders_stopped && message.is_reminder()) {
         let step = format!("{step}{AGAIN}");
         draft.case.notifications = draft.case.notifications.saturating_add(1);
@@ -64,7 +72,8 @@ fn again(draft: &mut Draft<'_>, message: Message, step: &str) {
             format!("The message {message} was queued again, to the alternate address."),
             json!({"message": message, "step": step, "reason": null}),
         );
-        draft.commands.push(Command::Notify { message, step });
+        let due_at = draft.now();
+        draft.commands.push(Command::Notify { message, step, due_at });
     }
 }
 

@@ -1,6 +1,8 @@
 //! The rows that go with a change, command by command.
 
-use crate::domain::command::{Change, Command};
+use serde_json::json;
+
+use crate::domain::command::{Change, Command, Entry, EntryKind};
 use crate::domain::ids::{AttemptId, BlockedId, EvidenceId, NotificationId};
 use crate::domain::network::Network;
 use crate::domain::taxonomy::UnknownCode;
@@ -14,6 +16,7 @@ pub fn is_carried_out(command: &Command) -> bool {
         Command::RecordAttempt { .. }
         | Command::CloseAttempt { .. }
         | Command::Notify { .. }
+        | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::BookLate { .. }
         | Command::NamePayment { .. }
@@ -56,12 +59,14 @@ pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
             rule: *rule,
             until: *until,
         }),
-        Command::Notify { message, step } => RowWrite::Queue(NewNotice {
+        Command::Notify { message, step, due_at } => RowWrite::Queue(NewNotice {
             id: NotificationId::new(inner.now_ms(), inner.clock.entropy()),
             message: *message,
             step: step.clone(),
+            due_at: *due_at,
+            recipient: None,
         }),
-        Command::SupersedeNotices { reason } => RowWrite::SupersedeDunning(reason.as_str()),
+        Command::SupersedeNotices { reason } => RowWrite::HoldBack(reason.as_str()),
         Command::BookLate { kind, amount } => RowWrite::BookLate(*kind, *amount),
         Command::Learn(evidence) => {
             let id = EvidenceId::new(inner.now_ms(), inner.clock.entropy());
@@ -69,11 +74,45 @@ pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
         }
         Command::Shadow(both) => RowWrite::Shadow(both.clone()),
         Command::OpenReversal
+        | Command::TellStaff { .. }
         | Command::Resend { .. }
         | Command::Finish
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. } => return None,
     })
+}
+
+/// What staff are written of a change, for each of their addresses, with the lines that say so.
+pub fn to_staff(inner: &Inner, change: &Change) -> (Vec<Entry>, Vec<RowWrite>) {
+    let (mut entries, mut rows) = (Vec::new(), Vec::new());
+    if inner.staff.is_empty() {
+        return (entries, rows);
+    }
+    for command in &change.commands {
+        let Command::TellStaff { message, step } = command else {
+            continue;
+        };
+        entries.push(Entry {
+            kind: EntryKind::NoticeQueued,
+            text: format!("The message {message} was queued."),
+            data: json!({"message": message, "step": step, "addresses": inner.staff.len()}),
+        });
+        rows.extend(inner.staff.iter().zip(1..).map(|(address, nth)| {
+            RowWrite::Queue(NewNotice {
+                id: NotificationId::new(inner.now_ms(), inner.clock.entropy()),
+                message: *message,
+                // Each address has a step of its own.
+                step: if nth == 1 {
+                    step.clone()
+                } else {
+                    format!("{step} {nth}")
+                },
+                due_at: inner.now(),
+                recipient: Some(address.clone()),
+            })
+        }));
+    }
+    (entries, rows)
 }
 
 /// The codes in the declines of a change's attempts that nobody knows.
@@ -89,6 +128,7 @@ pub fn unknown_codes(inner: &Inner, change: &Change) -> impl Iterator<Item = Unk
         | Command::Resend { .. }
         | Command::Finish
         | Command::Notify { .. }
+        | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::BookLate { .. }
         | Command::NamePayment { .. }

@@ -3,12 +3,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Instant;
 use super::case::shown_address;
+use super::{Instant, MoneyJson};
 use crate::domain::command::EntryKind;
 use crate::domain::message::Message;
 use crate::domain::role::Role;
 use crate::store::audit::AuditRow;
+use crate::store::courtesies::CourtesyRow;
 use crate::store::inbox::{InboxRow, InboxStatus};
 use crate::store::notifications::{NotificationRow, NotificationStatus};
 use crate::store::timeline::TimelineRow;
@@ -92,6 +93,74 @@ impl NotificationJson {
             message: row.message,
             template: row.message,
             step: row.step.clone(),
+            status: row.status,
+            recipient: row.recipient.as_deref().map(|address| shown_address(address, role)),
+            locale: row.locale.clone(),
+            subject: row.subject.clone(),
+            body_text: row.body_text.clone(),
+            body_html: row.body_html.clone(),
+            queued_at: Instant(row.queued_at),
+            next_at: row.ended_at.is_none().then_some(Instant(row.next_at)),
+            ended_at: row.ended_at.map(Instant),
+            tries: row.tries,
+            reason: row.reason.clone(),
+        }
+    }
+}
+
+/// One message to a customer that belongs to no case.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Courtesy)]
+pub struct CourtesyJson {
+    /// Its id.
+    pub id: String,
+    /// The connection of the customer.
+    pub connection: String,
+    /// The provider's name for the customer.
+    pub customer_id: String,
+    /// The provider's name for the subscription it is about.
+    pub subscription_id: String,
+    /// When the charge is made that it is about.
+    pub charge_at: Instant,
+    /// What is charged.
+    pub amount: MoneyJson,
+    /// The message.
+    pub message: Message,
+    /// Where it stands.
+    pub status: NotificationStatus,
+    /// Whom it goes to; masked for viewers. Null until it is rendered.
+    pub recipient: Option<String>,
+    /// The locale it was rendered in.
+    pub locale: Option<String>,
+    /// The rendered subject.
+    pub subject: Option<String>,
+    /// The rendered text.
+    pub body_text: Option<String>,
+    /// The rendered HTML.
+    pub body_html: Option<String>,
+    /// When it was queued.
+    pub queued_at: Instant,
+    /// When it is sent, or sent again; null once it ended.
+    pub next_at: Option<Instant>,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// How often it was handed to the mail server.
+    pub tries: u32,
+    /// Why it stands as it does, where there is more to say.
+    pub reason: Option<String>,
+}
+
+impl CourtesyJson {
+    /// The message as a holder of `role` may see it.
+    pub fn of(row: &CourtesyRow, role: Role) -> Self {
+        Self {
+            id: row.id.to_string(),
+            connection: row.connection.clone(),
+            customer_id: row.customer_id.clone(),
+            subscription_id: row.subscription_id.clone(),
+            charge_at: Instant(row.facts.charge_at),
+            amount: row.facts.amount.into(),
+            message: row.message,
             status: row.status,
             recipient: row.recipient.as_deref().map(|address| shown_address(address, role)),
             locale: row.locale.clone(),

@@ -8,7 +8,7 @@ use super::lists::made;
 use crate::providers::ListError;
 
 /// The types that `webhook.rs` acts on; others need not travel. The provider takes at most twenty.
-pub const TYPES: [&str; 18] = [
+pub const TYPES: [&str; 19] = [
     "invoice.payment_failed",
     "invoice.payment_action_required",
     "invoice.paid",
@@ -16,6 +16,7 @@ pub const TYPES: [&str; 18] = [
     "invoice.voided",
     "invoice.marked_uncollectible",
     "invoice.updated",
+    "invoice.upcoming",
     "payment_intent.payment_failed",
     "charge.failed",
     "charge.refunded",

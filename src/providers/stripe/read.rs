@@ -164,7 +164,10 @@ async fn subscription(
 }
 
 /// The customer, its default payment method and its metadata; a deleted or missing one is empty.
-async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<String>, Option<Metadata>), ReadError> {
+pub(super) async fn customer(
+    client: &Client,
+    id: &str,
+) -> Result<(CustomerSeen, Option<String>, Option<Metadata>), ReadError> {
     let found: Option<Customer> = client.read_optional(&["customers", id], &[]).await?;
     let Some(found) = found.filter(|customer| customer.deleted != Some(true)) else {
         return Ok(Default::default());
@@ -198,18 +201,18 @@ async fn customer(client: &Client, id: &str) -> Result<(CustomerSeen, Option<Str
 }
 
 /// The code of a country that we know; an address holds whatever somebody wrote into it.
-fn known_country(text: Option<String>) -> Option<String> {
+pub(super) fn known_country(text: Option<String>) -> Option<String> {
     let code = text?.trim().to_ascii_uppercase();
     main_zone(&code).is_some().then_some(code)
 }
 
-fn description(invoice: &mut Invoice) -> Option<String> {
+pub(super) fn description(invoice: &mut Invoice) -> Option<String> {
     let lines = invoice.lines.take().unwrap_or_default().data;
     let first = lines.into_iter().next().and_then(|line| filled(line.description));
     first.or_else(|| filled(invoice.description.take()))
 }
 
-fn filled(text: Option<String>) -> Option<String> {
+pub(super) fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 

@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use super::instrument;
 use super::pruned::Pruned;
-use super::wire::{Card, MethodDetails};
+use super::read::description;
+use super::wire::{self, Card, Invoice, MethodDetails};
+use crate::domain::money::Money;
+use crate::domain::renewal::Upcoming;
 use crate::providers::{EventLabel, Hint, Malformed, NormalizedEvent, PaymentHint};
 
 /// The longest identifier or type text that is taken, in bytes.
@@ -44,7 +47,10 @@ struct Data {
 pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
     let event: Event = read(body)?;
     let EventLabel { event_id, kind } = named(event.id.as_deref(), event.kind.as_deref())?;
-    let hint = hint(&kind, &event.data.unwrap_or_default())?;
+    let hint = match kind.as_str() {
+        "invoice.upcoming" => upcoming(body)?,
+        kind => hint(kind, &event.data.unwrap_or_default())?,
+    };
     let tells_of_money = matches!(kind.as_str(), "invoice.paid" | "invoice.payment_succeeded");
     let key = event.request.0.get("idempotency_key").and_then(Value::as_str);
     let paid_by_key = key.filter(|_| tells_of_money).and_then(usable);
@@ -136,6 +142,47 @@ fn charge(data: &Data, charge_id: String, what: PaymentHint) -> Hint {
         charge_id: Some(charge_id),
         what,
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct UpcomingEvent {
+    data: UpcomingData,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct UpcomingData {
+    object: Invoice,
+}
+
+/// An invoice that is not there yet has no id to read it by, so the event itself tells what is due.
+fn upcoming(body: &[u8]) -> Result<Hint, Malformed> {
+    let UpcomingEvent {
+        data: UpcomingData { mut object },
+    } = read(body)?;
+    let Some(subscription_id) = object.subscription_id().as_deref().and_then(usable) else {
+        return Ok(Hint::Unhandled);
+    };
+    let customer_id = wire::id_of(object.customer.as_ref()).as_deref().and_then(usable);
+    let instant = |secs: Option<i64>| Timestamp::from_second(secs?).ok();
+    let ends_at = instant(object.period_end);
+    let charge_at = instant(object.next_payment_attempt).or(ends_at);
+    let amount = object.amount_remaining.or(object.amount_due);
+    let currency = object.currency.as_deref().and_then(|code| code.parse().ok());
+    let charge_at = charge_at.ok_or_else(|| missing("data.object.next_payment_attempt"))?;
+    Ok(Hint::Upcoming(Box::new(Upcoming {
+        subscription_id,
+        customer_id: customer_id.ok_or_else(|| missing("data.object.customer"))?,
+        period_ends_at: ends_at.unwrap_or(charge_at),
+        charge_at,
+        amount: Money::new(
+            amount.ok_or_else(|| missing("data.object.amount_due"))?,
+            currency.ok_or_else(|| missing("data.object.currency"))?,
+        ),
+        automatic: object.collection_method.as_deref() != Some("send_invoice"),
+        description: description(&mut object),
+    })))
 }
 
 /// A payment method that belongs to nobody (any more) helps no one.

@@ -85,6 +85,7 @@ pub(super) struct Invoice {
     pub attempt_count: Option<i64>,
     pub collection_method: Option<String>,
     pub next_payment_attempt: Option<i64>,
+    pub period_end: Option<i64>,
     pub hosted_invoice_url: Option<String>,
     pub paid_out_of_band: Option<bool>,
     pub status_transitions: Option<StatusTransitions>,
@@ -222,6 +223,8 @@ pub(super) struct Card {
     /// The issuer's number and name, which Stripe shows to some accounts.
     pub iin: Option<String>,
     pub issuer: Option<String>,
+    pub exp_month: Option<i64>,
+    pub exp_year: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -291,6 +294,7 @@ pub(super) struct Subscription {
     pub cancel_at_period_end: Option<bool>,
     pub cancellation_details: Option<CancellationDetails>,
     pub pause_collection: Option<serde_json::Value>,
+    pub collection_method: Option<String>,
     pub default_payment_method: Option<Ref<Bare>>,
     pub default_source: Option<Ref<Bare>>,
     pub start_date: Option<i64>,

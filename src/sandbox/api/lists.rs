@@ -1,9 +1,9 @@
-//! The lists that can be paged through: events, invoices and charges, newest first.
+//! The lists that can be paged through: events, invoices, charges and subscriptions, newest first.
 
 use serde_json::Value;
 
 use super::{Answer, Call};
-use crate::sandbox::objects::Invoice;
+use crate::sandbox::objects::{Invoice, Subscription, SubscriptionStatus};
 use crate::sandbox::render;
 use crate::sandbox::world::World;
 
@@ -43,6 +43,26 @@ pub(super) fn charges(world: &World, call: &Call) -> Answer {
     let all = all.map(|charge| (charge.id.as_str(), charge.created, charge));
     page("charge", call, all, |charge| {
         Some(render::charge(charge, world.shape()))
+    })
+}
+
+/// Subscriptions, by customer and status; without a status, those that have not ended.
+pub(super) fn subscriptions(world: &World, call: &Call) -> Answer {
+    let (customer, status) = (call.param("customer"), call.param("status"));
+    let wanted = |subscription: &Subscription| {
+        customer.is_none_or(|customer| subscription.customer == customer)
+            && match status {
+                Some("all") => true,
+                Some(status) => subscription.status.as_str() == status,
+                None => subscription.status != SubscriptionStatus::Canceled,
+            }
+    };
+    let mut subscriptions: Vec<&Subscription> = world.subscriptions().collect();
+    subscriptions.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
+    let all = subscriptions.into_iter();
+    let all = all.map(|subscription| (subscription.id.as_str(), subscription.created, subscription));
+    page("subscription", call, all, |subscription| {
+        wanted(subscription).then(|| render::subscription(subscription, world.shape()))
     })
 }
 

@@ -24,6 +24,9 @@ use tokio::runtime::Runtime;
 
 /// The key that exists from the start.
 pub const BOOTSTRAP: &str = "bootstrap-key-of-the-fuzzers";
+/// How many connections one request is tried on. Whoever closes a connection while something is on its way to it may take the answer
+/// along, now and then; a request that has none at all has none on any of them.
+const CONNECTIONS_MAX: usize = 5;
 /// How long an answer may take: far longer than any should, and shorter than what libFuzzer calls a hang.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -126,7 +129,7 @@ impl Service {
     /// Sends a request and waits for its answer. A connection that the service closed meanwhile is opened anew.
     pub fn exchange(&self, request: &[u8]) -> Answer {
         let mut kept = self.connection.lock().unwrap();
-        for _ in 0..2 {
+        for _ in 0..CONNECTIONS_MAX {
             let mut connection = kept.take().unwrap_or_else(|| self.connect());
             if let Some(answer) = converse(&mut connection, request) {
                 if answer
@@ -175,6 +178,7 @@ fn engine(store: Store) -> Engine {
             look: recoup::domain::brand::Look::default(),
             links: None,
         },
+        staff: Vec::new(),
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
         rules: Rules::embedded(),

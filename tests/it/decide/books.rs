@@ -91,7 +91,7 @@ fn a_stray_attempt_ends_and_a_person_looks() {
     let stray = AttemptId::new(0, 7);
     let event = Event::AttemptStray { attempt: stray.clone() };
     desk.tell(&event).unwrap();
-    assert!(matches!(&desk.last[..], [Command::CloseAttempt { id, .. }] if *id == stray));
+    assert!(matches!(&desk.last[..], [Command::CloseAttempt { id, .. }, Command::TellStaff { .. }] if *id == stray));
     assert_eq!(desk.case.state, State::NeedsPerson);
 
     let mut desk = open();

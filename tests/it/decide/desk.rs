@@ -266,7 +266,9 @@ impl Desk {
                     format!("charge {} {method}", attempt.trigger)
                 }
                 Command::Resend { .. } => "resend".to_owned(),
+                Command::Notify { message, due_at, .. } if *due_at > self.now => format!("later {message}"),
                 Command::Notify { message, .. } => format!("notify {message}"),
+                Command::TellStaff { message, .. } => format!("tell {message}"),
                 Command::Finish => "finish".to_owned(),
                 Command::BookLate { kind, amount } => format!("book {kind} {}", amount.amount_minor),
                 Command::OpenReversal => "open reversal".to_owned(),

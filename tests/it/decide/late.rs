@@ -114,7 +114,7 @@ fn a_refund_holds_a_planned_charge_until_a_person_has_decided() {
     assert!(desk.last.contains(&Command::SupersedeNotices { reason }));
     desk.due().unwrap();
     desk.due().unwrap();
-    desk.expect("");
+    desk.expect("03-20 13:00 tell staff_person_needed");
     desk.staff(StaffAction::Resume).unwrap();
     assert_eq!(
         desk.tell(&refund(100)),

@@ -47,7 +47,10 @@ fn a_new_default_that_only_a_look_shows_is_charged_too() {
     desk.truth.default_method = Some(method("pm_2", None));
     desk.hint().unwrap();
     desk.due().unwrap();
-    desk.expect("03-20 14:00 charge card_update default");
+    desk.expect(
+        "03-20 14:00 later payment_method_updated
+         03-20 14:00 charge card_update default",
+    );
 }
 
 #[test]
@@ -61,6 +64,7 @@ fn a_card_that_comes_during_a_charge_is_charged_after_it_even_where_the_answer_n
     desk.play_until(KIND, "2026-03-28T00:00:00Z");
     desk.expect(
         "03-21 09:00 charge schedule default
+         03-21 09:00 later payment_method_updated
          03-21 09:00 charge card_update pm_2
          03-21 10:00 notify payment_failed
          03-23 09:00 charge schedule pm_2
@@ -77,7 +81,10 @@ fn a_card_that_comes_while_the_case_waits_is_charged_when_it_goes_on() {
     desk.new_card("pm_2", "fp_2", false).unwrap();
     desk.due().unwrap();
     desk.due().unwrap();
-    desk.expect("03-25 13:00 charge card_update pm_2");
+    desk.expect(
+        "03-20 13:00 later payment_method_updated
+         03-25 13:00 charge card_update pm_2",
+    );
 
     let mut desk = self::desk(KIND);
     desk.tell(&Event::InvoiceMissing).unwrap();
@@ -85,7 +92,11 @@ fn a_card_that_comes_while_the_case_waits_is_charged_when_it_goes_on() {
     assert_eq!(desk.case.state, State::NeedsPerson);
     desk.staff(StaffAction::Resume).unwrap();
     desk.due().unwrap();
-    desk.expect("03-20 13:00 charge card_update pm_2");
+    desk.expect(
+        "03-20 13:00 tell staff_person_needed
+         03-20 13:00 later payment_method_updated
+         03-20 13:00 charge card_update pm_2",
+    );
 
     let mut desk = self::desk(KIND);
     desk.due().unwrap();
@@ -96,6 +107,7 @@ fn a_card_that_comes_while_the_case_waits_is_charged_when_it_goes_on() {
     desk.due().unwrap();
     desk.expect(
         "03-21 09:00 charge schedule default
+         03-21 09:00 later payment_method_updated
          03-21 09:00 charge card_update pm_2",
     );
 }
@@ -175,7 +187,10 @@ fn a_new_card_that_proves_stolen_before_its_charge_is_not_charged() {
     payment.instrument = Some(visa("fp_2"));
     desk.truth.payment = Some(payment);
     desk.due().unwrap();
-    desk.expect("03-20 14:00 seen customer");
+    desk.expect(
+        "03-20 14:00 later payment_method_updated
+         03-20 14:00 seen customer",
+    );
     assert_eq!(desk.case.timers.charge_at, None);
 }
 
@@ -238,13 +253,16 @@ fn a_new_default_that_proves_to_be_the_stolen_card_is_not_charged() {
     desk.tell(&nameless).unwrap();
     desk.truth.default_method = Some(method("pm_2", Some("fp_1")));
     desk.due().unwrap();
-    desk.expect("");
+    desk.expect("03-20 14:00 later payment_method_updated");
     assert_eq!(desk.case.timers.charge_at, None);
     // A card of its own is charged all the same.
     desk.truth.default_method = Some(method("pm_3", Some("fp_3")));
     desk.hint().unwrap();
     desk.due().unwrap();
-    desk.expect("03-20 14:00 charge card_update default");
+    desk.expect(
+        "03-20 14:00 later payment_method_updated
+         03-20 14:00 charge card_update default",
+    );
 }
 
 #[test]
@@ -271,7 +289,8 @@ fn beside_a_barred_default_the_newer_card_is_charged_or_none() {
     desk.truth.default_method = Some(method("pm_3", Some("fp_1")));
     desk.due().unwrap();
     desk.expect(
-        "03-20 13:00 charge card_update pm_2
+        "03-20 13:00 later payment_method_updated
+         03-20 13:00 charge card_update pm_2
          03-21 09:00 charge schedule pm_2",
     );
 

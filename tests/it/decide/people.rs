@@ -5,6 +5,7 @@ use recoup::domain::case::{Collector, Warning};
 use recoup::domain::command::Reason;
 use recoup::domain::decline::DeclineKind;
 use recoup::domain::event::{Event, StaffAction};
+use recoup::domain::message::Message;
 
 use super::desk::{DAY, Desk, HOUR, at, failed};
 
@@ -78,7 +79,10 @@ fn the_charge_of_a_new_card_is_not_staff_s_because_they_hurry_it() {
     desk.new_card("pm_2", "fp_2", false).unwrap();
     desk.staff(StaffAction::Retry).unwrap();
     desk.due().unwrap();
-    desk.expect("03-20 14:00 charge card_update pm_2");
+    desk.expect(
+        "03-20 14:00 later payment_method_updated
+         03-20 14:00 charge card_update pm_2",
+    );
 }
 
 #[test]
@@ -147,19 +151,40 @@ fn what_the_provider_collects_is_its_own_recovery() {
     }
 }
 
+/// The address refused a mail: that one of this case, or one of another case.
+fn bounced(notice: Option<(Message, String)>) -> Event {
+    Event::Bounced {
+        address: "ada@example.com".to_owned(),
+        notice,
+    }
+}
+
 #[test]
 fn a_new_address_is_written_to_although_the_old_one_bounced() {
     let mut desk = desk();
-    desk.tell(&Event::Bounced {
-        address: "ada@example.com".to_owned(),
-        notice: None,
-    })
-    .unwrap();
+    desk.tell(&bounced(Some((Message::PaymentFailed, "payment_failed".to_owned()))))
+        .unwrap();
     desk.truth.customer.email = Some("new@example.com".to_owned());
     desk.hint().unwrap();
     desk.play_until(KIND, "2026-03-22T00:00:00Z");
     desk.expect(
-        "03-21 09:00 charge schedule default
+        "03-20 13:00 tell staff_mail_bounced
+         03-21 09:00 charge schedule default
          03-21 10:00 notify payment_failed",
     );
+}
+
+#[test]
+fn staff_are_called_once_a_day_and_only_about_the_case_that_the_mail_was_about() {
+    let mut desk = desk();
+    desk.tell(&bounced(None)).unwrap();
+    desk.expect("");
+    for _ in 0..2 {
+        desk.tell(&Event::InvoiceMissing).unwrap();
+        desk.staff(StaffAction::Resume).unwrap();
+    }
+    desk.expect("03-20 13:00 tell staff_person_needed");
+    desk.later(DAY);
+    desk.tell(&Event::InvoiceMissing).unwrap();
+    desk.expect("03-21 13:00 tell staff_person_needed");
 }

@@ -73,7 +73,12 @@ impl Watch {
                         self.never_sent += 1;
                     }
                 }
-                Command::Notify { message, step } => self.notified(*message, step, before, after),
+                Command::Notify { message, step, due_at } => {
+                    self.notified(*message, step, before, after);
+                    let is_later = matches!(message, Message::PaymentMethodUpdated | Message::WinBack);
+                    assert_eq!(*due_at > desk.now, is_later, "{message}");
+                }
+                Command::TellStaff { step, .. } => assert!(self.steps.insert(step.clone()), "{step} twice"),
                 Command::RecordAttempt { .. } => self.seen += 1,
                 Command::Finish => assert!(before.outcome().is_none() && after.outcome().is_none()),
                 Command::SupersedeNotices { .. }
@@ -149,7 +154,9 @@ impl Watch {
         assert!(self.steps.insert(step.to_owned()), "{step} twice");
         self.notices += 1;
         let last_word = matches!(message, Message::PaymentReceived | Message::SubscriptionEnded);
-        assert_eq!(last_word, after.outcome().is_some(), "{message}");
+        // Where the end comes with the same look, it holds the word about the new card back.
+        let overtaken = message == Message::PaymentMethodUpdated;
+        assert!(overtaken || last_word == after.outcome().is_some(), "{message}");
         assert!(after.outcome().is_some() || !self.disputed);
     }
 

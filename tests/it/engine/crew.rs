@@ -10,6 +10,7 @@ use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::Collector;
 use recoup::domain::ceiling::Rules;
 use recoup::domain::learning::Policy;
+use recoup::domain::renewal::Renewal;
 use recoup::domain::snapshot::Snapshot;
 use recoup::domain::taxonomy::Taxonomy;
 use recoup::engine::{Brand, Connection, Engine, Parts, TickReport};
@@ -163,6 +164,14 @@ impl Provider for Puppet {
         self.real.finish(action, snapshot, key).await
     }
 
+    async fn renewal(&self, subscription_id: &str, customer_id: &str) -> Result<Renewal, ReadError> {
+        self.real.renewal(subscription_id, customer_id).await
+    }
+
+    async fn is_subscribed(&self, customer_id: &str) -> Result<bool, ReadError> {
+        self.real.is_subscribed(customer_id).await
+    }
+
     async fn update_link(&self, customer_id: &str, key: &str) -> Result<Option<String>, ReadError> {
         self.real.update_link(customer_id, key).await
     }
@@ -234,6 +243,7 @@ impl Crew {
                 look: recoup::domain::brand::Look::default(),
                 links: None,
             },
+            staff: Vec::new(),
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
             rules: Rules::embedded(),

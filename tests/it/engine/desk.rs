@@ -20,13 +20,14 @@ use recoup::engine::{Brand, Engine, Parts, StaffError};
 use recoup::mailer::{Mailer, Templates};
 use recoup::store::cases::Claim;
 use recoup::store::changes::{Asker, Decider};
+use recoup::store::courtesies::{CourtesyEnd, CourtesyRow, NewCourtesy};
 use recoup::store::drift::{BooksPage, ChainCheck, OpenCase, OpenSince, Overdue};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
 use recoup::store::suppressions::NewSuppression;
 use recoup::store::touches::Touch;
-use recoup::store::{Lease, Oversight, Reach, Storage, Store, StoreError, audit, campaigns};
+use recoup::store::{Courtesies, Lease, Oversight, Reach, Storage, Store, StoreError, audit, campaigns};
 use tokio::sync::Semaphore;
 
 use crate::store::samples;
@@ -169,9 +170,37 @@ fn parts(storage: Arc<Held>) -> Parts {
             look: recoup::domain::brand::Look::default(),
             links: None,
         },
+        staff: Vec::new(),
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
         rules: Rules::embedded(),
+    }
+}
+
+#[async_trait]
+impl Courtesies for Held {
+    async fn queue_courtesy(&self, _: &NewCourtesy) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn claim_courtesies(&self, _: Timestamp, _: u64, _: Lease<'_>) -> Result<Vec<CourtesyRow>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn stranded_courtesies(&self, _: u64) -> Result<Vec<NotificationId>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn start_courtesy(&self, _: &NotificationId, _: Rendered<'_>) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn put_courtesy_back(&self, _: &NotificationId, _: Timestamp, _: &str, _: bool) -> Result<(), StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn end_courtesy(&self, _: &CourtesyEnd) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
     }
 }
 

@@ -127,6 +127,7 @@ async fn claimed(store: &Store) -> i64 {
 
 pub(super) fn parts(store: &Store, clock: Clock, connections: Vec<Connection>) -> Parts {
     Parts {
+        staff: Vec::new(),
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
         rules: Rules::embedded(),

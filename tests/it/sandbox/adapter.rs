@@ -203,6 +203,10 @@ async fn every_event_that_is_sent_can_be_read_and_leads_to_its_invoice() {
                 Hint::PaymentMethod { customer_id, .. } | Hint::Customer { customer_id } => {
                     assert_eq!(customer_id, stage.customer);
                 }
+                Hint::Upcoming(upcoming) => {
+                    let names = (upcoming.subscription_id.as_str(), upcoming.customer_id.as_str());
+                    assert_eq!(names, (stage.subscription.as_str(), stage.customer.as_str()));
+                }
                 Hint::Unhandled => {
                     let known = [
                         "charge.succeeded",

@@ -17,6 +17,7 @@ use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, NotificationStatus};
 
+mod courtesies;
 mod ledger;
 mod mirror;
 mod oversight;

@@ -333,10 +333,17 @@ pub fn finish_begins(state: &mut State, worker: usize, invoice: usize, action: F
 pub fn mail_starts(state: &mut State, id: &NotificationId) {
     let now = state.now;
     let mail = &state.db.mails[id].row;
-    if !mail.message.is_dunning() {
+    let (message, case) = (mail.message, &state.db.cases[&mail.case_id]);
+    if message.is_for_staff() && case.closed.is_some_and(|at| now - at > READ_TO_MAIL) {
+        return breaks(
+            state,
+            "nobody is called to what has ended",
+            &format_args!("{message} {id}"),
+        );
+    }
+    if !message.is_of_open_invoice() {
         return;
     }
-    let (message, case) = (mail.message, &state.db.cases[&mail.case_id]);
     let last_word = message == Message::SubscriptionEnded && case.case.status() == Status::Exhausted;
     if case.closed.is_some() && !last_word {
         return breaks(state, "I3 no dunning after the close", &format_args!("{message} {id}"));

@@ -320,6 +320,7 @@ impl Runner {
     fn engine(&self, worker: usize) -> Engine {
         let skew = Arc::clone(&self.world.lock().hands[worker].skew);
         Engine::new(Parts {
+            staff: vec!["ops@acme.example".to_owned()],
             mails_per_domain_per_minute: 0,
             learning: Policy::default(),
             rules: Rules::embedded(),

@@ -52,6 +52,8 @@ fn whole(number: u32, months: i32) -> CaseChange {
             id: NotificationId::new(born, number.into()),
             message: Message::Reminder,
             step: "first".to_owned(),
+            due_at: change.at,
+            recipient: None,
         }),
     ];
     for (nth, transfer) in (0..).zip(transfers(None, &case, &[])) {
@@ -316,7 +318,7 @@ fn work_on_a_case_leaves_other_months_alone() {
                 instrument: None,
             };
             attempts::close(&tx, &[(&case.id, &end, now())]).await.unwrap();
-            notifications::supersede_dunning(&tx, &[(&case.id, "paid", now())])
+            notifications::hold_back(&tx, &[(&case.id, "paid", now())])
                 .await
                 .unwrap();
             let notice = NoticeEnd {

@@ -194,7 +194,7 @@ fn each_step_once_and_no_dunning_after_the_money() {
         );
         samples::save(&tx, &paid, now()).await.unwrap();
         assert_eq!(
-            notifications::supersede_dunning(&tx, &[(&case_id(1), "paid", in_secs(1))])
+            notifications::hold_back(&tx, &[(&case_id(1), "paid", in_secs(1))])
                 .await
                 .unwrap(),
             2

@@ -238,6 +238,8 @@ pub async fn queue(tx: &Tx, number: u32, case: &Case, message: Message, step: &s
         id: notification_id(number),
         message,
         step: step.to_owned(),
+        due_at: now(),
+        recipient: None,
     };
     let queued = notifications::queue(tx, &[(case, &notice, now())]).await;
     queued.unwrap() == 1

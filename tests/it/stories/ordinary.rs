@@ -55,6 +55,7 @@ fn a_hard_decline_then_a_new_card() {
 03-02 10:30 notice_queued    update_payment_method
 03-02 10:30 notice_ended     sent
 03-05 15:00 method_changed   
+03-05 15:00 notice_queued    payment_method_updated
 03-05 15:00 attempt_started  card_update
 03-05 15:00 attempt_answered succeeded
 03-05 15:00 closed           recovered card_update

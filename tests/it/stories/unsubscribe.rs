@@ -1,24 +1,24 @@
 //! Invitations can be ended by one click, and only they are.
 
 use recoup::domain::ids::NotificationId;
+use recoup::domain::money::Money;
 use recoup::domain::outcome::Status;
-use recoup::sandbox::{Letter, Outcome, Shape};
+use recoup::sandbox::{Letter, Shape};
 use recoup::store::notifications;
 use reqwest::{Client, StatusCode};
 use sea_orm::ConnectionTrait;
 
 use crate::support::story::{Story, tell_in};
 
-const START: &str = "2026-03-02T08:30:00Z";
+const START: &str = "2026-02-09T08:30:00Z";
 const PUBLIC: &str = "https://pay.acme.example";
 const SETTINGS: [(&str, &str); 1] = [("RECOUP__HTTP__PUBLIC_URL", PUBLIC)];
 
-/// A case that ended well, and an invitation that is due now. (No campaign sends one yet.)
+/// A case that ended without money, and an invitation that is due now. (The campaign of the stories sends none by itself.)
 async fn invited(story: &Story) -> String {
-    let failed = story.failed_invoice("insufficient_funds");
-    story.sandbox.script_outcomes(&failed.invoice, [Outcome::Success]);
+    let failed = story.failed_invoice("expired_card");
     story.advance("2026-03-04T12:00:00Z").await;
-    assert_eq!(story.case(&failed.invoice).await.status(), Status::Recovered);
+    assert_eq!(story.case(&failed.invoice).await.status(), Status::Exhausted);
     invite(story, &failed.invoice, 1).await;
     failed.invoice
 }
@@ -115,10 +115,11 @@ fn one_click_ends_invitations_and_nothing_else() {
             "win_back suppressed suppressed_unsubscribed"
         );
         // Another invoice of the same customer is written about as ever.
-        let case = story.case(&invoice).await;
-        let second = story
-            .sandbox
-            .open_invoice(&case.subscription_id.unwrap(), "expired_card");
+        let customer = story.case(&invoice).await.customer_id;
+        let price = Money::new(1999, "EUR".parse().unwrap());
+        let renews = "2030-01-01T00:00:00Z".parse().unwrap();
+        let subscription = story.sandbox.add_subscription(&customer, price, renews);
+        let second = story.sandbox.open_invoice(&subscription, "expired_card");
         story.advance("2026-03-05T12:00:00Z").await;
         assert_eq!(last(story, &second).await, "update_payment_method sent -");
         story.advance("2026-05-04T00:00:00Z").await;
@@ -131,7 +132,7 @@ fn one_click_ends_invitations_and_nothing_else() {
 fn messages_about_payments_have_no_such_header_and_their_links_end_no_invitations() {
     tell_in(Shape::New, START, &SETTINGS, &async |story: &mut Story| {
         story.failed_invoice("expired_card");
-        story.advance("2026-03-02T12:00:00Z").await;
+        story.advance("2026-02-09T12:00:00Z").await;
         let letter = story.letters().pop().unwrap();
         assert_eq!(header(&letter, "List-Unsubscribe"), None);
         assert_eq!(header(&letter, "List-Unsubscribe-Post"), None);

@@ -1,7 +1,9 @@
 //! Each event type in both shapes, and bodies that no provider would send.
 
 use recoup::domain::instrument::Instrument;
+use recoup::domain::money::Money;
 use recoup::domain::network::Network;
+use recoup::domain::renewal::Upcoming;
 use recoup::providers::stripe::events::TYPES;
 use recoup::providers::{Hint, Malformed, NormalizedEvent, PaymentHint, Provider};
 use serde_json::{Value, json};
@@ -237,9 +239,57 @@ fn the_key_of_the_request_that_paid_is_kept_and_no_other() {
 }
 
 #[test]
+fn a_renewal_that_is_announced_is_read_in_both_shapes() {
+    let old = json!({
+        "customer": "cus_1", "subscription": "sub_1", "amount_due": 1999, "currency": "eur", "period_end": 1_775_000_000,
+        "next_payment_attempt": 1_775_003_600, "collection_method": "charge_automatically",
+        "lines": { "data": [{ "description": "1 × Team plan" }] },
+    });
+    let mut new = old.clone();
+    new["subscription"].take();
+    new["parent"] = json!({ "subscription_details": { "subscription": { "id": "sub_1" } } });
+    let upcoming = Upcoming {
+        subscription_id: "sub_1".to_owned(),
+        customer_id: "cus_1".to_owned(),
+        period_ends_at: "2026-03-31T23:33:20Z".parse().unwrap(),
+        charge_at: "2026-04-01T00:33:20Z".parse().unwrap(),
+        amount: Money::new(1999, "EUR".parse().unwrap()),
+        automatic: true,
+        description: Some("1 × Team plan".to_owned()),
+    };
+    for object in [&old, &new] {
+        assert_eq!(
+            hint("invoice.upcoming", object),
+            Hint::Upcoming(Box::new(upcoming.clone()))
+        );
+    }
+    let mut sent = old.clone();
+    sent["collection_method"] = json!("send_invoice");
+    sent["next_payment_attempt"].take();
+    let sent = hint("invoice.upcoming", &sent);
+    let manual = Upcoming {
+        charge_at: upcoming.period_ends_at,
+        automatic: false,
+        ..upcoming
+    };
+    assert_eq!(sent, Hint::Upcoming(Box::new(manual)));
+    let mut single = old.clone();
+    single["subscription"].take();
+    assert_eq!(hint("invoice.upcoming", &single), Hint::Unhandled, "of no subscription");
+    for field in ["customer", "amount_due", "currency", "period_end"] {
+        let mut lacking = old.clone();
+        lacking[field].take();
+        lacking["next_payment_attempt"].take();
+        let event = event("invoice.upcoming", &lacking, &json!({}));
+        assert!(normalize(&event).is_err(), "{field}");
+    }
+}
+
+#[test]
 fn every_type_that_the_sweep_asks_for_is_acted_on() {
     for kind in TYPES {
-        let object = json!({"id": "x_1", "customer": "cus_1"});
+        let object = json!({"id": "x_1", "customer": "cus_1", "subscription": "sub_1", "amount_due": 1999, "currency": "eur",
+            "period_end": 1_775_000_000});
         assert_ne!(hint(kind, &object), Hint::Unhandled, "{kind}");
     }
 }

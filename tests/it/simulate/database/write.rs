@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use recoup::domain::command::{AttemptStatus, LateKind};
 use recoup::domain::ids::{AttemptId, CaseId, NotificationId};
-use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::domain::mutant::alive;
 use recoup::store::StoreError;
@@ -168,7 +167,7 @@ impl Database {
                 self.charges.extend(row.charge.clone());
             }
             RowWrite::Queue(notice) => self.queue(case, notice, at, now),
-            RowWrite::SupersedeDunning(reason) => self.supersede(&case.id, reason, at),
+            RowWrite::HoldBack(reason) => self.supersede(&case.id, reason, at),
             RowWrite::BookLate(kind, amount) => self.book_late(&case.id, kind, amount),
             RowWrite::See(id, evidence) => self.evidence.push(Waiting { id, evidence }),
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
@@ -179,10 +178,9 @@ impl Database {
     }
 
     fn queue(&mut self, case: &recoup::domain::case::Case, notice: NewNotice, at: i64, now: i64) {
-        let NewNotice { id, message, step } = notice;
-        if self.steps.insert((case.id.clone(), step.clone())) {
-            let row = mail(id, case, message, step, at);
-            self.dues.push(at);
+        if self.steps.insert((case.id.clone(), notice.step.clone())) {
+            self.dues.push(millis(notice.due_at));
+            let row = mail(notice, case, at);
             let row = MailRow {
                 row,
                 lease: None,
@@ -202,7 +200,7 @@ impl Database {
         let mails = &self.mails;
         let held = |id: &&NotificationId| {
             let row = &mails[*id].row;
-            row.case_id == *case && row.status == NotificationStatus::Pending && row.message.is_dunning()
+            row.case_id == *case && row.status == NotificationStatus::Pending && row.message.is_of_open_invoice()
         };
         let held: Vec<NotificationId> = self.waiting.iter().filter(held).cloned().collect();
         for id in held {
@@ -271,28 +269,21 @@ impl Database {
     }
 }
 
-fn mail(
-    id: recoup::domain::ids::NotificationId,
-    case: &recoup::domain::case::Case,
-    message: Message,
-    step: String,
-    at: i64,
-) -> NotificationRow {
-    let at = super::super::state::instant(at);
+fn mail(notice: NewNotice, case: &recoup::domain::case::Case, at: i64) -> NotificationRow {
     NotificationRow {
-        id,
+        id: notice.id,
         case_id: case.id.clone(),
         connection: case.connection.clone(),
-        message,
-        step,
+        message: notice.message,
+        step: notice.step,
         status: NotificationStatus::Pending,
-        recipient: None,
+        recipient: notice.recipient,
         locale: None,
         subject: None,
         body_text: None,
         body_html: None,
-        queued_at: at,
-        next_at: at,
+        queued_at: super::super::state::instant(at),
+        next_at: notice.due_at,
         ended_at: None,
         tries: 0,
         reason: None,
