@@ -15,6 +15,7 @@ pub use touches::Touches;
 mod lint;
 mod place;
 mod quiet;
+pub mod schema;
 mod touches;
 
 words! {
@@ -50,7 +51,7 @@ const NAME_CHARS_MAX: usize = 255;
 const VERSION_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// A campaign in one version. A case keeps the version it was opened with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
     /// Its name.
@@ -92,7 +93,7 @@ const fn is_usual_promise(days: &u16) -> bool {
 }
 
 /// The charges planned for some decline kinds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ladder {
     /// The kinds it is for.
@@ -108,11 +109,12 @@ pub struct Ladder {
     pub planned: Option<Planned>,
     /// The local time of the day steps, `HH:MM`.
     #[serde(default = "nine")]
+    #[schema(value_type = schema::LocalTime)]
     pub at: jiff::civil::Time,
 }
 
 /// Charges that are planned by what was learned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     /// How many charges at most; of some kinds fewer are ever made.
@@ -129,7 +131,7 @@ fn usual_arms() -> Vec<Arm> {
 }
 
 /// One message of a campaign.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageStep {
     /// Its key, unique in the campaign: a case receives each step at most once.
@@ -146,7 +148,7 @@ pub struct MessageStep {
 }
 
 /// When a message is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum When {
     /// Hours after the present disposition was first seen.
@@ -156,6 +158,7 @@ pub enum When {
         /// How many days.
         days: u16,
         /// The local time.
+        #[schema(value_type = schema::LocalTime)]
         at: jiff::civil::Time,
     },
     /// Days before the final action, at local time.
@@ -163,17 +166,19 @@ pub enum When {
         /// How many days.
         days: u16,
         /// The local time.
+        #[schema(value_type = schema::LocalTime)]
         at: jiff::civil::Time,
     },
 }
 
 /// How a campaign ends without money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ending {
     /// Days after the case was opened.
     pub after_days: u16,
     /// The local time.
+    #[schema(value_type = schema::LocalTime)]
     pub at: jiff::civil::Time,
     /// What is done at the provider.
     pub action: FinalAction,
@@ -442,17 +447,11 @@ mod tests {
     fn the_embedded_campaign_is_whole() {
         let campaign = Campaign::embedded();
         assert_eq!((campaign.name.as_str(), campaign.version), ("default", 2));
-        let planned = campaign
-            .ladder(DeclineKind::InsufficientFunds)
-            .unwrap()
-            .planned
-            .as_ref()
-            .unwrap();
+        let ladder = campaign.ladder(DeclineKind::InsufficientFunds).unwrap();
+        let planned = ladder.planned.as_ref().unwrap();
         assert_eq!((planned.charges, planned.within_days), (5, 14));
-        assert_eq!(
-            campaign.ladder(DeclineKind::IssuerDown).unwrap().hours,
-            [1, 6, 24, 72, 168]
-        );
+        let ladder = campaign.ladder(DeclineKind::IssuerDown).unwrap();
+        assert_eq!(ladder.hours, [1, 6, 24, 72, 168]);
         assert_eq!(campaign.ladder(DeclineKind::LostStolen), None);
         assert_eq!(
             (campaign.ending.after_days, campaign.ending.action),
