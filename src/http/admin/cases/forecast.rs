@@ -6,6 +6,7 @@ use crate::domain::forecast::ForecastStep;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page::Page;
+use crate::store::touches;
 
 /// Lists the steps still planned, if every charge is declined like the last one. The answer is one page.
 #[utoipa::path(tag = "cases", responses((status = 200, description = "The steps, in order of time.", body = Page<ForecastStep>)))]
@@ -16,7 +17,8 @@ pub(super) async fn forecast(state: web::Data<HttpState>, id: web::Path<String>)
     let learned = state.engine.learned();
     let history = state.engine.history(&case).await?;
     let grounds = super::grounds(&state, &case, &learned, &history);
-    let data = crate::domain::forecast::forecast(&case, &campaign, grounds, state.engine.clock().now());
+    let written = touches::written(state.store.conn(), &case.connection, &case.customer_id).await?;
+    let data = crate::domain::forecast::forecast(&case, &campaign, grounds, &written, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(Page {
         data,
         next_cursor: None,
