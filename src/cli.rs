@@ -57,7 +57,7 @@ enum Command {
     /// Audit the charges of a span by the rules of card networks and bank debits; exit 1 where one of ours broke a rule.
     Compliance(compliance::Arguments),
     /// Print the OpenAPI document.
-    Openapi,
+    Openapi(openapi::Arguments),
     /// Compare, show and publish campaigns.
     #[command(subcommand)]
     Campaigns(campaigns::Command),
@@ -72,8 +72,8 @@ enum Command {
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
-        Command::Openapi => {
-            openapi::run();
+        Command::Openapi(given) => {
+            openapi::run(given);
             Ok(())
         }
         Command::Simulate(given) => simulate::run(given),
@@ -114,9 +114,11 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Backup(given) => backup::run(&config, given).await,
             Command::Replay(given) => replay::run(&config, given).await,
             Command::Compliance(given) => compliance::run(&config, given).await,
-            Command::Check | Command::Openapi | Command::Simulate(_) | Command::Healthcheck(_) | Command::Demo(_) => {
-                Ok(())
-            }
+            Command::Check
+            | Command::Openapi(_)
+            | Command::Simulate(_)
+            | Command::Healthcheck(_)
+            | Command::Demo(_) => Ok(()),
         }
     })
 }

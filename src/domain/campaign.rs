@@ -23,6 +23,7 @@ mod place;
 mod planned;
 mod quiet;
 pub mod review;
+pub mod schema;
 pub mod segment;
 mod split;
 mod touches;
@@ -46,7 +47,7 @@ words! {
 pub const EMBEDDED: &str = include_str!("campaign/default.toml");
 
 /// A campaign in one version. A case keeps the version it was opened with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Campaign {
     /// Its name.
@@ -114,7 +115,7 @@ const fn is_usual_promise(days: &u16) -> bool {
 }
 
 /// The charges planned for some decline kinds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ladder {
     /// The kinds it is for.
@@ -130,11 +131,12 @@ pub struct Ladder {
     pub planned: Option<Planned>,
     /// The local time of the day steps, `HH:MM`.
     #[serde(default = "nine")]
+    #[schema(value_type = schema::LocalTime)]
     pub at: jiff::civil::Time,
 }
 
 /// One message of a campaign.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageStep {
     /// Its key, unique in the campaign: a case receives each step at most once.
@@ -151,7 +153,7 @@ pub struct MessageStep {
 }
 
 /// When a message is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum When {
     /// Hours after the present disposition was first seen.
@@ -161,6 +163,7 @@ pub enum When {
         /// How many days.
         days: u16,
         /// The local time.
+        #[schema(value_type = schema::LocalTime)]
         at: jiff::civil::Time,
     },
     /// Days before the final action, at local time.
@@ -168,17 +171,19 @@ pub enum When {
         /// How many days.
         days: u16,
         /// The local time.
+        #[schema(value_type = schema::LocalTime)]
         at: jiff::civil::Time,
     },
 }
 
 /// How a campaign ends without money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ending {
     /// Days after the case was opened.
     pub after_days: u16,
     /// The local time.
+    #[schema(value_type = schema::LocalTime)]
     pub at: jiff::civil::Time,
     /// What is done at the provider.
     pub action: FinalAction,
@@ -258,17 +263,11 @@ mod tests {
     fn the_embedded_campaign_is_whole() {
         let campaign = Campaign::embedded();
         assert_eq!((campaign.name.as_str(), campaign.version), ("default", 2));
-        let planned = campaign
-            .ladder(DeclineKind::InsufficientFunds)
-            .unwrap()
-            .planned
-            .as_ref()
-            .unwrap();
+        let ladder = campaign.ladder(DeclineKind::InsufficientFunds).unwrap();
+        let planned = ladder.planned.as_ref().unwrap();
         assert_eq!((planned.charges, planned.within_days), (5, 14));
-        assert_eq!(
-            campaign.ladder(DeclineKind::IssuerDown).unwrap().hours,
-            [1, 6, 24, 72, 168]
-        );
+        let ladder = campaign.ladder(DeclineKind::IssuerDown).unwrap();
+        assert_eq!(ladder.hours, [1, 6, 24, 72, 168]);
         assert_eq!(campaign.ladder(DeclineKind::LostStolen), None);
         assert_eq!(
             (campaign.ending.after_days, campaign.ending.action),

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::calendar::zone;
 use super::campaign::Campaign;
 use super::case::{Case, Collector, State};
 use super::ceiling::{CHARGES_MAX, Grounds};
@@ -26,8 +27,15 @@ pub struct ForecastStep {
     pub why: String,
 }
 
-/// Every step still planned, in order of time, if each charge is declined like the last one and nobody intervenes.
-pub fn forecast(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Timestamp) -> Vec<ForecastStep> {
+/// Every step still planned, in order of time, if each charge is declined like the last one and nobody intervenes. `written` tells
+/// when the customer was written to lately, oldest first.
+pub fn forecast(
+    case: &Case,
+    campaign: &Campaign,
+    grounds: Grounds<'_>,
+    written: &[Timestamp],
+    now: Timestamp,
+) -> Vec<ForecastStep> {
     let resumed_at = match &case.state {
         // Where a person must decide, nothing happens while nobody intervenes.
         State::Closed { .. } | State::Ending { .. } | State::NeedsPerson => return Vec::new(),
@@ -36,7 +44,7 @@ pub fn forecast(case: &Case, campaign: &Campaign, grounds: Grounds<'_>, now: Tim
     };
     let from = resumed_at.unwrap_or(now).max(now);
     let mut steps = charges(case, campaign, grounds, (from, resumed_at.is_some()));
-    steps.extend(notices(case, campaign, from, resumed_at.is_some()));
+    steps.extend(notices(case, campaign, written, (from, resumed_at.is_some())));
     steps.extend(case.timers.final_at.map(|at| ForecastStep {
         kind: "final_action",
         at: at.max(from),
@@ -81,32 +89,67 @@ fn charges(
         .collect()
 }
 
-fn notices(case: &Case, campaign: &Campaign, from: Timestamp, resumed: bool) -> Vec<ForecastStep> {
+/// The messages, each at the instant at which it leaves: one that the customer's other mails hold up leaves later than it is due.
+fn notices(
+    case: &Case,
+    campaign: &Campaign,
+    written: &[Timestamp],
+    (from, resumed): (Timestamp, bool),
+) -> Vec<ForecastStep> {
     let mut case = case.clone();
     if resumed {
         let missed = notices_left(&case, campaign).into_iter().filter(|(_, at)| *at <= from);
         let missed: Vec<String> = missed.map(|(step, _)| step.key.clone()).collect();
         case.memory.steps_done.extend(missed);
     }
+    let is_over = |at: Timestamp| case.timers.final_at.is_some_and(|end| at >= end);
+    let mut written = written.to_vec();
     let mut steps = Vec::new();
     let mut now = from;
-    while let Some((key, at, overtaken)) = next_notice(&case, campaign, now) {
-        now = at.max(now);
-        if case.timers.final_at.is_some_and(|end| now >= end) {
+    let mut ahead = case.clone();
+    while let Some((key, at, overtaken)) = next_notice(&ahead, campaign, now) {
+        if is_over(at.max(now)) {
             break;
+        }
+        if at > now {
+            // What falls due while it waits may overtake it.
+            now = at;
+            continue;
         }
         let step = campaign.messages.iter().find(|step| step.key == key);
         let step = step.filter(|step| !case.memory.reminders_stopped || !step.message.is_reminder());
-        steps.extend(step.map(|step| ForecastStep {
+        let leaves = step.map(|step| (step, leaves(&case, campaign, step.message, &mut written, now)));
+        // One that still waits at the end is held back.
+        steps.extend(leaves.filter(|(_, at)| !is_over(*at)).map(|(step, at)| ForecastStep {
             kind: "notify",
-            at: now,
+            at,
             message: Some(step.message),
             step: Some(key.clone()),
             why: format!("message step {key} for {}", case.decline.disposition),
         }));
-        case.memory.steps_done.extend(overtaken);
-        case.memory.steps_done.push(key);
-        case.memory.last_notice_at = Some(now);
+        ahead.memory.steps_done.extend(overtaken);
+        ahead.memory.steps_done.push(key);
+        ahead.memory.last_notice_at = Some(now);
     }
     steps
+}
+
+/// When a message that is due at `at` leaves, and is written down as such.
+fn leaves(
+    case: &Case,
+    campaign: &Campaign,
+    message: Message,
+    written: &mut Vec<Timestamp>,
+    at: Timestamp,
+) -> Timestamp {
+    let Some(limits) = campaign.touches.filter(|_| message.is_reminder()) else {
+        return at;
+    };
+    let next = limits.next(written, message == Message::FinalNotice);
+    let at = next.filter(|next| *next > at).map_or(at, |next| {
+        let quiet = campaign.quiet;
+        quiet.map_or(next, |quiet| quiet.over(next, &zone(&case.zone)))
+    });
+    written.push(at);
+    at
 }

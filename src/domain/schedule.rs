@@ -55,6 +55,10 @@ pub fn charges_after(
             Verdict::NotBefore(until, _) => until.max(at),
             Verdict::Never(_) => continue,
         };
+        // The end comes first where both are due: what is planned for it or later is never made.
+        if case.timers.final_at.is_some_and(|end| at >= end) {
+            continue;
+        }
         // A charge that the ceiling moves may come close to the next one; they become one.
         let kept = charges.at.last();
         if kept.is_none_or(|kept| at > *kept && at >= secs_from(*kept, gap_secs)) {
@@ -133,9 +137,10 @@ pub fn next_notice(case: &Case, campaign: &Campaign, now: Timestamp) -> Option<(
     let chosen = overdue.saturating_sub(1);
     let (step, at) = left.get(chosen)?;
     let overtaken = left[..chosen].iter().map(|(step, _)| step.key.clone()).collect();
-    let at = case
-        .memory
-        .last_notice_at
-        .map_or(*at, |last| (*at).max(secs_from(last, NOTICE_GAP_SECS)));
+    let last = case.memory.last_notice_at;
+    let at = last.map_or(*at, |last| (*at).max(secs_from(last, NOTICE_GAP_SECS)));
+    // What is overdue in the quiet hours, or kept apart until then, waits for their end.
+    let awake = campaign.quiet.map(|quiet| quiet.over(at.max(now), &zone(&case.zone)));
+    let at = awake.filter(|awake| *awake > at.max(now)).unwrap_or(at);
     Some((step.key.clone(), at, overtaken))
 }

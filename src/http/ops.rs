@@ -10,6 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::HttpState;
 use super::error::Problem;
+use crate::domain::campaign::schema;
 
 /// How long the database may take to answer before we are not ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,7 +28,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(healthz)
         .service(readyz)
         .service(metrics_text)
-        .service(document);
+        .service(document)
+        .service(campaign_schema);
 }
 
 /// Says that the process lives.
@@ -89,4 +91,13 @@ async fn document(state: web::Data<HttpState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(state.routes.document_json.clone())
+}
+
+/// The JSON Schema of campaign files, for editors.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "The schema, draft 2020-12.", body = serde_json::Value)))]
+#[get("/campaign.schema.json")]
+async fn campaign_schema() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(schema::json_text())
 }

@@ -42,20 +42,8 @@ pub async fn touch(store: &Store, touch: Touch<'_>, limits: Touches) -> Result<O
     tx.conn()
         .execute_raw(Statement::from_sql_and_values(backend, old, values))
         .await?;
-    let sql = "SELECT at FROM touches WHERE customer_id = $1 AND connection = $2 ORDER BY at";
-    let rows = tx
-        .conn()
-        .query_all_raw(Statement::from_sql_and_values(backend, sql, whose()))
-        .await?;
-    let row = Row {
-        table: "touches",
-        id: touch.id.as_str(),
-    };
-    let before: Result<Vec<Timestamp>, StoreError> = rows
-        .iter()
-        .map(|found| row.instant("at", found.try_get("", "at")?))
-        .collect();
-    let next = limits.next(&before?, touch.last_word).filter(|next| *next > touch.now);
+    let before = written(tx.conn(), touch.connection, touch.customer_id).await?;
+    let next = limits.next(&before, touch.last_word).filter(|next| *next > touch.now);
     if next.is_none() {
         let sql = "INSERT INTO touches (customer_id, connection, at, notification_id) VALUES ($1, $2, $3, $4)";
         let [customer, connection] = whose();
@@ -79,4 +67,24 @@ pub async fn forget<C: ConnectionTrait>(conn: &C, id: &NotificationId) -> Result
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [id.as_str().into()]);
     conn.execute_raw(statement).await?;
     Ok(())
+}
+
+/// When a customer was written to lately, oldest first.
+pub async fn written<C: ConnectionTrait>(
+    conn: &C,
+    connection: &str,
+    customer_id: &str,
+) -> Result<Vec<Timestamp>, StoreError> {
+    let sql = "SELECT at FROM touches WHERE customer_id = $1 AND connection = $2 ORDER BY at";
+    let whose = [customer_id.into(), connection.into()];
+    let rows = conn
+        .query_all_raw(Statement::from_sql_and_values(conn.get_database_backend(), sql, whose))
+        .await?;
+    let row = Row {
+        table: "touches",
+        id: customer_id,
+    };
+    rows.iter()
+        .map(|found| row.instant("at", found.try_get("", "at")?))
+        .collect()
 }

@@ -4,6 +4,7 @@ mod books;
 pub mod desk;
 mod doubt;
 mod ends;
+mod forecasts;
 mod ladders;
 mod late;
 mod laws;

@@ -4,5 +4,6 @@ pub mod campaigns;
 pub mod clocks;
 pub mod databases;
 pub mod dialogue;
+pub mod schema;
 pub mod smtp;
 pub mod story;

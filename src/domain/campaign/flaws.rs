@@ -8,15 +8,15 @@ use crate::domain::decline::DeclineKind;
 use crate::domain::message::Message;
 
 /// The most charges one ladder may name, and the most message steps of a campaign.
-const STEPS_MAX: usize = 30;
+pub(super) const STEPS_MAX: usize = 30;
 /// The longest campaign, in days.
-const DAYS_MAX: u16 = 365;
+pub(super) const DAYS_MAX: u16 = 365;
 /// The longest name, and the longest key of a message step, in characters: what the API looks up.
-const NAME_CHARS_MAX: usize = 255;
+pub(super) const NAME_CHARS_MAX: usize = 255;
 /// The highest version that the API can name.
-const VERSION_MAX: u32 = i32::MAX.unsigned_abs();
+pub(super) const VERSION_MAX: u32 = i32::MAX.unsigned_abs();
 /// The furthest day that a campaign may let customers promise.
-const PROMISE_DAYS_MAX: u16 = 30;
+pub(super) const PROMISE_DAYS_MAX: u16 = 30;
 
 /// Whether both databases can keep a text as a name: PostgreSQL refuses a NUL, and a step without a key could not be queued.
 fn is_printable(text: &str) -> bool {

@@ -7,7 +7,7 @@ use crate::domain::ceiling::CHARGES_MAX;
 use crate::domain::learning::arms::{Arm, USUAL};
 
 /// Charges that are planned by what was learned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     /// How many charges at most; of some kinds fewer are ever made.

@@ -1,17 +1,22 @@
 //! The hours in which nobody is written to.
 
+use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::schema::LocalTime;
+use crate::domain::calendar::days_from;
+
 /// A part of every day, over midnight where it ends earlier than it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quiet {
     /// When it begins, local time.
+    #[schema(value_type = LocalTime)]
     pub from: Time,
     /// When it is over, local time.
+    #[schema(value_type = LocalTime)]
     pub to: Time,
 }
 
@@ -31,11 +36,14 @@ impl Quiet {
         if !self.holds(local.time()) {
             return at;
         }
-        let ends_tomorrow = local.time() >= self.to;
-        let day = local.date().saturating_add(Span::new().days(i64::from(ends_tomorrow)));
-        // A time that the clocks leave out becomes the one after the gap, and one that comes twice is the first.
-        let end = zone.to_ambiguous_timestamp(day.to_datetime(self.to)).compatible();
-        end.map_or(at, |end| end.max(at))
+        let ends_tomorrow = i32::from(local.time() >= self.to);
+        let end = days_from(at, ends_tomorrow, self.to, zone);
+        if end > at {
+            return end;
+        }
+        // The hour comes twice and this is the second time, in which it ends once more.
+        let again = zone.to_ambiguous_timestamp(local.date().to_datetime(self.to));
+        again.later().unwrap_or(at).max(at)
     }
 }
 
@@ -81,7 +89,13 @@ mod tests {
         );
         assert_eq!(
             over("01:00", "02:30", "2026-03-29T00:30:00Z", "Europe/Berlin"),
-            "2026-03-29T01:30:00Z"
+            "2026-03-29T01:00:00Z",
+            "after two it is three at once"
+        );
+        assert_eq!(
+            over("21:00", "02:30", "2026-10-25T01:15:00Z", "Europe/Berlin"),
+            "2026-10-25T01:30:00Z",
+            "half past two comes twice"
         );
     }
 }

@@ -18,7 +18,7 @@ pub const DEFAULT: &str = "default";
 const DAY_SECS: i64 = 24 * 3600;
 
 /// The cases that all of its criteria hold for; a criterion that is not given holds for each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Segment {
     /// Plans, by the provider's name of the price or of the product, or by the price's lookup key.
@@ -26,6 +26,7 @@ pub struct Segment {
     pub plans: Vec<String>,
     /// Currencies of the invoice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub currencies: Vec<Currency>,
     /// Countries of the customer, ISO 3166-1 alpha-2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -49,7 +50,7 @@ pub struct Segment {
 }
 
 /// Amounts from one on and below another, by currency. A currency that it does not name is outside.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Band {
     /// The least amounts, one a currency, such as `"100.00 EUR"`.
@@ -61,7 +62,7 @@ pub struct Band {
 }
 
 /// Days from one on and below another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenure {
     /// The least days.
@@ -73,7 +74,8 @@ pub struct Tenure {
 }
 
 /// An amount as a person writes it: `"100.00 EUR"`, `"1200 JPY"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(value_type = String, example = "100.00 EUR")]
 #[serde(try_from = "String", into = "String")]
 pub struct Amount(pub Money);
 

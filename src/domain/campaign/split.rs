@@ -9,7 +9,7 @@ use crate::domain::learning::dice::Dice;
 const SPLIT: &str = "split";
 
 /// How new cases are divided between this version of a campaign and another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
     /// How many of a hundred customers get this version.

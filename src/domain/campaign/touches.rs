@@ -8,7 +8,7 @@ use crate::domain::calendar::{hours_from, secs_from};
 const DAY_SECS: i64 = 24 * 3600;
 
 /// The most messages to one customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Touches {
     /// How many, about all invoices together.

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::Flaw;
 
 /// The latest invitation to come back, in days: the shortest retention keeps the messages of a closed case for a month.
-const WIN_BACK_DAYS_MAX: u16 = 28;
+pub(super) const WIN_BACK_DAYS_MAX: u16 = 28;
 
 /// When who lost a subscription for non-payment is invited to come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WinBack {
     /// Days after the end, at the hour of the campaign's messages.

@@ -20,7 +20,7 @@ use crate::http::wire::MoneyJson;
 use crate::http::wire::case::CaseJson;
 use crate::http::wire::history::{NotificationJson, TimelineJson};
 use crate::store::attempts::AttemptRow;
-use crate::store::{attempts, notifications, timeline};
+use crate::store::{attempts, notifications, timeline, touches};
 
 /// How many lines of a timeline a page shows.
 const LINES_MAX: u64 = 500;
@@ -69,13 +69,14 @@ pub(super) async fn show_case(
     let learned = state.engine.learned();
     let history = state.engine.history(&case).await?;
     let grounds = grounds(&state, &case, &learned, &history);
+    let written = touches::written(conn, &case.connection, &case.customer_id).await?;
     let context = context! {
         section => "cases",
         now => now.to_string(),
         case => Value::from(Serde(CaseJson::of(&case, visitor.role))),
         open => case.outcome().is_none(),
         why => Value::from(Serde(explain::explain(&case, &campaign, None, grounds, now))),
-        steps => Value::from(Serde(forecast::forecast(&case, &campaign, grounds, now))),
+        steps => Value::from(Serde(forecast::forecast(&case, &campaign, grounds, &written, now))),
         timeline => Value::from(Serde(lines)),
         attempts => Value::from(Serde(attempts)),
         mails => Value::from(Serde(mails)),

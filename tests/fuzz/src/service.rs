@@ -9,14 +9,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::domain::campaign::Campaign;
+use recoup::domain::case::Collector;
 use recoup::domain::ceiling::Rules;
 use recoup::domain::ids::KeyId;
 use recoup::domain::learning::Policy;
 use recoup::domain::role::Role;
-use recoup::engine::{Brand, Engine, Parts};
+use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::http::keys::{Entropy, mint};
 use recoup::http::{HttpState, Options, serve};
+use recoup::links::Links;
 use recoup::mailer::{Mailer, Templates};
+use recoup::providers::stripe::{Stripe, StripeSettings};
 use recoup::store::{Store, campaigns, keys};
 use recoup::telemetry::metric;
 use secrecy::ExposeSecret;
@@ -169,20 +172,41 @@ fn engine(store: Store) -> Engine {
     Engine::new(Parts {
         storage: Arc::new(store),
         clock: Clock::test(now()),
-        connections: Vec::new(),
+        connections: vec![connection()],
         mailer: Arc::new(Mailer::new(None, None).unwrap()),
         templates: Templates::new().unwrap(),
         brand: Brand {
             company: "Larkspur".to_owned(),
             support: None,
             look: recoup::domain::brand::Look::default(),
-            links: None,
+            links: Some(links()),
         },
         staff: Vec::new(),
         mails_per_domain_per_minute: 0,
         learning: Policy::default(),
         rules: Rules::embedded(),
     })
+}
+
+/// Makes and reads the links of customers, as the service does.
+pub fn links() -> Links {
+    Links::new("https://recoup.example".parse().unwrap(), [1; 32])
+}
+
+/// A connection whose provider nobody reaches.
+fn connection() -> Connection {
+    let stripe = Stripe::new(StripeSettings {
+        api_base: "http://127.0.0.1:9".parse().unwrap(),
+        api_key: "sk_test_fuzz".into(),
+        webhook_secrets: Vec::new(),
+    });
+    Connection {
+        name: "stripe".to_owned(),
+        provider: Arc::new(stripe.unwrap()),
+        collector: Collector::Us,
+        default_zone: "UTC".to_owned(),
+        default_locale: "en".to_owned(),
+    }
 }
 
 /// One request and its answer; nothing where the connection turned out to be closed.

@@ -117,13 +117,21 @@ fn migrating_twice_is_well() {
 }
 
 #[test]
-fn the_document_is_printed_as_it_is_committed() {
+fn the_documents_are_printed_as_they_are_committed() {
     let folder = tempfile::tempdir().unwrap();
-    let printed = run(folder.path(), &["openapi"], &[]);
-    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
-    assert_eq!(printed.status.code(), Some(0));
-    assert!(printed.stdout == std::fs::read(committed).unwrap());
-    assert_eq!(printed.stderr, b"");
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi");
+    for (command, file) in [
+        (&["openapi"][..], "openapi.json"),
+        (&["openapi", "--campaign-schema"], "campaign.schema.json"),
+    ] {
+        let printed = run(folder.path(), command, &[]);
+        assert_eq!(printed.status.code(), Some(0));
+        assert!(
+            printed.stdout == std::fs::read(format!("{committed}/{file}")).unwrap(),
+            "{file}"
+        );
+        assert_eq!(printed.stderr, b"");
+    }
 }
 
 #[test]

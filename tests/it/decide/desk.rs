@@ -192,9 +192,18 @@ impl Desk {
         collector: Collector,
         alter: impl FnOnce(&mut Snapshot),
     ) -> Self {
+        Self::open_by(days(), (kind, zone_name, now), collector, alter)
+    }
+
+    /// The same by a campaign of its own.
+    pub fn open_by(
+        campaign: Campaign,
+        (kind, zone_name, now): (DeclineKind, &str, Timestamp),
+        collector: Collector,
+        alter: impl FnOnce(&mut Snapshot),
+    ) -> Self {
         let mut truth = snapshot(kind, now);
         alter(&mut truth);
-        let campaign = days();
         let opening = Opening {
             connection: "stripe".to_owned(),
             collector,

@@ -71,7 +71,7 @@ fn a_soft_decline_is_charged_at_nine_across_the_clock_change() {
 fn nine_in_berlin_is_another_instant_after_the_clock_change() {
     let charges = |now: &str| {
         let desk = Desk::open(DeclineKind::InsufficientFunds, "Europe/Berlin", now);
-        let steps = forecast(&desk.case, &desk.campaign, grounds(), desk.now);
+        let steps = forecast(&desk.case, &desk.campaign, grounds(), &[], desk.now);
         let charges = steps.iter().filter(|step| step.kind == "charge");
         charges.map(|step| step.at.to_string()).collect::<Vec<_>>().join(" ")
     };
@@ -164,7 +164,7 @@ fn every_kind_ends_in_every_zone_as_it_was_forecast() {
                 let tz = zone(zone_name);
                 let line =
                     |at: jiff::Timestamp, what: &str| format!("{} {what}", tz.to_datetime(at).strftime("%m-%d %H:%M"));
-                let steps = forecast(&desk.case, &desk.campaign, grounds(), desk.now);
+                let steps = forecast(&desk.case, &desk.campaign, grounds(), &[], desk.now);
                 let planned: Vec<String> = steps
                     .iter()
                     .map(|step| match (step.kind, step.message) {
@@ -224,7 +224,7 @@ fn the_forecast_keeps_one_of_two_charges_that_come_close() {
     let mut desk = Desk::open(DeclineKind::InsufficientFunds, "Europe/Berlin", "2026-03-20T12:00:00Z");
     desk.now = at("2026-03-21T02:00:00Z");
     desk.new_card("pm_2", "fp_2", false).unwrap();
-    let steps = forecast(&desk.case, &desk.campaign, grounds(), desk.now);
+    let steps = forecast(&desk.case, &desk.campaign, grounds(), &[], desk.now);
     let charges: Vec<_> = steps
         .iter()
         .filter(|step| step.kind == "charge")

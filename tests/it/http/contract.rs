@@ -31,6 +31,18 @@ fn the_committed_document_is_the_one_that_is_served() {
 }
 
 #[test]
+fn the_committed_schema_of_campaigns_is_the_one_that_is_served() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/campaign.schema.json");
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
+    let built = recoup::domain::campaign::schema::json_text();
+    assert!(
+        committed == built,
+        "openapi/campaign.schema.json is out of date: run `recoup openapi --campaign-schema > openapi/campaign.schema.json`"
+    );
+    stage(async |stage| assert_eq!(stage.get("/campaign.schema.json").await.text, built));
+}
+
+#[test]
 fn every_route_under_v1_has_a_rule_and_every_rule_a_route() {
     let mut documented: Vec<(String, String)> = operations()
         .into_iter()

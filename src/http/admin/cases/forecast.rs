@@ -11,7 +11,7 @@ use crate::domain::forecast::ForecastStep;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page::Page;
-use crate::store::campaigns;
+use crate::store::{campaigns, touches};
 
 /// Under which version.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -47,7 +47,8 @@ pub(super) async fn forecast(
     let learned = state.engine.learned();
     let history = state.engine.history(&case).await?;
     let grounds = super::grounds(&state, &case, &learned, &history);
-    let data = crate::domain::forecast::forecast(&case, &campaign, grounds, state.engine.clock().now());
+    let written = touches::written(state.store.conn(), &case.connection, &case.customer_id).await?;
+    let data = crate::domain::forecast::forecast(&case, &campaign, grounds, &written, state.engine.clock().now());
     Ok(HttpResponse::Ok().json(Page {
         data,
         next_cursor: None,

@@ -72,7 +72,7 @@ fn names(campaign: &Campaign) {
 
 fn plan(campaign: &Campaign, kind: DeclineKind, zone: &str, now: Timestamp) {
     let case = cases::open(1, campaign, kind, zone, now);
-    let steps = forecast(&case, campaign, cases::grounds(), now);
+    let steps = forecast(&case, campaign, cases::grounds(), &[], now);
     assert!(
         steps.is_sorted_by_key(|step| step.at) && steps.iter().all(|step| step.at >= now),
         "{steps:?}"

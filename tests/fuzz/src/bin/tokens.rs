@@ -1,17 +1,26 @@
 //! Keys and sessions as a request carries them: whoever gets in holds a living one, and who holds one gets in.
 //!
-//! Parts: `k` for the header of a key, `c` for a cookie, `r` for the id of a request; then the value, byte by byte. In it
-//! `{A}`, `{V}` and `{R}` become the keys of an admin, of a viewer and one that was revoked, `{B}` the key of the start, and
-//! `{S}` and `{E}` a session and one that ended.
+//! Parts: `k` for the header of a key, `c` for a cookie, `r` for the id of a request, `p` for the link of a customer; then the
+//! value, byte by byte. In it `{A}`, `{V}` and `{R}` become the keys of an admin, of a viewer and one that was revoked, `{B}` the key
+//! of the start, `{S}` and `{E}` a session and one that ended, `{P}` and `{T}` a link to the whole page and one only to stop reminders,
+//! `{X}` and `{F}` a link that is too old and one of another signer.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
+use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
+use recoup::domain::campaign::Campaign;
+use recoup::domain::case::Case;
+use recoup::domain::decline::DeclineKind;
 use recoup::domain::role::Role;
+use recoup::links::{Links, Purpose};
+use recoup::store::cases::insert;
+use recoup::store::changes::CaseChange;
+use recoup_fuzz::cases;
 use recoup_fuzz::parts::{parts, text};
-use recoup_fuzz::service::{Answer, BOOTSTRAP, Service};
+use recoup_fuzz::service::{Answer, BOOTSTRAP, Service, links, now};
 use serde_json::Value;
 
 struct World {
@@ -21,6 +30,17 @@ struct World {
     revoked: String,
     session: String,
     ended: String,
+    tokens: Tokens,
+    /// The page of every link that opens nothing.
+    gone: Vec<u8>,
+}
+
+/// Links of one case.
+struct Tokens {
+    page: String,
+    stop: String,
+    old: String,
+    forged: String,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -30,7 +50,11 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let (session, ended) = (log_in(&service), log_in(&service));
     let answer = service.exchange(form("logout", &format!("Cookie: recoup_session={ended}\r\n"), "").as_bytes());
     assert_eq!(answer.status, 303);
+    let gone = service.exchange(b"GET /p/0 HTTP/1.1\r\nHost: recoup.example\r\n\r\n");
+    assert_eq!(gone.status, 404);
     World {
+        tokens: tokens(&service),
+        gone: gone.body,
         admin: service.key(1, Role::Admin),
         viewer: service.key(2, Role::Viewer),
         revoked,
@@ -46,6 +70,7 @@ fuzz_target!(|input: &[u8]| {
     match kind {
         b"c" => cookie(&value),
         b"r" => request_id(&value),
+        b"p" => page(&value),
         _ => key(&value),
     }
 });
@@ -60,6 +85,10 @@ fn filled(value: &[u8]) -> Vec<u8> {
         ("{B}", BOOTSTRAP),
         ("{S}", &world.session),
         ("{E}", &world.ended),
+        ("{P}", &world.tokens.page),
+        ("{T}", &world.tokens.stop),
+        ("{X}", &world.tokens.old),
+        ("{F}", &world.tokens.forged),
     ];
     let mut filled = Vec::new();
     let mut rest = value;
@@ -164,6 +193,86 @@ fn request_id(value: &[u8]) {
     } else {
         assert!(answer.status == 400 && !plain, "{answer:?}");
     }
+}
+
+/// Whoever holds a link that was signed here and is not too old sees the case, and does what the link is for. All others see one page.
+fn page(value: &[u8]) {
+    let world = &*WORLD;
+    let known = [(&world.tokens.page, true), (&world.tokens.stop, false)];
+    let known = known
+        .into_iter()
+        .find(|(token, _)| token.as_bytes().eq_ignore_ascii_case(value));
+    let escaped: String = value
+        .iter()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(*byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect();
+    let send = |request: String| world.service.exchange(request.as_bytes());
+    let shown = send(format!("GET /p/{escaped} HTTP/1.1\r\nHost: recoup.example\r\n\r\n"));
+    let body = "answer=other";
+    let done = send(format!(
+        "POST /p/{escaped}/answer HTTP/1.1\r\nHost: recoup.example\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    match known {
+        Some((_, whole)) => {
+            assert_eq!(
+                (shown.status, done.status),
+                (200, if whole { 303 } else { 404 }),
+                "{escaped}"
+            );
+            let html = text(&shown.body);
+            assert!(html.contains("19.99") && html.contains("/answer\"") == whole, "{html}");
+        }
+        // Without a token there is no such route.
+        None if value.is_empty() => assert_eq!((shown.status, done.status), (404, 404)),
+        None => {
+            for answer in [shown, done] {
+                assert_eq!(answer.status, 404, "{escaped}");
+                assert!(answer.body == world.gone, "{}", text(&answer.body));
+            }
+        }
+    }
+}
+
+/// Keeps a case and gives its links.
+fn tokens(service: &Service) -> Tokens {
+    let case = cases::open(1, &Campaign::embedded(), DeclineKind::InsufficientFunds, "UTC", now());
+    keep(service, &case);
+    let token = |links: &Links, purpose, at: Timestamp| {
+        let url = links.url(purpose, &case.id, at).unwrap();
+        url.rsplit('/').next().unwrap().to_owned()
+    };
+    let other = Links::new("https://recoup.example".parse().unwrap(), [2; 32]);
+    Tokens {
+        page: token(&links(), Purpose::Page, now()),
+        stop: token(&links(), Purpose::Stop, now()),
+        old: token(&links(), Purpose::Page, now() - SignedDuration::from_hours(14 * 24)),
+        forged: token(&other, Purpose::Page, now()),
+    }
+}
+
+fn keep(service: &Service, case: &Case) {
+    let opened = CaseChange {
+        case: case.clone(),
+        restated: true,
+        lines: Vec::new(),
+        rows: Vec::new(),
+        audit: Vec::new(),
+        release: None,
+        at: now(),
+    };
+    service.runtime.block_on(async {
+        let tx = service.store.begin().await.unwrap();
+        assert!(insert(&tx, &[&opened]).await.unwrap().contains(&case.id));
+        tx.commit().await.unwrap();
+    });
 }
 
 /// Logs in with the key of the start and gives the text of the session.
