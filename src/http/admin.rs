@@ -30,6 +30,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(notifications::list)
         .service(courtesies::list)
         .service(reports::recovery::recovery)
+        .service(reports::answers::answers)
         .service(reports::uplift::uplift)
         .service(reports::compliance::compliance)
         .service(campaigns::list::list)

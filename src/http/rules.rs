@@ -23,6 +23,7 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/notifications", Role::Viewer),
     ("GET", "/v1/courtesies", Role::Viewer),
     ("GET", "/v1/reports/recovery", Role::Marketing),
+    ("GET", "/v1/reports/answers", Role::Marketing),
     ("GET", "/v1/reports/uplift", Role::Marketing),
     ("GET", "/v1/reports/compliance", Role::Marketing),
     ("GET", "/v1/learning", Role::Billing),

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    Statement,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Select, Statement,
 };
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use super::row::Row;
 use super::{StoreError, cases as case_store};
 use crate::domain::case::{CampaignRef, Collector};
 use crate::domain::decline::DeclineKind;
-use crate::domain::event::StaffAction;
+use crate::domain::event::{CustomerAnswer, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::domain::learning::choice::Choice;
 use crate::domain::money::{Currency, Money};
@@ -179,6 +179,58 @@ pub async fn overridden<C: ConnectionTrait>(
     let rows = conn.query_all_raw(statement).await?;
     let id = |row: &QueryResult| Ok(CaseId::from(row.try_get_by_index::<String>(0)?));
     rows.iter().map(id).collect()
+}
+
+/// How many cases were opened in `[from, to)`, apart from those that go back to the recovery of another.
+pub async fn opened<C: ConnectionTrait>(conn: &C, from: Timestamp, to: Timestamp) -> Result<u64, StoreError> {
+    let cases = opened_between(from, to).filter(cases::Column::ReversalOf.is_null());
+    Ok(cases.count(conn).await?)
+}
+
+/// What customers answered in the cases opened in `[from, to)`, and where each case stands.
+pub async fn answers<C: ConnectionTrait>(
+    conn: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<(CustomerAnswer, Status)>, StoreError> {
+    let columns = [cases::Column::Id, cases::Column::Status, cases::Column::Memory];
+    let rows: Vec<(String, String, String)> = opened_between(from, to)
+        .filter(cases::Column::ReversalOf.is_null())
+        .filter(cases::Column::Memory.contains(ANSWER))
+        .select_only()
+        .columns(columns)
+        .into_tuple()
+        .all(conn)
+        .await?;
+    let mut answers = Vec::with_capacity(rows.len());
+    for (id, status, memory) in &rows {
+        let row = Row { table: "cases", id };
+        let Answered { memory } = row.json("memory", memory)?;
+        if let Some(answer) = memory.answer {
+            answers.push((answer, row.word("status", status)?));
+        }
+    }
+    Ok(answers)
+}
+
+/// What the column `memory` of a case holds in which the customer answered; few do, so the others are not read.
+const ANSWER: &str = "\"answer\":\"";
+
+#[derive(Deserialize)]
+struct Answered {
+    memory: Answer,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    answer: Option<CustomerAnswer>,
+}
+
+fn opened_between(from: Timestamp, to: Timestamp) -> Select<cases::Entity> {
+    cases::Entity::find()
+        .filter(cases::Column::OpenedAt.gte(from.as_millisecond()))
+        .filter(cases::Column::OpenedAt.lt(to.as_millisecond()))
 }
 
 #[derive(FromQueryResult)]

@@ -9,6 +9,7 @@ use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::store::{ledger, reports};
 
+pub(super) mod answers;
 pub(in crate::http) mod asked;
 pub(super) mod compliance;
 pub(super) mod recovery;

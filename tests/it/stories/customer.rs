@@ -236,6 +236,16 @@ fn the_payment_method_is_changed_at_the_provider_and_an_answer_is_kept() {
             );
             let told = story.diary(&failed.invoice).await;
             assert!(told.contains("customer         answer method"), "{told}");
+            story.failed_invoice("expired_card");
+            story.settle().await;
+            let (status, report) = story.get("/v1/reports/answers?from=2026-03-01&to=2026-04-01").await;
+            assert_eq!(status, 200, "{report}");
+            assert_eq!((&report["opened"], &report["answered"]), (&json!(2), &json!(1)));
+            let rows = report["data"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["answer"] == "method").unwrap();
+            let counts = ["cases", "recovered", "exhausted", "stopped", "open"].map(|key| row[key].as_u64().unwrap());
+            assert_eq!(counts, [1, 0, 0, 0, 1]);
+            assert_eq!(rows.iter().map(|row| row["cases"].as_u64().unwrap()).sum::<u64>(), 1);
         },
     );
 }
