@@ -8,6 +8,7 @@ mod ceiling;
 mod footprint;
 mod growth;
 mod intake;
+mod mails;
 mod replicas;
 mod storm;
 mod support;
@@ -28,6 +29,8 @@ enum Topic {
     Intake,
     /// Working on due cases.
     Work,
+    /// Writing mails and letting them leave.
+    Mails,
     /// Events that come all at once.
     Storm,
     /// Memory, start and size of the service itself.
@@ -87,6 +90,7 @@ fn main() -> anyhow::Result<ExitCode> {
         match topic {
             Topic::Intake => runtime.block_on(intake::run(&mut report))?,
             Topic::Work => runtime.block_on(work::run(&mut report))?,
+            Topic::Mails => runtime.block_on(mails::run(&mut report))?,
             Topic::Storm => runtime.block_on(storm::run(&mut report))?,
             Topic::Replicas => runtime.block_on(replicas::run(&mut report))?,
             Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,

@@ -23,7 +23,7 @@ use seed::Ground;
 pub mod account;
 mod idle;
 mod lease_loop;
-mod seed;
+pub mod seed;
 pub mod serve;
 
 /// Steps a second of graphile-worker in batches, the fastest of the queues that `peers/jobs.mjs` measures: 14,300 no-op

@@ -96,6 +96,12 @@ pub fn owed(amount_minor: i64) -> Money {
     Money::new(amount_minor, "EUR".parse().expect("a currency"))
 }
 
+/// The address of a customer. They are of many domains, so that none of these is what mails wait for.
+pub fn address(number: &str) -> String {
+    let domain = number.get(number.len().saturating_sub(2)..).unwrap_or_default();
+    format!("{number}@{domain}.customers.example")
+}
+
 /// The card of a customer.
 fn card(number: &str) -> Instrument {
     Instrument {
@@ -167,7 +173,7 @@ impl Provider for Account {
                 collection_paused: self.wire.is_none(),
             }),
             customer: CustomerSeen {
-                email: Some("ada@customers.example".to_owned()),
+                email: Some(address(number)),
                 name: Some("Ada Albers".to_owned()),
                 alternate: None,
                 locale: Some("en".to_owned()),

@@ -8,16 +8,17 @@ use recoup::clock::{Clock, entropy};
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
 use recoup::domain::ceiling::Rules;
-use recoup::domain::ids::{CaseId, TransferId};
+use recoup::domain::ids::{CaseId, NotificationId, TransferId};
 use recoup::domain::learning::Policy;
 use recoup::domain::ledger::transfers;
+use recoup::domain::message::Message;
 use recoup::engine::{Brand, Connection, Engine, Parts};
 use recoup::mailer::{Mailer, Templates};
-use recoup::store::changes::{self, CaseChange, RowWrite, Written};
+use recoup::store::changes::{self, CaseChange, NewNotice, RowWrite, Written};
 use recoup::store::{Store, campaigns};
 use sea_orm::{ConnectionTrait, Statement};
 
-use super::account::{Account, decline, owed};
+use super::account::{Account, address, decline, owed};
 
 /// As many as the service opens.
 const CONNECTIONS_MAX: u32 = 16;
@@ -35,6 +36,11 @@ pub struct Ground {
 
 impl Ground {
     pub async fn prepare(url: &str, clock: Clock, account: Account) -> anyhow::Result<Self> {
+        Self::with_mailer(url, clock, account, Arc::new(Mailer::new(None, None)?)).await
+    }
+
+    /// The same, whose mails leave by this mailer.
+    pub async fn with_mailer(url: &str, clock: Clock, account: Account, mailer: Arc<Mailer>) -> anyhow::Result<Self> {
         let store = Store::connect(url, CONNECTIONS_MAX).await?;
         store.migrate().await?;
         // What is measured is the queue: charges on fixed days. What an arm's decision takes, `decision` measures.
@@ -50,7 +56,7 @@ impl Ground {
                 default_zone: "Europe/Berlin".to_owned(),
                 default_locale: "en".to_owned(),
             }],
-            mailer: Arc::new(Mailer::new(None, None)?),
+            mailer,
             templates: Templates::new()?,
             brand: Brand {
                 company: "Acme".to_owned(),
@@ -75,14 +81,35 @@ impl Ground {
     /// Writes `count` cases; case `n` has its charge due at `due(n)`.
     pub async fn seed(&self, count: usize, due: impl Fn(usize) -> Timestamp) -> anyhow::Result<()> {
         let now = self.engine.clock().now();
+        self.write(count, |number| self.waiting(number, due(number), now)).await
+    }
+
+    /// Writes `count` cases of which nothing is due but a message each, that of case `n` since `due(n)`.
+    pub async fn seed_mails(&self, count: usize, due: impl Fn(usize) -> Timestamp) -> anyhow::Result<()> {
+        let now = self.engine.clock().now();
+        let later = now + SignedDuration::from_hours(24 * AGE_DAYS);
+        self.write(count, |number| {
+            let mut case = self.waiting(number, later, now);
+            case.at = due(number);
+            case.rows.push(RowWrite::Queue(NewNotice {
+                id: NotificationId::new(case.at.as_millisecond(), entropy()),
+                message: Message::Reminder,
+                step: "reminder".to_owned(),
+                due_at: case.at,
+                recipient: None,
+            }));
+            case
+        })
+        .await
+    }
+
+    async fn write(&self, count: usize, case: impl Fn(usize) -> CaseChange) -> anyhow::Result<()> {
         for first in (0..count).step_by(AT_ONCE) {
             let numbers = first..count.min(first + AT_ONCE);
-            let opened: Vec<Written> = numbers
-                .map(|number| Written::Opened(Box::new(self.waiting(number, due(number), now))))
-                .collect();
+            let opened: Vec<Written> = numbers.map(|number| Written::Opened(Box::new(case(number)))).collect();
             changes::commit(&self.store, &[], &|_| Vec::new(), &mut |_| opened.clone()).await?;
         }
-        for table in ["cases", "due_cases"] {
+        for table in ["cases", "due_cases", "notifications"] {
             self.store
                 .conn()
                 .execute_unprepared(&format!("ANALYZE {table}"))
@@ -128,7 +155,7 @@ impl Ground {
             closed_at: None,
             zone: "Europe/Berlin".to_owned(),
             contact: Contact {
-                email: Some("ada@customers.example".to_owned()),
+                email: Some(address(&format!("{number:016x}"))),
                 name: Some("Ada Albers".to_owned()),
                 alternate: None,
                 locale: Some("en".to_owned()),

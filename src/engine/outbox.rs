@@ -12,18 +12,14 @@ use super::pump::{CLAIMED_MAX, Work};
 use super::{Connection, Inner, SEND_BEFORE_SECS, reach};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::{secs_from, zone};
-use crate::domain::campaign::MessageStep;
 use crate::domain::case::{Case, State, Warning};
-use crate::domain::decide::reach::step_of;
 use crate::domain::event::{Event, LookCause};
 use crate::domain::ids::NotificationId;
 use crate::domain::message::Message;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, Status};
 use crate::domain::snapshot::InvoiceStatus;
-use crate::links::Purpose;
-use crate::mailer::context::Card;
-use crate::mailer::{self, Email, Locale, MailContext, SendOutcome};
+use crate::mailer::{self, Email, Locale, SendOutcome};
 use crate::providers::ReadError;
 use crate::store::StoreError;
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
@@ -39,7 +35,11 @@ pub(super) const QUIET: &str = "it is night where the customer lives";
 /// Why a message waits for another day.
 const TOUCHED: &str = "the customer was written to lately";
 
+mod content;
 mod gates;
+
+pub use content::facts;
+use content::{context, nth_of_its_kind};
 
 /// What the gate says of a message.
 enum Gate {
@@ -180,10 +180,6 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     let Some(case) = inner.storage.case(&row.case_id).await? else {
         return Ok(Gate::Supersede("no_case"));
     };
-    if row.message.is_promotional() && inner.brand.links.is_none() {
-        // Who gets an invitation must be able to say no to the next one.
-        return Ok(Gate::Suppress("no_unsubscribe_link"));
-    }
     if row.message.is_for_staff() {
         return Ok(gates::for_staff(row.message, case));
     }
@@ -412,100 +408,11 @@ async fn record(
     Ok(())
 }
 
-/// How many steps of the case's campaign before this one send the same message: so no subject comes twice in a case.
-async fn nth_of_its_kind(inner: &Inner, row: &NotificationRow, case: &Case) -> Result<usize, StoreError> {
-    let own = |nth: &usize| row.message.own_step(*nth) == step_of(&row.step);
-    if let Some(nth) = (0..row.message.times()).find(own) {
-        return Ok(nth);
-    }
-    let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
-    let alike = |step: &&MessageStep| step.message == row.message;
-    let here = campaign
-        .messages
-        .iter()
-        .filter(alike)
-        .take_while(|step| step.key != step_of(&row.step));
-    let here = here.count();
-    let Some(first) = &case.memory.opened_with else {
-        return Ok(here);
-    };
-    // What was sent before the case was moved, and is no step of the campaign it has now.
-    let first = inner.campaigns.pinned(&*inner.storage, first).await?;
-    let done = first
-        .messages
-        .iter()
-        .filter(alike)
-        .filter(|step| case.memory.steps_done.contains(&step.key));
-    let gone = done.filter(|step| campaign.messages.iter().all(|other| other.key != step.key));
-    Ok(here + gone.count())
-}
-
 /// Where a message goes.
 pub(super) fn address(row: &NotificationRow, case: &Case) -> Option<String> {
     if row.message.is_for_staff() {
         row.recipient.clone()
     } else {
         case.address().map(str::to_owned)
-    }
-}
-
-async fn context(inner: &Inner, connection: &Connection, row: &NotificationRow, case: &Case) -> MailContext {
-    if row.message.is_for_staff() {
-        return gates::staff_context(inner, connection, row.message, case);
-    }
-    let link = |purpose| inner.brand.links.as_ref()?.url(purpose, &case.id, inner.now());
-    let facts = facts(inner, connection, case);
-    // On our own page the customer sees the truth of that moment; a page of the provider for payment data ends minutes after it
-    // was made, so it is made when it is asked for.
-    let action_url = match row.message {
-        Message::PaymentReceived => facts.action_url,
-        message if message.is_of_open_invoice() && link(Purpose::Page).is_some() => link(Purpose::Page),
-        Message::UpdatePaymentMethod | Message::CardExpired => {
-            let key = format!("{}-link", row.id);
-            let made = connection.provider.update_link(&case.customer_id, &key).await;
-            // Where the provider has none, the page of the invoice serves as well.
-            made.ok().flatten().or(facts.action_url)
-        }
-        _ => facts.action_url,
-    };
-    let context = MailContext {
-        action_url,
-        stop_url: link(Purpose::Stop),
-        unsubscribe_url: link(Purpose::Unsubscribe).filter(|_| row.message.is_promotional()),
-        ..facts
-    };
-    gates::told(row.message, context)
-}
-
-/// What a message, or our page for the customer, tells of a case.
-pub fn facts(inner: &Inner, connection: &Connection, case: &Case) -> MailContext {
-    let memory = &case.memory;
-    MailContext {
-        customer_name: case.contact.name.clone(),
-        company_name: inner.brand.company.clone(),
-        support_contact: inner.brand.support.clone(),
-        look: inner.brand.look.clone(),
-        amount: case.amount_due,
-        plan: memory.description.clone(),
-        wording: Some(connection.provider.codes().wording(&case.decline)),
-        card: memory.card.as_ref().map(|card| Card {
-            brand: card.brand.clone(),
-            last4: card.last4.clone(),
-            expires: None,
-        }),
-        next_retry_at: case.timers.charge_at,
-        ends_at: case
-            .timers
-            .final_at
-            .or(case.closed_at.filter(|_| case.status() == Status::Exhausted)),
-        paid_at: case.closed_at.filter(|_| case.status() == Status::Recovered),
-        action_url: memory.pay_url.clone(),
-        attempts: case.attempts,
-        due_at: None,
-        written_at: Some(inner.now()),
-        time_zone: Some(case.zone.clone()),
-        stop_url: None,
-        unsubscribe_url: None,
-        staff: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Messages that ask for no money: when each may leave, and what it tells.
 
-use super::{Gate, facts};
+use super::Gate;
+use super::content::facts;
 use crate::domain::case::{Case, State, Warning};
 use crate::domain::message::Message;
 use crate::engine::{Connection, Inner};
@@ -45,6 +46,10 @@ pub(super) fn method_updated(case: Case) -> Gate {
 
 /// Nobody is invited who is back already, or who wants to hear no more.
 pub(super) async fn win_back(inner: &Inner, connection: &Connection, case: Case) -> Result<Gate, StoreError> {
+    if inner.brand.links.is_none() {
+        // Who gets an invitation must be able to say no to the next one.
+        return Ok(Gate::Suppress("no_unsubscribe_link"));
+    }
     if case.memory.reminders_stopped {
         return Ok(Gate::Suppress("reminders_stopped"));
     }

@@ -56,6 +56,10 @@ async fn copy(story: &Story, folder: &Path) -> String {
             let url = format!("{server}search_path]={copy}");
             let restored = Store::connect(&url, 1).await.unwrap();
             restored.migrate().await.unwrap();
+            // A schema is born with a key of its own, which gives way to that of the copy.
+            conn.execute_unprepared(&format!("DELETE FROM {copy}.settings"))
+                .await
+                .unwrap();
             for table in TABLES {
                 let sql = format!("INSERT INTO {copy}.{table} SELECT * FROM {schema}.{table}");
                 conn.execute_unprepared(&sql).await.unwrap();
