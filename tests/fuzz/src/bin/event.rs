@@ -81,6 +81,7 @@ fn names(hint: &Hint) -> Vec<&String> {
             [Some(customer_id), payment_method.as_ref(), fingerprint.as_ref(), key]
         }
         Hint::Customer { customer_id } => [Some(customer_id), None, None, None],
+        Hint::Upcoming(upcoming) => [Some(&upcoming.subscription_id), Some(&upcoming.customer_id), None, None],
         Hint::Unhandled => [None; 4],
     };
     names.into_iter().flatten().collect()
