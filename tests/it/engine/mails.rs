@@ -251,7 +251,11 @@ fn what_is_paid_before_the_mail_leaves_is_not_asked_for() {
             let mut expected = vec!["update_payment_method superseded: case_closed", "payment_received sent"];
             // The customer paid with another card; that it was taken is no news beside the receipt.
             expected.extend(told.then_some("payment_method_updated superseded: case_closed"));
-            assert_eq!(mails(story, &failed.invoice).await, expected);
+            // What is queued at one instant has no order.
+            let mut mails = mails(story, &failed.invoice).await;
+            mails.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(mails, expected);
             assert_eq!(server.messages().len(), 1, "the receipt");
         });
     }
