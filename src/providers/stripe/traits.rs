@@ -7,7 +7,7 @@ use super::wire::{Item, Metadata, Price, Recurring, Subscription, id_of};
 use crate::domain::money::{Currency, Money};
 use crate::domain::snapshot::Traits;
 
-/// The most days, weeks, months and years that make up the same twelfth of a year.
+/// How many of each interval a year has: what a price brings a month is its year by twelve.
 const MONTHS_A_YEAR: i64 = 12;
 const WEEKS_A_YEAR: i64 = 52;
 const DAYS_A_YEAR: i64 = 365;
