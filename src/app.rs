@@ -264,7 +264,7 @@ impl App {
             server: server.handle(),
             serving: tokio::spawn(server),
             doorbell: if works {
-                Some(Doorbell::start(&engine).await?)
+                Some(Doorbell::start(&engine, &reports).await?)
             } else {
                 None
             },

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use crate::clock::{Backwards, Clock};
 use crate::domain::brand::Look;
 use crate::domain::campaign::Campaign;
-use crate::domain::case::{CampaignRef, Case, Collector};
+use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ceiling::Rules;
 use crate::domain::command::Reason;
 use crate::domain::event::{Event, StaffAction};
@@ -23,10 +23,11 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::taxonomy::Taxonomy;
 use crate::links::Links;
 use crate::mailer::{Courier, Templates};
-use crate::providers::{Provider, ReadError};
+use crate::providers::ReadError;
 use crate::store::{Lease, Storage, StoreError};
 
 mod campaigns;
+mod connection;
 mod count;
 mod courtesies;
 mod desk;
@@ -45,6 +46,7 @@ mod stretch;
 mod sweep;
 mod tick;
 
+pub use connection::Connection;
 pub use gate::{BIRTHMARK, HEARTBEAT};
 pub use pump::PLACES;
 pub use reach::Reported;
@@ -64,21 +66,6 @@ pub const CALLS_MAX: usize = 128;
 const GRACE_SECS: u64 = 30;
 /// Where the test clock's instant is kept, so that it does not go back when the process starts again.
 pub const TEST_CLOCK: &str = "test_clock";
-
-/// One account at one provider.
-#[derive(Clone)]
-pub struct Connection {
-    /// Its name, as in the webhook's address.
-    pub name: String,
-    /// The provider behind it.
-    pub provider: Arc<dyn Provider>,
-    /// Who may charge.
-    pub collector: Collector,
-    /// The IANA zone of customers whose own and whose country are unknown.
-    pub default_zone: String,
-    /// The locale of customers whose own is unknown.
-    pub default_locale: String,
-}
 
 /// What every mail says of the sender.
 #[derive(Clone, Debug)]
@@ -271,16 +258,6 @@ impl Engine {
     /// The time.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
-    }
-
-    /// What the codes of a connection's provider mean; nothing where there is no such connection.
-    pub fn codes(&self, connection: &str) -> &'static Taxonomy {
-        self.inner.codes(connection)
-    }
-
-    /// The connection of that name.
-    pub fn connection(&self, name: &str) -> Option<&Connection> {
-        self.inner.connections.get(name)
     }
 
     /// Rings for everybody who works; never waits.

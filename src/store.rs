@@ -26,6 +26,7 @@ pub use oversight::Oversight;
 pub use port::{Lease, Storage};
 pub use suppressions::Reach;
 
+pub mod active;
 pub mod attempts;
 pub mod audit;
 pub mod backup;
@@ -50,6 +51,7 @@ mod oversight;
 mod port;
 pub mod reports;
 mod retention;
+pub mod rollups;
 mod row;
 pub mod settings;
 pub mod shadows;

@@ -12,9 +12,11 @@ use super::outcome::{Outcome, Status};
 use super::snapshot::{InvoiceStatus, Snapshot};
 use super::words::words;
 
+pub use birth::{Birth, FirstDecline};
 pub use campaign_ref::{BadCampaignRef, CampaignRef};
 pub use memory::Memory;
 
+mod birth;
 mod campaign_ref;
 mod memory;
 
@@ -240,6 +242,8 @@ pub struct Case {
     pub notifications: u32,
     /// The case that this one goes back to (a reversal of its recovery).
     pub reversal_of: Option<CaseId>,
+    /// What it was when it was opened.
+    pub birth: Birth,
     /// What it remembers.
     pub memory: Memory,
 }
@@ -280,6 +284,7 @@ impl Case {
             collector: _,
             opened_at: _,
             reversal_of: _,
+            birth: _,
             // Its plan.
             state: _,
             timers: _,

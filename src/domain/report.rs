@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::Date;
 use serde::Serialize;
 
-use super::command::LateKind;
-use super::decline::DeclineKind;
 use super::money::Currency;
 use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use super::words::words;
 
+pub mod churn;
 pub mod cohort;
 pub mod compliance;
+pub mod definitions;
 pub mod rate;
+pub mod survival;
 pub mod uplift;
 
 pub use cohort::Cohort;
@@ -28,49 +28,121 @@ words! {
     By {
         /// Not at all.
         None = "none",
-        /// The kind of the last decline.
-        DeclineKind = "decline_kind",
-        /// The campaign and its version.
-        Campaign = "campaign",
         /// The connection.
         Connection = "connection",
         /// How the case stands: `open`, or its outcome.
         Outcome = "outcome",
+        /// The kind of the first decline.
+        DeclineKind = "decline_kind",
+        /// The provider's code of the first decline.
+        DeclineCode = "decline_code",
+        /// The network that carried the first charge.
+        Network = "network",
+        /// The country of the bank behind it, else that of the customer.
+        Country = "country",
+        /// How the card is funded.
+        Funding = "funding",
+        /// The plan.
+        Plan = "plan",
+        /// What is owed, in bands of minor units.
+        Amount = "amount",
+        /// How many days the subscription had run, in bands.
+        Tenure = "tenure",
+        /// The campaign and its version.
+        Campaign = "campaign",
+        /// The arm that was drawn first to plan its charges.
+        Arm = "arm",
+        /// Who may charge.
+        Collector = "collector",
+        /// The last message that had left within the seven days before the end.
+        Message = "message",
+        /// The step of the campaign that this message was of.
+        Step = "step",
+        /// How many charges were made by everybody up to the recovery; only recovered cases have it.
+        Attempt = "attempt",
+        /// The customer's weekday at the recovery, 1 for Monday; only recovered cases have it.
+        Weekday = "weekday",
+        /// The customer's hour at the recovery; only recovered cases have it.
+        Hour = "hour",
     }
 }
 
-/// What the report needs to know of one case.
+impl By {
+    /// The dimension of the roll-up that holds it: what every dimension holds is read from `all`.
+    pub const fn dimension(self) -> &'static str {
+        match self {
+            Self::None | Self::Connection | Self::Outcome => "all",
+            Self::DeclineKind
+            | Self::DeclineCode
+            | Self::Network
+            | Self::Country
+            | Self::Funding
+            | Self::Plan
+            | Self::Amount
+            | Self::Tenure
+            | Self::Campaign
+            | Self::Arm
+            | Self::Collector
+            | Self::Message
+            | Self::Step
+            | Self::Attempt
+            | Self::Weekday
+            | Self::Hour => self.as_str(),
+        }
+    }
+}
+
+/// Cases that are alike in all that a report asks for, and what they come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseFact {
-    /// When it was opened.
-    pub opened_at: Timestamp,
-    /// What was owed, in minor units.
-    pub amount_minor: i64,
-    /// The currency of the amount.
-    pub currency: Currency,
-    /// How it ended; nothing while it is open.
-    pub outcome: Option<Outcome>,
-    /// What the ledger says was paid while it was chased, in minor units.
-    pub recovered_minor: i64,
-    /// The kind of its last decline.
-    pub decline_kind: DeclineKind,
-    /// The name and the version of its campaign.
-    pub campaign: (String, u32),
-    /// The connection it came by.
+pub struct Cell {
+    /// A day of the cohort in which they were opened.
+    pub day: Date,
+    /// What they are split by; nothing where it is not known.
+    pub value: String,
+    /// The connection they came by.
     pub connection: String,
-    /// Money that moved after it had ended: what kind, and how many minor units.
-    pub late: Vec<(LateKind, i64)>,
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// How they ended; nothing while they are open.
+    pub outcome: Option<Outcome>,
+    /// Whether the first decline was one that a retry may heal.
+    pub retryable: bool,
+    /// What they come to.
+    pub counts: Counts,
+}
+
+/// What cases come to; amounts in minor units of their currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many.
+    pub cases: i64,
+    /// What was owed.
+    pub amount_minor: i64,
+    /// What the ledger says was paid while they were chased.
+    pub recovered_minor: i64,
+    /// Payments after they had ended without.
+    pub late_payments: i64,
+    /// What those came to.
+    pub late_minor: i64,
+    /// Refunds and disputes after they had ended.
+    pub reversals: i64,
+    /// What those came to.
+    pub reversed_minor: i64,
+    /// What their subscriptions bring in a month.
+    pub monthly_minor: i64,
+    /// The charges of those that have ended, whoever made them.
+    pub attempts: i64,
+    /// The messages of those that have ended.
+    pub messages: i64,
 }
 
 /// How to cut the cases.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Cut {
     /// The length of a cohort.
     pub cohort: Cohort,
     /// What to split by.
     pub by: By,
-    /// The zone in which a day begins.
-    pub zone: TimeZone,
 }
 
 /// A sum does not fit in 64 bits of minor units.
@@ -88,14 +160,15 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, amount_minor: i64) -> Result<(), TooLarge> {
-        self.cases += 1;
+    fn add(&mut self, cases: i64, amount_minor: i64) -> Result<(), TooLarge> {
+        let cases = u64::try_from(cases).map_err(|_| TooLarge)?;
+        self.cases = self.cases.checked_add(cases).ok_or(TooLarge)?;
         self.amount_minor = self.amount_minor.checked_add(amount_minor).ok_or(TooLarge)?;
         Ok(())
     }
 }
 
-/// The four rates of one row, each with its denominator in its name.
+/// The rates of one row, each with its denominator in its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Rates {
     /// Recovered cases of all cases of the row, open ones included.
@@ -106,6 +179,12 @@ pub struct Rates {
     pub amount_of_all: Option<Rate>,
     /// Recovered money of the money of the closed cases of the row.
     pub amount_of_closed: Option<Rate>,
+    /// Recovered cases of all cases whose first decline a retry may heal.
+    pub cases_of_retryable: Option<Rate>,
+    /// Recovered money of the money of all cases whose first decline a retry may heal.
+    pub amount_of_retryable: Option<Rate>,
+    /// Recovered money less what was taken back of it, of all money of the row.
+    pub net_amount_of_all: Option<Rate>,
 }
 
 /// One line of the report: a cohort, a group and a currency.
@@ -129,6 +208,12 @@ pub struct Row {
     pub open: Sum,
     /// Those that ended.
     pub closed: Sum,
+    /// Those whose first decline a retry may heal.
+    pub retryable: Sum,
+    /// Those of them that were recovered.
+    pub retryable_recovered: Sum,
+    /// Recovered money less what was taken back of it, in minor units.
+    pub net_recovered_minor: i64,
     /// The rates.
     pub rates: Rates,
     /// The share of the cohort's cases that are closed; at 100 the rates no longer change.
@@ -146,7 +231,7 @@ pub struct Row {
     pub stopped_why: BTreeMap<&'static str, Sum>,
     /// Money that came after a case had ended without; not part of any rate. Counts payments.
     pub late_recoveries: Sum,
-    /// Money taken back after a recovery; not subtracted from any rate. Counts refunds and disputes.
+    /// Money taken back after a recovery; subtracted from `net_recovered_minor` only. Counts refunds and disputes.
     pub reversals: Sum,
 }
 
@@ -154,7 +239,7 @@ impl Row {
     /// A row that counts nothing, for whoever needs the columns of a report without cases.
     pub fn blank() -> Self {
         let currency = "XXX".parse().expect("the ISO code for no currency is three letters");
-        Tally::row(((String::new(), None, currency), Tally::default()))
+        Tally::row(((String::new(), None, currency), Tally::default())).expect("nothing fits in 64 bits")
     }
 }
 
@@ -208,20 +293,25 @@ pub const DEFINITIONS: [(&str, &str); 9] = [
 ];
 
 /// Cuts the cases into rows.
-pub fn report(facts: &[CaseFact], cut: &Cut) -> Result<Report, TooLarge> {
+pub fn report(cells: &[Cell], cut: Cut) -> Result<Report, TooLarge> {
     let mut rows = BTreeMap::new();
     let mut totals = BTreeMap::new();
-    for fact in facts {
-        let group = group(fact, cut.by);
-        let label = cut.cohort.label(fact.opened_at, &cut.zone);
-        count(&mut rows, (label, group.clone(), fact.currency), fact)?;
-        count(&mut totals, ("all".to_owned(), group, fact.currency), fact)?;
+    for cell in cells {
+        let group = group(cell, cut.by);
+        let label = cut.cohort.label(cell.day);
+        count(&mut rows, (label, group.clone(), cell.currency), cell)?;
+        count(&mut totals, ("all".to_owned(), group, cell.currency), cell)?;
     }
-    Ok(Report {
-        rows: rows.into_iter().map(Tally::row).collect(),
-        totals: totals.into_iter().map(Tally::row).collect(),
-    })
+    let rows = rows.into_iter().map(Tally::row).collect::<Result<_, _>>()?;
+    let totals = totals.into_iter().map(Tally::row).collect::<Result<_, _>>()?;
+    Ok(Report { rows, totals })
 }
+
+/// What a group is called of which nothing is known.
+const UNKNOWN: &str = "unknown";
+
+/// What the group is called of the cases that have none.
+const NOT_ANY: &str = "none";
 
 type Place = (String, Option<String>, Currency);
 
@@ -238,75 +328,98 @@ struct Tally {
     reversals: Sum,
     all: Sum,
     closed: Sum,
+    retryable: Sum,
+    retryable_recovered: Sum,
+    taken_back_minor: i64,
 }
 
-fn group(fact: &CaseFact, by: By) -> Option<String> {
+fn group(cell: &Cell, by: By) -> Option<String> {
     match by {
         By::None => None,
-        By::DeclineKind => Some(fact.decline_kind.to_string()),
-        By::Campaign => Some(format!("{} v{}", fact.campaign.0, fact.campaign.1)),
-        By::Connection => Some(fact.connection.clone()),
-        By::Outcome => Some(
-            fact.outcome
-                .map_or("open", |outcome| outcome.status().as_str())
-                .to_owned(),
-        ),
+        By::Connection => Some(cell.connection.clone()),
+        By::Outcome => {
+            let status = cell.outcome.map(|outcome| outcome.status().as_str());
+            Some(status.unwrap_or("open").to_owned())
+        }
+        By::DeclineKind
+        | By::DeclineCode
+        | By::Network
+        | By::Country
+        | By::Funding
+        | By::Plan
+        | By::Amount
+        | By::Tenure
+        | By::Campaign
+        | By::Arm
+        | By::Collector => Some(named(cell, UNKNOWN)),
+        By::Message | By::Step | By::Attempt | By::Weekday | By::Hour => Some(named(cell, NOT_ANY)),
     }
 }
 
-fn count(tallies: &mut BTreeMap<Place, Tally>, place: Place, fact: &CaseFact) -> Result<(), TooLarge> {
+fn named(cell: &Cell, nothing: &str) -> String {
+    let value = if cell.value.is_empty() { nothing } else { &cell.value };
+    value.to_owned()
+}
+
+fn count(tallies: &mut BTreeMap<Place, Tally>, place: Place, cell: &Cell) -> Result<(), TooLarge> {
     let tally = tallies.entry(place).or_default();
-    let amount = fact.amount_minor;
-    tally.all.add(amount)?;
-    match fact.outcome {
-        None => tally.open.add(amount)?,
+    let counts = &cell.counts;
+    let (cases, amount_minor) = (counts.cases, counts.amount_minor);
+    tally.all.add(cases, amount_minor)?;
+    if cell.retryable {
+        tally.retryable.add(cases, amount_minor)?;
+    }
+    match cell.outcome {
+        None => tally.open.add(cases, amount_minor)?,
         Some(outcome) => {
-            tally.closed.add(amount)?;
-            tally.end(outcome, amount, fact.recovered_minor)?;
+            tally.closed.add(cases, amount_minor)?;
+            tally.end(outcome, cell)?;
         }
     }
-    for (kind, late_minor) in &fact.late {
-        match kind {
-            LateKind::LateRecovery => tally.late_recoveries.add(*late_minor)?,
-            LateKind::Refund | LateKind::Dispute => tally.reversals.add(*late_minor)?,
-        }
-    }
-    Ok(())
+    tally.late_recoveries.add(counts.late_payments, counts.late_minor)?;
+    tally.reversals.add(counts.reversals, counts.reversed_minor)
 }
 
 impl Tally {
-    fn end(&mut self, outcome: Outcome, amount_minor: i64, recovered_minor: i64) -> Result<(), TooLarge> {
+    fn end(&mut self, outcome: Outcome, cell: &Cell) -> Result<(), TooLarge> {
+        let counts = &cell.counts;
         let (sum, split, minor) = match outcome {
             Outcome::Recovered { by } => {
+                if cell.retryable {
+                    self.retryable_recovered.add(counts.cases, counts.recovered_minor)?;
+                }
+                self.taken_back_minor = self
+                    .taken_back_minor
+                    .checked_add(counts.reversed_minor)
+                    .ok_or(TooLarge)?;
                 let split = self.recovered_by.entry(by.as_str());
-                (&mut self.recovered, split, recovered_minor)
+                (&mut self.recovered, split, counts.recovered_minor)
             }
             Outcome::Exhausted { then, .. } => {
                 let split = self.exhausted_then.entry(then.as_str());
-                (&mut self.exhausted, split, amount_minor)
+                (&mut self.exhausted, split, counts.amount_minor)
             }
             Outcome::Stopped { why } => {
                 let split = self.stopped_why.entry(why.as_str());
-                (&mut self.stopped, split, amount_minor)
+                (&mut self.stopped, split, counts.amount_minor)
             }
         };
-        sum.add(minor)?;
-        split.or_default().add(minor)
+        sum.add(counts.cases, minor)?;
+        split.or_default().add(counts.cases, minor)
     }
 
-    fn row(((cohort, group, currency), tally): (Place, Self)) -> Row {
-        let cases = |of: Sum| Rate::of_counts(tally.recovered.cases, of.cases);
-        let amount = |of: Sum| Rate::of_amounts(tally.recovered.amount_minor, of.amount_minor);
-        Row {
+    fn row(((cohort, group, currency), tally): (Place, Self)) -> Result<Row, TooLarge> {
+        let net_recovered_minor = tally
+            .recovered
+            .amount_minor
+            .checked_sub(tally.taken_back_minor)
+            .ok_or(TooLarge)?;
+        Ok(Row {
             cohort,
             group,
             currency: currency.code().to_owned(),
-            rates: Rates {
-                cases_of_all: cases(tally.all),
-                cases_of_closed: cases(tally.closed),
-                amount_of_all: amount(tally.all),
-                amount_of_closed: amount(tally.closed),
-            },
+            rates: tally.rates(net_recovered_minor),
+            net_recovered_minor,
             maturity: Rate::of_counts(tally.closed.cases, tally.all.cases),
             mature: tally.open.cases == 0,
             all: tally.all,
@@ -315,6 +428,8 @@ impl Tally {
             stopped: tally.stopped,
             open: tally.open,
             closed: tally.closed,
+            retryable: tally.retryable,
+            retryable_recovered: tally.retryable_recovered,
             recovered_by: whole(tally.recovered_by, RecoveredBy::ALL.iter().map(|by| by.as_str())),
             exhausted_then: whole(
                 tally.exhausted_then,
@@ -323,6 +438,21 @@ impl Tally {
             stopped_why: whole(tally.stopped_why, StoppedWhy::ALL.iter().map(|why| why.as_str())),
             late_recoveries: tally.late_recoveries,
             reversals: tally.reversals,
+        })
+    }
+
+    fn rates(&self, net_recovered_minor: i64) -> Rates {
+        let cases = |of: Sum| Rate::of_counts(self.recovered.cases, of.cases);
+        let amount = |of: Sum| Rate::of_amounts(self.recovered.amount_minor, of.amount_minor);
+        let (part, whole) = (self.retryable_recovered, self.retryable);
+        Rates {
+            cases_of_all: cases(self.all),
+            cases_of_closed: cases(self.closed),
+            amount_of_all: amount(self.all),
+            amount_of_closed: amount(self.closed),
+            cases_of_retryable: Rate::of_counts(part.cases, whole.cases),
+            amount_of_retryable: Rate::of_amounts(part.amount_minor, whole.amount_minor),
+            net_amount_of_all: Rate::of_amounts(net_recovered_minor, self.all.amount_minor),
         }
     }
 }

@@ -132,6 +132,8 @@ pub struct SubscriptionSeen {
 pub struct Traits {
     /// The names of its plans: of the price, of the product, and the price's lookup key.
     pub plans: Vec<String>,
+    /// The name of its first plan that people read best.
+    pub plan: Option<String>,
     /// Since when it runs.
     pub since: Option<Timestamp>,
     /// What it brings in a month, where all its prices are fixed and of one currency.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+mod active_subscriptions;
 mod audit;
 mod campaigns;
 pub(super) mod cases;
@@ -30,7 +31,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(notifications::list)
         .service(courtesies::list)
         .service(reports::recovery::recovery)
+        .service(reports::definitions::definitions)
+        .service(reports::time::time)
+        .service(reports::churn::churn)
         .service(reports::answers::answers)
+        .service(active_subscriptions::list)
+        .service(active_subscriptions::upload)
         .service(reports::uplift::uplift)
         .service(reports::compliance::compliance)
         .service(campaigns::list::list)

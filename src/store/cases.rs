@@ -6,9 +6,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     Select, Statement, Value,
 };
-use serde::Serialize;
 
-use super::bulk::Column as Field;
 use super::changes::{CaseChange, Locked};
 use super::entity::cases::{Column, Entity, Model};
 use super::row::{Row, to_json};
@@ -24,6 +22,9 @@ mod due;
 
 pub(super) use codec::outcome;
 pub use due::{Claim, claim_due, next_due, release};
+
+/// For how long before a case closes a message counts as what moved the customer.
+const TOUCH_MS: i64 = 7 * 24 * 3_600_000;
 
 /// Which cases to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,8 +73,7 @@ pub async fn save(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
         .iter()
         .map(|change| codec::encode_plan(&change.case, change.at))
         .collect();
-    let saved =
-        update(tx, &PLAN, &plans?).await? + update(tx, &[&SELDOM[..], &PLAN].concat(), &encoded(&restated)?).await?;
+    let saved = update(tx, &plans?).await? + restate(tx, &restated).await?;
     if saved != changes.len() as u64 {
         return Err(StoreError::Other(format!(
             "{} cases were to be saved, and {saved} are there",
@@ -83,15 +83,40 @@ pub async fn save(tx: &Tx, changes: &[&CaseChange]) -> Result<(), StoreError> {
     due::follow(tx, changes).await
 }
 
-/// Writes these columns of cases; says how many were there.
-async fn update<R: Serialize>(tx: &Tx, columns: &[Field], rows: &[R]) -> Result<u64, StoreError> {
-    let read = [&FIXED[..1], columns].concat();
+/// Writes the plans of cases; says how many were there.
+async fn update(tx: &Tx, plans: &[codec::Plan<'_>]) -> Result<u64, StoreError> {
+    let read = [&FIXED[..1], &PLAN].concat();
     let sql = format!(
         "UPDATE cases SET {} FROM {} WHERE cases.id = new.id",
-        bulk::assignments(columns),
+        bulk::assignments(&PLAN),
         tx.new_rows(&read)
     );
-    tx.write_rows(&sql, &read, rows).await
+    tx.write_rows(&sql, &read, plans).await
+}
+
+/// Writes cases as they are now; one that closes keeps the last message that had left within the week before. Says how many
+/// were there.
+async fn restate(tx: &Tx, changes: &[&CaseChange]) -> Result<u64, StoreError> {
+    let columns = [&SELDOM[..], &PLAN].concat();
+    let read = [&FIXED[..1], &columns].concat();
+    let within = tx.within("sent", &read);
+    let touch = |column: &str| {
+        format!(
+            "touch_{column} = CASE WHEN cases.closed_at IS NULL AND new.closed_at IS NOT NULL THEN (\
+             SELECT sent.{column} FROM notifications AS sent WHERE sent.case_id = cases.id AND {within} \
+             AND sent.status = 'sent' AND sent.ended_at BETWEEN new.closed_at - {TOUCH_MS} AND new.closed_at \
+             ORDER BY sent.ended_at DESC, sent.id DESC LIMIT 1) ELSE cases.touch_{column} END"
+        )
+    };
+    let sql = format!(
+        "UPDATE cases SET {}, {}, {} FROM {} WHERE cases.id = new.id",
+        bulk::assignments(&columns),
+        touch("message"),
+        touch("step"),
+        tx.new_rows(&read)
+    );
+    let ids: Vec<&CaseId> = changes.iter().map(|change| &change.case.id).collect();
+    tx.write_rows_of(&sql, &read, &encoded(changes)?, &ids).await
 }
 
 fn encoded<'a>(changes: &[&'a CaseChange]) -> Result<Vec<codec::Record<'a>>, StoreError> {

@@ -10,73 +10,16 @@ use sea_orm::{
 };
 use serde::Deserialize;
 
+use super::StoreError;
 use super::entity::{cases, late_money};
 use super::late::{self, LateRow};
 use super::row::Row;
-use super::{StoreError, cases as case_store};
 use crate::domain::case::{CampaignRef, Collector};
-use crate::domain::decline::DeclineKind;
 use crate::domain::event::{CustomerAnswer, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::domain::learning::choice::Choice;
-use crate::domain::money::{Currency, Money};
-use crate::domain::outcome::{Outcome, Status};
-
-/// One case as reports see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecoveryRow {
-    /// The case.
-    pub case_id: CaseId,
-    /// The connection it came by.
-    pub connection: String,
-    /// When it was opened.
-    pub opened_at: Timestamp,
-    /// When it ended.
-    pub closed_at: Option<Timestamp>,
-    /// What is or was owed.
-    pub amount: Money,
-    /// How it ended.
-    pub outcome: Option<Outcome>,
-    /// The kind of its last decline.
-    pub decline_kind: DeclineKind,
-    /// The campaign it is pinned to.
-    pub campaign: CampaignRef,
-    /// The case whose recovery was taken back, where this one goes back to it.
-    pub reversal_of: Option<CaseId>,
-}
-
-/// The cases opened in `[from, to)`, oldest first.
-pub async fn recovery_rows<C: ConnectionTrait>(
-    conn: &C,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Vec<RecoveryRow>, StoreError> {
-    let rows = cases::Entity::find()
-        .select_only()
-        .columns([
-            cases::Column::Id,
-            cases::Column::Connection,
-            cases::Column::OpenedAt,
-            cases::Column::ClosedAt,
-            cases::Column::AmountMinor,
-            cases::Column::Currency,
-            cases::Column::OutcomeKind,
-            cases::Column::OutcomeDetail,
-            cases::Column::OutcomeThen,
-            cases::Column::DeclineKind,
-            cases::Column::CampaignName,
-            cases::Column::CampaignVersion,
-            cases::Column::ReversalOf,
-        ])
-        .filter(cases::Column::OpenedAt.gte(from.as_millisecond()))
-        .filter(cases::Column::OpenedAt.lt(to.as_millisecond()))
-        .order_by_asc(cases::Column::OpenedAt)
-        .order_by_asc(cases::Column::Id)
-        .into_model::<Line>()
-        .all(conn)
-        .await?;
-    rows.into_iter().map(decode).collect()
-}
+use crate::domain::money::Currency;
+use crate::domain::outcome::Status;
 
 /// The late money of the cases opened in `[from, to)`, oldest booking first.
 pub async fn late_rows<C: ConnectionTrait>(
@@ -285,49 +228,6 @@ fn decode_drawn(line: DrawnLine) -> Result<UpliftRow, StoreError> {
         zone: line.zone,
         connection: line.connection,
         customer_id: line.customer_id,
-        case_id: CaseId::from(line.id.clone()),
-    })
-}
-
-#[derive(FromQueryResult)]
-struct Line {
-    id: String,
-    connection: String,
-    opened_at: i64,
-    closed_at: Option<i64>,
-    amount_minor: i64,
-    currency: String,
-    outcome_kind: Option<String>,
-    outcome_detail: Option<String>,
-    outcome_then: Option<String>,
-    decline_kind: String,
-    campaign_name: String,
-    campaign_version: i64,
-    reversal_of: Option<String>,
-}
-
-fn decode(line: Line) -> Result<RecoveryRow, StoreError> {
-    let row = Row {
-        table: "cases",
-        id: &line.id,
-    };
-    let columns = [
-        line.outcome_kind.as_deref(),
-        line.outcome_detail.as_deref(),
-        line.outcome_then.as_deref(),
-    ];
-    Ok(RecoveryRow {
-        outcome: case_store::outcome(row, columns)?,
-        opened_at: row.instant("opened_at", line.opened_at)?,
-        closed_at: row.maybe_instant("closed_at", line.closed_at)?,
-        amount: row.money(line.amount_minor, &line.currency)?,
-        decline_kind: row.word("decline_kind", &line.decline_kind)?,
-        campaign: CampaignRef {
-            name: line.campaign_name,
-            version: row.count("campaign_version", line.campaign_version)?,
-        },
-        connection: line.connection,
-        reversal_of: line.reversal_of.map(CaseId::from),
         case_id: CaseId::from(line.id.clone()),
     })
 }

@@ -8,6 +8,7 @@ use recoup::app::{build_engine, open_store};
 use recoup::config::Config;
 use recoup::engine::Engine;
 use recoup::scheduler::Doorbell;
+use recoup::store::Store;
 
 /// Far longer than a ring takes, so that only a dead bell runs into it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LATE: Duration = Duration::from_millis(2_500);
 
 /// An engine on an empty database, which nothing but the doorbell rings for.
-async fn engine(folder: &std::path::Path) -> Engine {
+async fn engine(folder: &std::path::Path) -> (Engine, Store) {
     let url = format!("sqlite://{}", folder.join("recoup.db").display());
     let config = Config::load(None, [("RECOUP__DATABASE__URL".to_owned(), url)].into_iter()).unwrap();
     let store = open_store(&config).await.unwrap();
-    build_engine(&config, &store, None).await.unwrap()
+    (build_engine(&config, &store, None).await.unwrap(), store)
 }
 
 async fn rings(engine: &Engine, times: u32) {
@@ -39,8 +40,8 @@ fn the_bell_rings_again_after_it_missed_its_turns() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let engine = engine(folder.path()).await;
-        let bell = Doorbell::start(&engine).await.unwrap();
+        let (engine, store) = engine(folder.path()).await;
+        let bell = Doorbell::start(&engine, &store).await.unwrap();
         rings(&engine, 1).await;
         for _ in 0..2 {
             // Nobody ever sends: the channel only keeps the thread busy for as long as it waits.
@@ -61,8 +62,8 @@ fn a_bell_that_was_stopped_is_silent() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let engine = engine(folder.path()).await;
-        let bell = Doorbell::start(&engine).await.unwrap();
+        let (engine, store) = engine(folder.path()).await;
+        let bell = Doorbell::start(&engine, &store).await.unwrap();
         rings(&engine, 1).await;
         bell.stop().await.unwrap();
         // A turn that had begun may still ring; after that there is silence.

@@ -3,6 +3,7 @@
 mod api;
 mod contract;
 mod doors;
+mod figures;
 mod pages;
 mod problems;
 mod published;

@@ -9,6 +9,7 @@ mod months;
 mod outage;
 mod posteriors;
 mod queues;
+mod rollups;
 pub mod samples;
 mod schema;
 mod service;

@@ -289,6 +289,7 @@ mod tests {
 
     fn traits() -> Traits {
         Traits {
+            plan: None,
             plans: vec!["price_team".to_owned(), "prod_team".to_owned()],
             since: Some(at("2026-01-01T00:00:00Z")),
             monthly: Some("49.00 EUR".parse().unwrap()),

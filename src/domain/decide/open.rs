@@ -7,7 +7,7 @@ use super::timers;
 use super::{Draft, look};
 use crate::domain::calendar::{secs_from, zone};
 use crate::domain::campaign::Facts;
-use crate::domain::case::{CampaignRef, Case, Collector, Contact, Memory, Origin, State, Timers};
+use crate::domain::case::{Birth, CampaignRef, Case, Collector, Contact, FirstDecline, Memory, Origin, State, Timers};
 use crate::domain::command::{Change, Command, EntryKind, Moment};
 use crate::domain::decline::{Decline, DeclineKind, Disposition};
 use crate::domain::event::{Opening, SeenAttempt};
@@ -181,8 +181,39 @@ fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         attempts: 1,
         notifications: 0,
         reversal_of: None,
+        birth: birth(opening, snapshot, &decline, opened_at),
         memory: new_memory(snapshot, &decline, opened_at),
         decline,
+    }
+}
+
+fn birth(opening: &Opening, snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp) -> Birth {
+    let charged = snapshot
+        .payment
+        .as_ref()
+        .and_then(|payment| payment.instrument.as_ref());
+    let instrument = charged.or_else(|| snapshot.instrument());
+    let country = instrument
+        .and_then(|instrument| instrument.country.as_ref())
+        .or(snapshot.customer.country.as_ref());
+    let traits = &snapshot.traits;
+    let monthly = traits
+        .monthly
+        .filter(|monthly| monthly.currency == snapshot.amount_remaining.currency);
+    Birth {
+        day: Some(zone(&opening.default_zone).to_datetime(opened_at).date()),
+        zone: Some(opening.default_zone.clone()),
+        first: Some(FirstDecline::of(decline)),
+        network: instrument.map(|instrument| instrument.network.to_string()),
+        country: country.cloned(),
+        funding: instrument
+            .and_then(|instrument| instrument.funding)
+            .map(|funding| funding.to_string()),
+        plan: traits.plan.clone(),
+        tenure_days: traits
+            .since
+            .map(|since| opened_at.duration_since(since).as_hours().max(0) / 24),
+        monthly_minor: monthly.map(|monthly| monthly.amount_minor),
     }
 }
 

@@ -1,8 +1,7 @@
 //! Cohorts: how long they are, what they are called and where they begin.
 
+use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
 
 use crate::domain::words::words;
 
@@ -19,9 +18,8 @@ words! {
 }
 
 impl Cohort {
-    /// The name of the cohort that an instant falls in: `2026-03`, `2026-W10`, `2026-03-02`.
-    pub fn label(self, at: Timestamp, zone: &TimeZone) -> String {
-        let date = zone.to_datetime(at).date();
+    /// The name of the cohort that a day falls in: `2026-03`, `2026-W10`, `2026-03-02`.
+    pub fn label(self, date: Date) -> String {
         match self {
             Self::Month => format!("{:04}-{:02}", date.year(), date.month()),
             Self::Week => {

@@ -3,26 +3,23 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::{Stop, chart, session, show, shown};
 use crate::domain::outcome::Status;
-use crate::domain::report::{self, By, Cohort, Cut, Report, Row, Sum};
+use crate::domain::report::{By, Cohort, Cut, Report, Row, Sum};
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::admin::reports::{asked::months_before, facts};
+use crate::http::admin::reports::{asked, recovery};
 use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::http::wire::case::CaseJson;
 use crate::store::cases::{self, CaseFilter};
 use crate::store::inbox::{self, InboxStatus};
 
-/// How many months are shown, the running one included.
-const MONTHS: i64 = 12;
 /// How many cases are shown.
 const NEWEST: u64 = 8;
 
@@ -56,15 +53,12 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
 }
 
 async fn last_months(state: &HttpState, now: Timestamp) -> Result<Report, Problem> {
-    let from = months_before(now, MONTHS - 1, &TimeZone::UTC)?;
-    let to = now.saturating_add(1.second()).unwrap_or(now);
-    let facts = facts(state, from, to).await?;
+    let days = asked::days([None, None], &asked::zones(state), now)?;
     let cut = Cut {
         cohort: Cohort::Month,
         by: By::None,
-        zone: TimeZone::UTC,
     };
-    report::report(&facts, &cut).map_err(|error| Problem::bad_request("too_large", error.to_string()))
+    recovery::over(state, days, cut).await
 }
 
 fn tiles(report: &Report) -> Vec<Tile> {

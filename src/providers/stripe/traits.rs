@@ -48,10 +48,22 @@ pub(super) fn of_subscription(found: &mut Subscription) -> Plan {
             }
         }
     }
+    let plan = items.iter().find_map(|item| {
+        let price = item.price.as_ref()?;
+        let product = id_of(price.product.as_ref());
+        let names = [
+            price.nickname.clone(),
+            price.lookup_key.clone(),
+            product,
+            price.id.clone(),
+        ];
+        names.into_iter().flatten().find(|name| !name.trim().is_empty())
+    });
     let since = found.start_date.or(found.created);
     Plan {
         traits: Traits {
             plans,
+            plan,
             since: since.and_then(|secs| Timestamp::from_second(secs).ok()),
             monthly: monthly(&items),
             ..Traits::default()

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Warning};
+use crate::domain::calendar::zone;
+use crate::domain::case::{Birth, CampaignRef, Case, Collector, Contact, FirstDecline, Memory, State, Timers, Warning};
 use crate::domain::decline::{DeclineKind, Disposition};
 use crate::domain::ids::CaseId;
+use crate::domain::learning::arms::Arm;
 use crate::domain::money::Currency;
 use crate::domain::outcome::{Outcome, Status};
 use crate::store::StoreError;
@@ -24,17 +27,28 @@ struct Document<'a> {
 }
 
 /// The columns that a case is born with.
-pub(super) const FIXED: [Column; 6] = [
+pub(super) const FIXED: [Column; 17] = [
     ("id", Kind::Text),
     ("connection", Kind::Text),
     ("invoice_id", Kind::Text),
     ("collector", Kind::Text),
     ("opened_at", Kind::Int),
     ("reversal_of", Kind::Text),
+    ("report_zone", Kind::Text),
+    ("cohort_day", Kind::Text),
+    ("first_kind", Kind::Text),
+    ("first_disposition", Kind::Text),
+    ("first_code", Kind::Text),
+    ("network", Kind::Text),
+    ("bank_country", Kind::Text),
+    ("funding", Kind::Text),
+    ("plan", Kind::Text),
+    ("tenure_days", Kind::Int),
+    ("monthly_minor", Kind::Int),
 ];
 
 /// The columns that change when more than its plan does.
-pub(super) const SELDOM: [Column; 21] = [
+pub(super) const SELDOM: [Column; 24] = [
     ("campaign_name", Kind::Text),
     ("campaign_version", Kind::Int),
     ("subscription_id", Kind::Text),
@@ -48,6 +62,9 @@ pub(super) const SELDOM: [Column; 21] = [
     ("network_code", Kind::Text),
     ("advice_code", Kind::Text),
     ("closed_at", Kind::Int),
+    ("closed_day", Kind::Text),
+    ("recovered_weekday", Kind::Text),
+    ("recovered_hour", Kind::Text),
     ("outcome_kind", Kind::Text),
     ("outcome_detail", Kind::Text),
     ("outcome_then", Kind::Text),
@@ -59,7 +76,7 @@ pub(super) const SELDOM: [Column; 21] = [
 ];
 
 /// The columns that move with its plan.
-pub(super) const PLAN: [Column; 9] = [
+pub(super) const PLAN: [Column; 10] = [
     ("state", Kind::Text),
     ("next_action_at", Kind::Int),
     ("next_action_kind", Kind::Text),
@@ -68,6 +85,7 @@ pub(super) const PLAN: [Column; 9] = [
     ("notifications", Kind::Int),
     ("warnings", Kind::Text),
     ("memory", Kind::Text),
+    ("arm", Kind::Text),
     ("updated_at", Kind::Int),
 ];
 
@@ -82,6 +100,17 @@ pub(super) struct Record<'a> {
     collector: Collector,
     opened_at: i64,
     reversal_of: Option<&'a CaseId>,
+    report_zone: Option<&'a str>,
+    cohort_day: Option<Date>,
+    first_kind: Option<DeclineKind>,
+    first_disposition: Option<Disposition>,
+    first_code: Option<&'a str>,
+    network: Option<&'a str>,
+    bank_country: Option<&'a str>,
+    funding: Option<&'a str>,
+    plan: Option<&'a str>,
+    tenure_days: Option<i64>,
+    monthly_minor: Option<i64>,
     subscription_id: Option<&'a str>,
     customer_id: &'a str,
     amount_minor: i64,
@@ -93,6 +122,9 @@ pub(super) struct Record<'a> {
     network_code: Option<&'a str>,
     advice_code: Option<&'a str>,
     closed_at: Option<i64>,
+    closed_day: Option<Date>,
+    recovered_weekday: Option<String>,
+    recovered_hour: Option<String>,
     outcome_kind: Option<&'static str>,
     outcome_detail: Option<&'static str>,
     outcome_then: Option<&'static str>,
@@ -109,6 +141,7 @@ pub(super) struct Record<'a> {
     notifications: u32,
     warnings: String,
     memory: String,
+    arm: Option<Arm>,
     updated_at: i64,
 }
 
@@ -124,6 +157,7 @@ pub(super) struct Plan<'a> {
     notifications: u32,
     warnings: String,
     memory: String,
+    arm: Option<Arm>,
     updated_at: i64,
 }
 
@@ -144,13 +178,22 @@ pub(super) fn encode_plan(case: &Case, now: Timestamp) -> Result<Plan<'_>, Store
         notifications: case.notifications,
         warnings: to_json(&case.warnings)?,
         memory: to_json(&document)?,
+        arm: case.memory.choice.as_ref().map(|choice| choice.first_draw().arm),
         updated_at: now.as_millisecond(),
     })
 }
 
 pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreError> {
     let [outcome_kind, outcome_detail, outcome_then] = case.outcome().map_or([None; 3], words_of);
-    let Case { decline, contact, .. } = case;
+    let Case {
+        decline,
+        contact,
+        birth,
+        ..
+    } = case;
+    let first = birth.first.as_ref();
+    let recovered = case.closed_at.filter(|_| case.status() == Status::Recovered);
+    let recovered = recovered.map(|at| local(&case.zone, at));
     let plan = encode_plan(case, now)?;
     Ok(Record {
         id: &case.id,
@@ -161,6 +204,17 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         collector: case.collector,
         opened_at: case.opened_at.as_millisecond(),
         reversal_of: case.reversal_of.as_ref(),
+        report_zone: birth.zone.as_deref(),
+        cohort_day: birth.day,
+        first_kind: first.map(|first| first.kind),
+        first_disposition: first.map(|first| first.disposition),
+        first_code: first.and_then(|first| first.code.as_deref()),
+        network: birth.network.as_deref(),
+        bank_country: birth.country.as_deref(),
+        funding: birth.funding.as_deref(),
+        plan: birth.plan.as_deref(),
+        tenure_days: birth.tenure_days,
+        monthly_minor: birth.monthly_minor,
         subscription_id: case.subscription_id.as_deref(),
         customer_id: &case.customer_id,
         amount_minor: case.amount_due.amount_minor,
@@ -172,6 +226,12 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         network_code: decline.network_code.as_deref(),
         advice_code: decline.advice_code.as_deref(),
         closed_at: case.closed_at.map(Timestamp::as_millisecond),
+        closed_day: case
+            .closed_at
+            .zip(birth.zone.as_deref())
+            .map(|(at, name)| local(name, at).date()),
+        recovered_weekday: recovered.map(|at| at.weekday().to_monday_one_offset().to_string()),
+        recovered_hour: recovered.map(|at| format!("{:02}", at.hour())),
         outcome_kind,
         outcome_detail,
         outcome_then,
@@ -188,6 +248,7 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         notifications: plan.notifications,
         warnings: plan.warnings,
         memory: plan.memory,
+        arm: plan.arm,
         updated_at: plan.updated_at,
     })
 }
@@ -199,6 +260,7 @@ pub(super) fn decode(model: Model) -> Result<Case, StoreError> {
     };
     let Document { state, timers, memory } = row.json("memory", &model.memory)?;
     let warnings: Vec<Warning> = row.json("warnings", &model.warnings)?;
+    let birth = birth(row, &model)?;
     let codes = Codes {
         provider: model.provider_code,
         network: model.network_code,
@@ -231,6 +293,7 @@ pub(super) fn decode(model: Model) -> Result<Case, StoreError> {
         attempts: row.count("attempts", model.attempts)?,
         notifications: row.count("notifications", model.notifications)?,
         reversal_of: model.reversal_of.map(CaseId::from),
+        birth,
         memory: memory.into_owned(),
         id: CaseId::from(model.id.clone()),
     };
@@ -247,6 +310,33 @@ pub(super) fn decode(model: Model) -> Result<Case, StoreError> {
         return Err(row.corrupt("its columns and its document tell different stories"));
     }
     Ok(case)
+}
+
+fn local(zone_name: &str, at: Timestamp) -> DateTime {
+    zone(zone_name).to_datetime(at)
+}
+
+fn birth(row: Row<'_>, model: &Model) -> Result<Birth, StoreError> {
+    let first = match (&model.first_kind, &model.first_disposition) {
+        (Some(kind), Some(disposition)) => Some(FirstDecline {
+            kind: row.word("first_kind", kind)?,
+            disposition: row.word("first_disposition", disposition)?,
+            code: model.first_code.clone(),
+        }),
+        (None | Some(_), _) => None,
+    };
+    let day = |text: &String| text.parse().map_err(|_| row.corrupt("cohort_day: not a day"));
+    Ok(Birth {
+        zone: model.report_zone.clone(),
+        day: model.cohort_day.as_ref().map(day).transpose()?,
+        first,
+        network: model.network.clone(),
+        country: model.bank_country.clone(),
+        funding: model.funding.clone(),
+        plan: model.plan.clone(),
+        tenure_days: model.tenure_days,
+        monthly_minor: model.monthly_minor,
+    })
 }
 
 /// The outcome that the three columns of a row spell.

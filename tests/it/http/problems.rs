@@ -18,7 +18,7 @@ const WRONG_READS: &[(u16, &str, &str)] = &[
     (400, "bad_query", "/v1/cases?customer_id=%00"),
     (400, "bad_cursor", "/v1/cases?cursor=odd"),
     (400, "bad_query", "/v1/reports/recovery?from=2026-02-30"),
-    (400, "bad_query", "/v1/reports/recovery?zone=Mars/Base"),
+    (400, "bad_query", "/v1/reports/answers?zone=Mars/Base"),
 ];
 
 #[test]

@@ -27,7 +27,7 @@ fn the_report_counts_and_defines() {
             (&row["maturity"]["percent"], &row["mature"]),
             (&json!("50.00"), &json!(false))
         );
-        assert_eq!(report["zone"], "UTC");
+        assert_eq!(report["zones"], json!({"stripe": "UTC"}));
         assert!(report["definitions"]["maturity"].is_string() && report["as_of"].is_string());
         let split = stage
             .get("/v1/reports/recovery?from=2026-03-01&to=2026-04-01&by=decline_kind&cohort=week")

@@ -1,5 +1,6 @@
 //! History that lies by month on PostgreSQL and in plain tables on SQLite: the same laws, and what goes is what may go.
 
+use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use migrations::{Migrator, MigratorTrait};
 use recoup::domain::case::{Case, OpenAttempt, Origin, Timers};
@@ -9,15 +10,16 @@ use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId, TimelineId
 use recoup::domain::ledger::transfers;
 use recoup::domain::message::Message;
 use recoup::domain::outcome::{Outcome, RecoveredBy};
+use recoup::domain::report::{By, Cohort};
 use recoup::domain::retention::Retention;
-use recoup::store::changes::{AttemptEnd, CaseChange, EndsFrom, Line, NewNotice, NoticeEnd, RowWrite, Written, commit};
+use recoup::store::changes::{AttemptEnd, CaseChange, EndsFrom, Line, NewNotice, NoticeEnd, RowWrite, Written};
 use recoup::store::inbox::{self, InboxStatus, NewInbox, Received};
 use recoup::store::notifications::{self, NotificationStatus};
-use recoup::store::{Dialect, Oversight, Store, StoreError, attempts, ledger, reports, timeline};
+use recoup::store::{Dialect, Oversight, Store, StoreError, attempts, ledger, rollups, timeline};
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::ledger::lines;
-use super::samples::{append, bare, case, decline, ended, eur, event, now, open_attempt};
+use super::samples::{append, bare, case, decline, ended, eur, event, now, open_attempt, write};
 use crate::support::databases::{each_database, each_url};
 
 const MONTH: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -61,12 +63,6 @@ fn whole(number: u32, months: i32) -> CaseChange {
         change.rows.push(RowWrite::Book(id, transfer));
     }
     change
-}
-
-async fn write(store: &Store, piece: Written) -> Result<(), StoreError> {
-    let mut pieces = vec![piece];
-    commit(store, &[], &|_| Vec::new(), &mut |_| std::mem::take(&mut pieces)).await?;
-    Ok(())
 }
 
 async fn open_whole(store: &Store, number: u32, months: i32) -> Case {
@@ -235,7 +231,10 @@ fn only_what_may_go_goes() {
         let books = async || {
             let from = now() - SignedDuration::from_hours(1);
             let paid = ledger::recovered(store.conn(), from, months_on(20)).await.unwrap();
-            let rows = reports::recovery_rows(store.conn(), from, months_on(20)).await.unwrap();
+            let days = [date(2026, 1, 1), date(2028, 1, 1)];
+            let rows = rollups::recovery(store.conn(), days, By::Outcome, Cohort::Day)
+                .await
+                .unwrap();
             let checked = store.check_books(None, 100).await.unwrap();
             format!("{paid:?} {rows:?} {checked:?}")
         };

@@ -1,9 +1,10 @@
 //! Rows to fill the tables with.
 
+use jiff::civil::date;
 use jiff::{SignedDuration, Timestamp};
 use recoup::domain::campaign::FinalAction;
 use recoup::domain::case::{
-    CampaignRef, Case, Collector, Contact, Memory, OpenAttempt, State, Timers, Trigger, Warning,
+    Birth, CampaignRef, Case, Collector, Contact, FirstDecline, Memory, OpenAttempt, State, Timers, Trigger, Warning,
 };
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::ids::{AttemptId, CaseId, InboxId, NotificationId};
@@ -11,7 +12,7 @@ use recoup::domain::message::Message;
 use recoup::domain::money::Money;
 use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
 use recoup::domain::snapshot::CardShown;
-use recoup::store::changes::{CaseChange, Line, NewNotice};
+use recoup::store::changes::{CaseChange, Line, NewNotice, Written, commit};
 use recoup::store::inbox::{InboxStatus, NewInbox};
 use recoup::store::timeline::{self, LineOf};
 use recoup::store::{Store, StoreError, Tx, cases, notifications};
@@ -98,6 +99,17 @@ pub fn case(number: u32) -> Case {
         attempts: 1,
         notifications: 0,
         reversal_of: None,
+        birth: Birth {
+            zone: Some("Asia/Tokyo".to_owned()),
+            day: Some(date(2026, 3, 2)),
+            first: Some(FirstDecline::of(&decline())),
+            network: Some("visa".to_owned()),
+            country: Some("DE".to_owned()),
+            funding: None,
+            plan: Some("Team".to_owned()),
+            tenure_days: Some(400),
+            monthly_minor: Some(1999),
+        },
         memory: memory(),
     }
 }
@@ -243,4 +255,11 @@ pub async fn queue(tx: &Tx, number: u32, case: &Case, message: Message, step: &s
     };
     let queued = notifications::queue(tx, &[(case, &notice, now())]).await;
     queued.unwrap() == 1
+}
+
+/// Writes one piece in a transaction of its own.
+pub async fn write(store: &Store, piece: Written) -> Result<(), StoreError> {
+    let mut pieces = vec![piece];
+    commit(store, &[], &|_| Vec::new(), &mut |_| std::mem::take(&mut pieces)).await?;
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! What a report is asked for: a span in a zone, as JSON or CSV.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, CONTENT_DISPOSITION};
 use jiff::civil::Date;
@@ -7,6 +9,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
+use crate::domain::calendar;
+use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page;
 
@@ -30,6 +34,48 @@ pub struct SpanQuery {
 const SPAN_DAYS_MAX: i64 = 3_700;
 /// How many months are reported unless asked, the running one included.
 const MONTHS_DEFAULT: i64 = 12;
+
+/// The zone in which the days of each connection begin.
+pub(in crate::http) fn zones(state: &HttpState) -> BTreeMap<String, String> {
+    state.engine.zones()
+}
+
+/// The days that were asked for, or those of the last twelve months up to today, wherever that is latest.
+pub(in crate::http) fn days(
+    [from, to]: [Option<&str>; 2],
+    zones: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Result<[Date; 2], Problem> {
+    let today = zones
+        .values()
+        .map(|name| calendar::zone(name).to_datetime(now).date())
+        .max();
+    let today = today.unwrap_or_else(|| TimeZone::UTC.to_datetime(now).date());
+    let read = |name, text: Option<&str>| text.map(|text| a_day(name, text)).transpose();
+    let to = read("to", to)?.unwrap_or_else(|| today.saturating_add(1.day()));
+    let last = to.saturating_sub(1.day());
+    let from =
+        read("from", from)?.unwrap_or_else(|| last.first_of_month().saturating_sub((MONTHS_DEFAULT - 1).months()));
+    if from >= to {
+        return Err(bad("from must lie before to"));
+    }
+    if to.duration_since(from).as_hours() > SPAN_DAYS_MAX * 24 {
+        return Err(bad("the span is longer than ten years"));
+    }
+    Ok([from, to])
+}
+
+/// A day, or the day of an instant as it is written.
+fn a_day(name: &str, text: &str) -> Result<Date, Problem> {
+    let date = text
+        .get(..10)
+        .filter(|_| text.len() == 10 || text.parse::<Timestamp>().is_ok());
+    date.and_then(|date| date.parse().ok()).ok_or_else(|| {
+        bad_owned(format!(
+            "{name} must be a day such as 2026-03-01, or an RFC 3339 instant"
+        ))
+    })
+}
 
 /// The zone that was asked for with its name; UTC without one.
 pub(super) fn zone(named: Option<String>) -> Result<(String, TimeZone), Problem> {

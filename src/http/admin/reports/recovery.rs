@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::http::StatusCode;
 use actix_web::http::header::Accept;
 use actix_web::{HttpResponse, get, web};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{asked, table};
@@ -12,16 +13,18 @@ use crate::domain::report::{self, By, Cohort, Cut, DEFINITIONS, Report};
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::wire::Instant;
+use crate::store::rollups;
 
 /// What to report.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct RecoveryQuery {
-    /// First day or instant of the cases' opening: `2026-01-01` or RFC 3339. Eleven months before `to`'s month without it.
+    /// First day of the cases' opening, such as `2026-01-01`; of an instant only the day counts. Eleven months before `to`'s month
+    /// without it.
     #[param(example = "2026-01-01")]
     from: Option<String>,
-    /// End of the span, itself not included; now without it.
+    /// The day that ends the span, itself not included; tomorrow without it.
     #[param(example = "2026-04-01")]
     to: Option<String>,
     /// The length of a cohort.
@@ -30,24 +33,23 @@ pub struct RecoveryQuery {
     /// What to split by.
     #[param(inline, default = "none")]
     by: Option<By>,
-    /// The IANA zone in which days begin.
-    #[param(default = "UTC", example = "Europe/Berlin")]
-    zone: Option<String>,
 }
 
 /// The recovery report.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct RecoveryReport {
-    /// Begin of the span.
-    pub from: Instant,
-    /// End of the span, itself not included.
-    pub to: Instant,
+    /// The first day of the span.
+    #[schema(value_type = String, format = Date)]
+    pub from: Date,
+    /// The day that ends it, itself not included.
+    #[schema(value_type = String, format = Date)]
+    pub to: Date,
     /// The length of a cohort.
     pub cohort: Cohort,
     /// What it is split by.
     pub by: By,
-    /// The zone in which days begin.
-    pub zone: String,
+    /// The zone in which the days of a connection begin; a case keeps the one it was opened in.
+    pub zones: BTreeMap<String, String>,
     /// When it was computed; open cases can still change it.
     pub as_of: Instant,
     /// What each figure means.
@@ -77,29 +79,34 @@ pub(in crate::http::admin) async fn recovery(
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
     let now = state.engine.clock().now();
-    let (zone_name, zone) = asked::zone(query.zone)?;
-    let (from, to) = asked::span([query.from.as_deref(), query.to.as_deref()], &zone, now)?;
+    let zones = asked::zones(&state);
+    let days = asked::days([query.from.as_deref(), query.to.as_deref()], &zones, now)?;
     let cut = Cut {
         cohort: query.cohort.unwrap_or(Cohort::Month),
         by: query.by.unwrap_or(By::None),
-        zone,
     };
-    let facts = super::facts(&state, from, to).await?;
-    let report = report::report(&facts, &cut).map_err(too_large)?;
+    let report = over(&state, days, cut).await?;
     if accept.is_some_and(|accept| asked::wants_csv(&accept.0)) {
-        let text = table::text(&report, &cut, from, to).ok_or_else(Problem::internal)?;
+        let text = table::text(&report, cut, days).ok_or_else(Problem::internal)?;
         return Ok(asked::csv("recovery", text));
     }
+    let [from, to] = days;
     Ok(HttpResponse::Ok().json(RecoveryReport {
-        from: Instant(from),
-        to: Instant(to),
+        from,
+        to,
         cohort: cut.cohort,
         by: cut.by,
-        zone: zone_name,
+        zones,
         as_of: Instant(now),
         definitions: DEFINITIONS.into_iter().collect(),
         report,
     }))
+}
+
+/// The report of the cases opened on the days `[from, to)`.
+pub(in crate::http) async fn over(state: &HttpState, days: [Date; 2], cut: Cut) -> Result<Report, Problem> {
+    let cells = rollups::recovery(state.reports.conn(), days, cut.by, cut.cohort).await?;
+    report::report(&cells, cut).map_err(too_large)
 }
 
 fn too_large(error: report::TooLarge) -> Problem {

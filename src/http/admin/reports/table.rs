@@ -1,24 +1,24 @@
 //! The recovery report as CSV: one line per cohort, group and currency. What the columns mean stands in the JSON form.
 
 use csv::Writer;
-use jiff::Timestamp;
+use jiff::civil::Date;
 
 use crate::domain::report::{Cut, Rate, Report, Row, Sum};
 
 /// The report as text; nothing where it cannot be written, which memory alone could cause.
-pub(super) fn text(report: &Report, cut: &Cut, from: Timestamp, to: Timestamp) -> Option<String> {
+pub(super) fn text(report: &Report, cut: Cut, [from, to]: [Date; 2]) -> Option<String> {
     let mut writer = Writer::from_writer(Vec::new());
-    let head = columns(&Row::blank(), cut, from, to);
+    let head = columns(&Row::blank(), cut, [from, to]);
     writer.write_record(head.iter().map(|(name, _)| name)).ok()?;
     for row in &report.rows {
         writer
-            .write_record(columns(row, cut, from, to).iter().map(|(_, value)| value))
+            .write_record(columns(row, cut, [from, to]).iter().map(|(_, value)| value))
             .ok()?;
     }
     String::from_utf8(writer.into_inner().ok()?).ok()
 }
 
-fn columns(row: &Row, cut: &Cut, from: Timestamp, to: Timestamp) -> Vec<(String, String)> {
+fn columns(row: &Row, cut: Cut, [from, to]: [Date; 2]) -> Vec<(String, String)> {
     let mut columns = Vec::new();
     let mut put = |name: &str, value: String| columns.push((name.to_owned(), value));
     put("from", from.to_string());
@@ -37,6 +37,8 @@ fn columns(row: &Row, cut: &Cut, from: Timestamp, to: Timestamp) -> Vec<(String,
     sum("stopped", row.stopped);
     sum("open", row.open);
     sum("closed", row.closed);
+    sum("retryable", row.retryable);
+    sum("retryable_recovered", row.retryable_recovered);
     sum("late_recoveries", row.late_recoveries);
     sum("reversals", row.reversals);
     for (name, split) in [
@@ -56,6 +58,19 @@ fn columns(row: &Row, cut: &Cut, from: Timestamp, to: Timestamp) -> Vec<(String,
         "recovered_amount_percent_of_closed",
         percent(&row.rates.amount_of_closed),
     );
+    put(
+        "recovered_cases_percent_of_retryable",
+        percent(&row.rates.cases_of_retryable),
+    );
+    put(
+        "recovered_amount_percent_of_retryable",
+        percent(&row.rates.amount_of_retryable),
+    );
+    put("net_recovered_amount_minor", row.net_recovered_minor.to_string());
+    put(
+        "net_recovered_amount_percent_of_all",
+        percent(&row.rates.net_amount_of_all),
+    );
     put("maturity_percent", percent(&row.maturity));
     columns
 }
@@ -72,29 +87,30 @@ fn harmless(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::decline::DeclineKind;
-    use crate::domain::report::{self, By, CaseFact, Cohort};
+    use crate::domain::report::{self, By, Cell, Cohort, Counts};
 
     #[test]
     fn a_group_that_looks_like_a_formula_is_only_text() {
-        let fact = CaseFact {
-            opened_at: Timestamp::UNIX_EPOCH,
-            amount_minor: 1_999,
+        let day = jiff::civil::date(2026, 3, 2);
+        let cell = Cell {
+            day,
+            value: "=HYPERLINK(\"http://x\") v1".to_owned(),
+            connection: "stripe".to_owned(),
             currency: "EUR".parse().unwrap(),
             outcome: None,
-            recovered_minor: 0,
-            decline_kind: DeclineKind::Fraud,
-            campaign: ("=HYPERLINK(\"http://x\")".to_owned(), 1),
-            connection: "stripe".to_owned(),
-            late: Vec::new(),
+            retryable: false,
+            counts: Counts {
+                cases: 1,
+                amount_minor: 1_999,
+                ..Counts::default()
+            },
         };
         let cut = Cut {
             cohort: Cohort::Month,
             by: By::Campaign,
-            zone: jiff::tz::TimeZone::UTC,
         };
-        let report = report::report(&[fact], &cut).unwrap();
-        let text = text(&report, &cut, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH).unwrap();
+        let report = report::report(&[cell], cut).unwrap();
+        let text = text(&report, cut, [day, day]).unwrap();
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let headers = reader.headers().unwrap().clone();
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();

@@ -5,9 +5,10 @@
 #![no_main]
 
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
-use jiff::Timestamp;
+use jiff::Span;
+use jiff::civil::{Date, date};
 use libfuzzer_sys::fuzz_target;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::decline::DeclineKind;
@@ -19,17 +20,18 @@ use recoup_fuzz::service::{BOOTSTRAP, Service, now};
 
 static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
 static CAMPAIGN: LazyLock<Campaign> = LazyLock::new(Campaign::embedded);
-/// Each input has a second of its own, so that its report tells of its case alone.
-static SECOND: AtomicI64 = AtomicI64::new(0);
+/// Each input has a cohort of its own, so that its report tells of its case alone.
+static NUMBER: AtomicI32 = AtomicI32::new(0);
 
 fuzz_target!(|input: &[u8]| {
     let (chosen, names) = choices::<9>(input);
     let [campaign, connection] = parts(names);
-    let second = SECOND.fetch_add(1, Ordering::Relaxed);
-    let opened_at = Timestamp::from_second(now().as_second() - 5_000_000 + second).unwrap();
+    let number_of_input = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let day = date(1900, 1, 1) + Span::new().days(number_of_input);
+    let opened_at = now();
     let by = choose(&["connection", "campaign"], chosen[0]);
     let mut case = cases::open(
-        second.unsigned_abs().into(),
+        number_of_input.unsigned_abs().into(),
         &CAMPAIGN,
         DeclineKind::Fraud,
         "UTC",
@@ -38,6 +40,7 @@ fuzz_target!(|input: &[u8]| {
     // The database takes neither an empty name nor a negative amount.
     case.campaign.name = some_text(campaign).unwrap_or("default".to_owned());
     case.connection = some_text(connection).unwrap_or("stripe".to_owned());
+    case.birth.day = Some(day);
     case.amount_due.amount_minor = number(&chosen, 1) & i64::MAX;
     let group = match by {
         "campaign" => format!("{} v{}", case.campaign.name, case.campaign.version),
@@ -58,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
         assert!(insert(&tx, &[&opened]).await.unwrap().contains(&case.id));
         tx.commit().await.unwrap();
     });
-    let report = report(by, opened_at);
+    let report = report(by, day);
     let mut reader = csv::Reader::from_reader(report.as_slice());
     let names = reader.headers().unwrap().clone();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -79,9 +82,9 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!((cell("all_cases"), cell("by"), cell("currency")), ("1", by, "EUR"));
 });
 
-/// The report of one second.
-fn report(by: &str, from: Timestamp) -> Vec<u8> {
-    let to = Timestamp::from_second(from.as_second() + 1).unwrap();
+/// The report of one day.
+fn report(by: &str, from: Date) -> Vec<u8> {
+    let to = from.tomorrow().unwrap();
     let request = format!(
         "GET /v1/reports/recovery?by={by}&from={from}&to={to} HTTP/1.1\r\nHost: x\r\n\
          Authorization: Bearer {BOOTSTRAP}\r\nAccept: text/csv\r\n\r\n"

@@ -1,0 +1,222 @@
+//! The reports as pages: recovery by month and split by one thing, how long it takes, who was lost; each with its definition and
+//! its numbers.
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use jiff::civil::Date;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+use serde::{Deserialize, Serialize};
+
+use super::{Stop, chart, curve, session, show, shown};
+use crate::domain::report::churn::Month;
+use crate::domain::report::survival::Step;
+use crate::domain::report::{By, Cohort, Cut, Rate, Report, Row, definitions};
+use crate::domain::role::Role;
+use crate::http::HttpState;
+use crate::http::admin::reports::{asked, churn, recovery, time};
+
+/// The most groups that are shown; the file has all.
+const GROUPS_MAX: usize = 40;
+/// The ages of which the curve is told in numbers, in days.
+const AGES: [u64; 7] = [1, 3, 7, 14, 21, 30, 60];
+
+/// What is asked of the page.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+    by: Option<By>,
+}
+
+/// A row of the report as people read it.
+#[derive(Serialize)]
+struct Line {
+    name: String,
+    currency: String,
+    cases: u64,
+    amount: String,
+    recovered: u64,
+    recovered_amount: String,
+    net_amount: String,
+    of_all: Option<Rate>,
+    of_closed: Option<Rate>,
+    of_retryable: Option<Rate>,
+    net_of_all: Option<Rate>,
+    maturity: Option<Rate>,
+    mature: bool,
+    /// The share of all that was recovered, in tenths: how dark its cell is.
+    heat: Option<i64>,
+    /// Its part of everything that was recovered in its currency, in hundredths of a percent.
+    part: Option<Rate>,
+}
+
+/// A month in which cases ended.
+#[derive(Serialize)]
+struct Lost {
+    #[serde(flatten)]
+    month: Month,
+    money: Vec<[String; 3]>,
+}
+
+#[get("/dashboard/reports")]
+pub(super) async fn page(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    query: web::Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Marketing).await?;
+    let now = state.engine.clock().now();
+    let zones = asked::zones(&state);
+    let days = asked::days([given(query.from.as_ref()), given(query.to.as_ref())], &zones, now)?;
+    let by = query.by.filter(|by| *by != By::None).unwrap_or(By::DeclineKind);
+    let cohort = Cohort::Month;
+    let months = recovery::over(&state, days, Cut { cohort, by: By::None }).await?;
+    let split = recovery::over(&state, days, Cut { cohort, by }).await?;
+    let touched = recovery::over(
+        &state,
+        days,
+        Cut {
+            cohort,
+            by: By::Message,
+        },
+    )
+    .await?;
+    let (_, ages) = time::ages(&state, days).await?;
+    let steps = ages.curve();
+    let lost = churn::months(&state, days, None).await?;
+    let mut groups = lines(&split.totals);
+    groups.sort_by(|one, other| (&one.currency, other.cases).cmp(&(&other.currency, one.cases)));
+    let left = groups.len().saturating_sub(GROUPS_MAX);
+    groups.truncate(GROUPS_MAX);
+    let [from, to] = days;
+    let drawn = chart::months(&months);
+    let context = context! {
+        section => "reports",
+        now => now.to_string(),
+        from => from.to_string(),
+        to => to.to_string(),
+        zones => Value::from(Serde(&zones)),
+        by => by.as_str(),
+        choices => Value::from(Serde(choices())),
+        chart => Value::from_safe_string(chart::svg(&drawn)),
+        months => Value::from(Serde(lines(&months.rows))),
+        groups => Value::from(Serde(&groups)),
+        left,
+        messages => Value::from(Serde(messages(&touched))),
+        times => Value::from(Serde(ages.times())),
+        curve => Value::from_safe_string(curve::svg(&steps)),
+        ages => Value::from(Serde(at_ages(&steps))),
+        lost => Value::from(Serde(lost.into_iter().map(told).collect::<Vec<_>>())),
+        definitions => Value::from(Serde(definitions::all())),
+        span => span(from, to),
+    };
+    Ok(shown("reports.html", &visitor, &context))
+}
+
+/// The report as a file, split by what is asked for.
+#[get("/dashboard/reports/recovery.csv")]
+pub(super) async fn file(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    query: web::Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    session::visitor(&state, &request, Role::Marketing).await?;
+    let now = state.engine.clock().now();
+    let days = asked::days(
+        [given(query.from.as_ref()), given(query.to.as_ref())],
+        &asked::zones(&state),
+        now,
+    )?;
+    let cut = Cut {
+        cohort: Cohort::Month,
+        by: query.by.unwrap_or(By::None),
+    };
+    Ok(recovery::as_csv(&state, days, cut).await?)
+}
+
+/// A form sends what was left empty, too.
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.trim().is_empty())
+}
+
+fn span(from: Date, to: Date) -> String {
+    format!("from={from}&to={to}")
+}
+
+fn choices() -> Vec<&'static str> {
+    let choices = By::ALL.iter().filter(|by| !matches!(by, By::None));
+    choices.map(|by| by.as_str()).collect()
+}
+
+fn lines(rows: &[Row]) -> Vec<Line> {
+    rows.iter().map(line).collect()
+}
+
+fn line(row: &Row) -> Line {
+    let money = |minor| show::money(minor, &row.currency);
+    let rates = row.rates.clone();
+    Line {
+        name: row.group.clone().unwrap_or_else(|| row.cohort.clone()),
+        currency: row.currency.clone(),
+        cases: row.all.cases,
+        amount: money(row.all.amount_minor),
+        recovered: row.recovered.cases,
+        recovered_amount: money(row.recovered.amount_minor),
+        net_amount: money(row.net_recovered_minor),
+        heat: rates
+            .amount_of_all
+            .as_ref()
+            .map(|rate| (rate.parts_per_10k / 1_000).clamp(0, 9)),
+        of_all: rates.amount_of_all,
+        of_closed: rates.amount_of_closed,
+        of_retryable: rates.amount_of_retryable,
+        net_of_all: rates.net_amount_of_all,
+        maturity: row.maturity.clone(),
+        mature: row.mature,
+        part: None,
+    }
+}
+
+/// The messages after which money came, the one with most of it first.
+fn messages(report: &Report) -> Vec<Line> {
+    let came = |row: &&Row| row.recovered.cases > 0;
+    let mut messages: Vec<(i64, Line)> = report
+        .totals
+        .iter()
+        .filter(came)
+        .map(|row| {
+            let all = report.totals.iter().filter(|other| other.currency == row.currency);
+            let whole = all.map(|other| other.recovered.amount_minor).sum();
+            let part = Rate::of_amounts(row.recovered.amount_minor, whole);
+            (row.recovered.amount_minor, Line { part, ..line(row) })
+        })
+        .collect();
+    messages.sort_by(|(minor, one), (more, other)| (&one.currency, more).cmp(&(&other.currency, minor)));
+    messages.into_iter().map(|(_, line)| line).collect()
+}
+
+/// The last step of the curve up to each age that has been reached.
+fn at_ages(steps: &[Step]) -> Vec<(u64, Option<Step>)> {
+    let last = steps.last().map_or(0, |step| step.hours);
+    let reached = AGES.iter().take_while(|days| **days == 1 || (**days - 1) * 24 <= last);
+    reached
+        .map(|days| {
+            let before = steps.iter().rev().find(|step| step.hours <= days * 24);
+            (*days, before.cloned())
+        })
+        .collect()
+}
+
+fn told(month: Month) -> Lost {
+    let money = month.money.iter().map(|(currency, money)| {
+        [
+            currency.clone(),
+            show::money(money.monthly_lost_minor, currency),
+            show::money(money.monthly_saved_minor, currency),
+        ]
+    });
+    Lost {
+        money: money.collect(),
+        month,
+    }
+}

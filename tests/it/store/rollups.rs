@@ -1,0 +1,438 @@
+//! Roll-ups say at any moment what a look at every case says.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::{Date, date};
+use jiff::{SignedDuration, Timestamp};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use recoup::domain::case::{Birth, CampaignRef, Case, FirstDecline, State, Timers};
+use recoup::domain::command::LateKind;
+use recoup::domain::decline::{Decline, DeclineKind, Disposition};
+use recoup::domain::ids::{CaseId, NotificationId, TransferId};
+use recoup::domain::ledger::{Account, Transfer, TransferKind};
+use recoup::domain::money::Money;
+use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
+use recoup::domain::report::{By, Cohort, Counts};
+use recoup::store::changes::{RowWrite, Written};
+use recoup::store::{Store, rollups};
+use sea_orm::ConnectionTrait;
+
+use super::samples::{bare, case, write};
+use crate::support::databases::each_database;
+
+const DAYS: [Date; 2] = [date(2026, 1, 1), date(2026, 7, 1)];
+
+/// A case as it should be counted.
+struct Known {
+    case: Case,
+    counts: Counts,
+    /// The message that had left within the week before it closed.
+    message: Option<&'static str>,
+}
+
+/// What is done to cases, and what they should come to by now.
+struct Town {
+    dice: SmallRng,
+    cases: Vec<Known>,
+}
+
+fn outcome(dice: &mut SmallRng) -> Outcome {
+    *[
+        Outcome::Recovered { by: RecoveredBy::Retry },
+        Outcome::Recovered {
+            by: RecoveredBy::CardUpdate,
+        },
+        Outcome::Exhausted {
+            reason: ExhaustedReason::AttemptsSpent,
+            then: ExhaustedThen::Cancelled,
+        },
+        Outcome::Stopped {
+            why: StoppedWhy::CustomerCancelled,
+        },
+    ]
+    .choose(dice)
+    .unwrap()
+}
+
+impl Town {
+    fn decline(&mut self) -> Decline {
+        let (kind, disposition) = *[
+            (DeclineKind::InsufficientFunds, Disposition::Retry),
+            (DeclineKind::LostStolen, Disposition::Never),
+            (DeclineKind::Expired, Disposition::FixData),
+        ]
+        .choose(&mut self.dice)
+        .unwrap();
+        Decline {
+            kind,
+            disposition,
+            provider_code: self.dice.random_bool(0.7).then(|| kind.to_string()),
+            network_code: None,
+            advice_code: None,
+        }
+    }
+
+    fn maybe(&mut self, words: &[&str]) -> Option<String> {
+        let word = (*words.choose(&mut self.dice).unwrap()).to_owned();
+        self.dice.random_bool(0.8).then_some(word)
+    }
+
+    fn new_case(&mut self) -> Case {
+        let number = u32::try_from(self.cases.len()).unwrap() + 1;
+        let start: Timestamp = "2026-01-05T00:00:00Z".parse().unwrap();
+        let opened_at = start + SignedDuration::from_secs(self.dice.random_range(0..150 * 86_400));
+        let decline = self.decline();
+        let zone = *["UTC", "Asia/Tokyo", "America/Los_Angeles"]
+            .choose(&mut self.dice)
+            .unwrap();
+        let tz = jiff::tz::TimeZone::get(zone).unwrap();
+        let currency = (*["EUR", "USD", "JPY"].choose(&mut self.dice).unwrap())
+            .parse()
+            .unwrap();
+        Case {
+            amount_due: Money::new(self.dice.random_range(0..150_000), currency),
+            opened_at,
+            birth: Birth {
+                zone: Some(zone.to_owned()),
+                day: Some(tz.to_datetime(opened_at).date()),
+                first: Some(FirstDecline::of(&decline)),
+                network: self.maybe(&["visa", "mastercard"]),
+                country: self.maybe(&["DE", "FR", "US"]),
+                funding: self.maybe(&["credit", "debit"]),
+                plan: self.maybe(&["Team plan", "Solo"]),
+                tenure_days: self.dice.random_bool(0.8).then(|| self.dice.random_range(0..2000)),
+                monthly_minor: self.dice.random_bool(0.8).then_some(990),
+            },
+            decline,
+            ..case(number)
+        }
+    }
+
+    async fn open(&mut self, store: &Store) {
+        let case = self.new_case();
+        let change = bare(&case, case.opened_at);
+        write(store, Written::Opened(Box::new(change))).await.unwrap();
+        let counts = Counts {
+            cases: 1,
+            amount_minor: case.amount_due.amount_minor,
+            monthly_minor: case.birth.monthly_minor.unwrap_or(0),
+            ..Counts::default()
+        };
+        self.cases.push(Known {
+            case,
+            counts,
+            message: None,
+        });
+    }
+
+    /// Something happens to one of the cases.
+    async fn live(&mut self, store: &Store) {
+        let nth = self.dice.random_range(0..self.cases.len());
+        let mut case = self.cases[nth].case.clone();
+        let mut counts = self.cases[nth].counts;
+        let at = case.opened_at + SignedDuration::from_secs(self.dice.random_range(0..40 * 86_400));
+        let mut rows = Vec::new();
+        if case.closed_at.is_some() {
+            let kind = *LateKind::ALL.choose(&mut self.dice).unwrap();
+            let minor = self.dice.random_range(1..9_000);
+            rows.push(RowWrite::BookLate(kind, Money::new(minor, case.amount_due.currency)));
+            match kind {
+                LateKind::LateRecovery => {
+                    counts.late_payments += 1;
+                    counts.late_minor += minor;
+                }
+                LateKind::Refund | LateKind::Dispute => {
+                    counts.reversals += 1;
+                    counts.reversed_minor += minor;
+                }
+            }
+        } else {
+            match self.dice.random_range(0..5) {
+                0 => case.decline = self.decline(),
+                1 => {
+                    case.amount_due.amount_minor = self.dice.random_range(0..150_000);
+                    counts.amount_minor = case.amount_due.amount_minor;
+                }
+                2 => {
+                    case.campaign = CampaignRef {
+                        name: "default".to_owned(),
+                        version: self.dice.random_range(1..4),
+                    }
+                }
+                3 => case.attempts += 1,
+                _ => {
+                    let outcome = outcome(&mut self.dice);
+                    case.state = State::Closed { outcome };
+                    case.closed_at = Some(at);
+                    case.timers = Timers::default();
+                    self.cases[nth].message = self.write_to(store, &case, at).await;
+                    if matches!(outcome, Outcome::Recovered { .. }) {
+                        let minor = self.dice.random_range(1..150_000);
+                        counts.recovered_minor += minor;
+                        rows.push(paid(&case, minor));
+                    }
+                }
+            }
+        }
+        if case.closed_at.is_some() {
+            case.attempts += self.dice.random_range(0..2);
+            counts.attempts = case.attempts.into();
+            counts.messages = case.notifications.into();
+        }
+        let mut change = bare(&case, at);
+        change.rows = rows;
+        write(store, Written::Changed(Box::new(change))).await.unwrap();
+        self.cases[nth].case = case;
+        self.cases[nth].counts = counts;
+    }
+
+    /// A message left some time before the case closes at `at`; says which, where that was less than a week before.
+    async fn write_to(&mut self, store: &Store, case: &Case, at: Timestamp) -> Option<&'static str> {
+        let message = *["payment_failed", "reminder"].choose(&mut self.dice).unwrap();
+        let ago = SignedDuration::from_hours(self.dice.random_range(0..14 * 24));
+        let sent = (at - ago).as_millisecond();
+        let id = NotificationId::new(sent, recoup::clock::entropy());
+        let sql = format!(
+            "INSERT INTO notifications (id, connection, case_id, message, step, status, queued_at, next_at, ended_at) \
+             VALUES ('{id}', 'stripe', '{}', '{message}', 'first', 'sent', {sent}, {sent}, {sent})",
+            case.id
+        );
+        store.conn().execute_unprepared(&sql).await.unwrap();
+        (ago <= SignedDuration::from_hours(7 * 24)).then_some(message)
+    }
+
+    /// What the report should be split into, by a look at every case.
+    fn expect(&self, by: By, cohort: Cohort) -> BTreeMap<String, Counts> {
+        let mut sums: BTreeMap<String, Counts> = BTreeMap::new();
+        for known @ Known { case, counts, .. } in &self.cases {
+            let day = case.birth.day.unwrap();
+            if day < DAYS[0] || day >= DAYS[1] {
+                continue;
+            }
+            let cohort = match cohort {
+                Cohort::Month => day.first_of_month(),
+                Cohort::Week | Cohort::Day => day,
+            };
+            let place = format!(
+                "{cohort} {} {} {:?}",
+                value(known, by),
+                case.amount_due.currency,
+                case.outcome()
+            );
+            add(sums.entry(place).or_default(), counts);
+        }
+        sums
+    }
+}
+
+fn paid(case: &Case, minor: i64) -> RowWrite {
+    let transfer = Transfer {
+        kind: TransferKind::Payment,
+        debit: Account::ProviderClearing,
+        credit: Account::Receivable,
+        amount: Money::new(minor, case.amount_due.currency),
+        reference: None,
+        is_charge: false,
+    };
+    RowWrite::Book(TransferId::new(0, recoup::clock::entropy()), transfer)
+}
+
+fn add(sum: &mut Counts, more: &Counts) {
+    sum.cases += more.cases;
+    sum.amount_minor += more.amount_minor;
+    sum.recovered_minor += more.recovered_minor;
+    sum.late_payments += more.late_payments;
+    sum.late_minor += more.late_minor;
+    sum.reversals += more.reversals;
+    sum.reversed_minor += more.reversed_minor;
+    sum.monthly_minor += more.monthly_minor;
+    sum.attempts += more.attempts;
+    sum.messages += more.messages;
+}
+
+fn word<T: Default + ToString>(word: Option<T>) -> String {
+    word.map(|word| word.to_string()).unwrap_or_default()
+}
+
+fn value(Known { case, message, .. }: &Known, by: By) -> String {
+    let birth = &case.birth;
+    let zone = jiff::tz::TimeZone::get(&case.zone).unwrap();
+    let is_recovered = matches!(case.outcome(), Some(Outcome::Recovered { .. }));
+    let recovered = case.closed_at.filter(|_| is_recovered).map(|at| at.to_zoned(zone));
+    let first = birth.first.as_ref().unwrap();
+    let band = |edges: &[i64], number: i64| {
+        let above = edges.iter().rposition(|edge| number >= *edge).unwrap();
+        match edges.get(above + 1) {
+            Some(next) => format!("{}-{}", edges[above], next - 1),
+            None => format!("{}+", edges[above]),
+        }
+    };
+    match by {
+        By::None | By::Connection | By::Outcome => String::new(),
+        By::DeclineKind => first.kind.to_string(),
+        By::DeclineCode => first.code.clone().unwrap_or_default(),
+        By::Network => birth.network.clone().unwrap_or_default(),
+        By::Country => birth.country.clone().unwrap_or_default(),
+        By::Funding => birth.funding.clone().unwrap_or_default(),
+        By::Plan => birth.plan.clone().unwrap_or_default(),
+        By::Amount => {
+            let edges = [0, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000];
+            band(&edges, case.amount_due.amount_minor)
+        }
+        By::Tenure => {
+            let tenure = birth.tenure_days.map(|days| band(&[0, 30, 90, 365, 1_095], days));
+            tenure.unwrap_or_default()
+        }
+        By::Campaign => format!("{} v{}", case.campaign.name, case.campaign.version),
+        By::Arm => String::new(),
+        By::Collector => case.collector.to_string(),
+        By::Message => word(case.closed_at.and(*message)),
+        By::Step => word(case.closed_at.and(*message).map(|_| "first")),
+        By::Attempt => word(recovered.map(|_| case.attempts.to_string())),
+        By::Weekday => word(recovered.map(|at| at.strftime("%u").to_string())),
+        By::Hour => word(recovered.map(|at| at.strftime("%H").to_string())),
+    }
+}
+
+async fn found(store: &Store, by: By, cohort: Cohort) -> BTreeMap<String, Counts> {
+    let mut sums = BTreeMap::new();
+    for cell in rollups::recovery(store.conn(), DAYS, by, cohort).await.unwrap() {
+        let place = format!("{} {} {} {:?}", cell.day, cell.value, cell.currency, cell.outcome);
+        add(sums.entry(place).or_default(), &cell.counts);
+    }
+    sums
+}
+
+#[test]
+fn sums_are_those_of_a_look_at_every_case_merged_or_not() {
+    each_database(async |store| {
+        let seed = 20_261_130;
+        println!("seed {seed}");
+        let mut town = Town {
+            dice: SmallRng::seed_from_u64(seed),
+            cases: Vec::new(),
+        };
+        for round in 0..12 {
+            for _ in 0..8 {
+                town.open(&store).await;
+                town.live(&store).await;
+                town.live(&store).await;
+            }
+            if town.dice.random_bool(0.5) {
+                rollups::merge(&store).await.unwrap();
+            }
+            for by in By::ALL {
+                let cohort = *Cohort::ALL.choose(&mut town.dice).unwrap();
+                let expected = town.expect(*by, cohort);
+                assert_eq!(
+                    found(&store, *by, cohort).await,
+                    expected,
+                    "round {round}, by {by}, {cohort}"
+                );
+            }
+            assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0], "round {round}");
+        }
+        let mut closed: BTreeMap<String, i64> = BTreeMap::new();
+        for Known { case, counts, .. } in town.cases.iter().filter(|known| known.case.closed_at.is_some()) {
+            let zone = jiff::tz::TimeZone::get(case.birth.zone.as_deref().unwrap()).unwrap();
+            let day = zone.to_datetime(case.closed_at.unwrap()).date();
+            if (DAYS[0]..DAYS[1]).contains(&day) {
+                *closed.entry(day.first_of_month().to_string()).or_default() += counts.cases;
+            }
+        }
+        let mut by_end: BTreeMap<String, i64> = BTreeMap::new();
+        for cell in rollups::closed(store.conn(), DAYS).await.unwrap() {
+            *by_end.entry(cell.day.to_string()).or_default() += cell.counts.cases;
+        }
+        assert_eq!(by_end, closed);
+        let hours = rollups::hours(store.conn(), DAYS).await.unwrap();
+        let mut by_hours: BTreeMap<String, i64> = BTreeMap::new();
+        for cell in hours {
+            *by_hours.entry(cell.value).or_default() += cell.counts.cases;
+        }
+        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        for Known { case, .. } in &town.cases {
+            let hours = case
+                .closed_at
+                .map(|at| (at.duration_since(case.opened_at).as_secs() / 3600).to_string());
+            *expected.entry(hours.unwrap_or_default()).or_default() += 1;
+        }
+        assert_eq!(by_hours, expected);
+    });
+}
+
+#[test]
+fn they_are_right_at_every_moment_while_others_write_and_merge() {
+    each_database(async |store| {
+        let writers = (0..3_u64).map(|seed| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut town = Town {
+                    dice: SmallRng::seed_from_u64(seed),
+                    cases: Vec::new(),
+                };
+                for _ in 0..30 {
+                    let mut case = town.new_case();
+                    let number = seed * 1_000 + town.cases.len() as u64;
+                    case.id = CaseId::new(case.opened_at.as_millisecond(), number.into());
+                    case.invoice_id = format!("in_{number}");
+                    let change = bare(&case, case.opened_at);
+                    write(&store, Written::Opened(Box::new(change))).await.unwrap();
+                    town.cases.push(Known {
+                        case,
+                        counts: Counts::default(),
+                        message: None,
+                    });
+                    town.live(&store).await;
+                }
+            })
+        });
+        let writers: Vec<_> = writers.collect();
+        let merger = store.clone();
+        let merging = tokio::spawn(async move {
+            for _ in 0..40 {
+                rollups::merge(&merger).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0]);
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        merging.await.unwrap();
+        assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0]);
+        let cells = rollups::recovery(store.conn(), DAYS, By::None, Cohort::Month)
+            .await
+            .unwrap();
+        assert_eq!(cells.iter().map(|cell| cell.counts.cases).sum::<i64>(), 90);
+    });
+}
+
+#[test]
+fn what_is_wrong_is_found_and_made_anew() {
+    each_database(async |store| {
+        let mut town = Town {
+            dice: SmallRng::seed_from_u64(7),
+            cases: Vec::new(),
+        };
+        for _ in 0..20 {
+            town.open(&store).await;
+            town.live(&store).await;
+        }
+        assert!(rollups::merge(&store).await.unwrap() >= 20);
+        assert_eq!(rollups::merge(&store).await.unwrap(), 0);
+        let spoil = "UPDATE report_rollup SET amount_minor = amount_minor + 1 WHERE dimension = 'plan'";
+        store.conn().execute_unprepared(spoil).await.unwrap();
+        town.live(&store).await;
+        assert_eq!(rollups::verify(&store).await.unwrap(), ["plan"]);
+        assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0]);
+        assert_eq!(
+            found(&store, By::Plan, Cohort::Day).await,
+            town.expect(By::Plan, Cohort::Day)
+        );
+    });
+}
