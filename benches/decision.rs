@@ -115,6 +115,7 @@ fn case() -> Case {
         attempts: 1,
         notifications: 0,
         reversal_of: None,
+        birth: recoup::domain::case::Birth::default(),
         memory,
     }
 }

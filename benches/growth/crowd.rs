@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
-use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, Origin, State, Timers};
+use recoup::domain::case::{Birth, CampaignRef, Case, Collector, Contact, Memory, Origin, State, Timers};
 use recoup::domain::command::{Entry, EntryKind};
 use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::event::SeenAttempt;
@@ -198,6 +198,7 @@ fn case(number: u64, opened: Timestamp, shape: &Shape, [_, attempts, notices]: [
         attempts: u32::try_from(attempts).expect("a few"),
         notifications: u32::try_from(notices).expect("a few"),
         reversal_of: None,
+        birth: Birth::default(),
         memory,
     }
 }

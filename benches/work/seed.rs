@@ -6,7 +6,7 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use recoup::clock::{Clock, entropy};
 use recoup::domain::campaign::Campaign;
-use recoup::domain::case::{CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
+use recoup::domain::case::{Birth, CampaignRef, Case, Collector, Contact, Memory, State, Timers, Trigger};
 use recoup::domain::ceiling::Rules;
 use recoup::domain::ids::{CaseId, NotificationId, TransferId};
 use recoup::domain::learning::Policy;
@@ -170,6 +170,7 @@ impl Ground {
             attempts: 1,
             notifications: 0,
             reversal_of: None,
+            birth: Birth::default(),
             memory: self.memory(number, opened_at),
         };
         let id = TransferId::new(opened_at.as_millisecond(), entropy());

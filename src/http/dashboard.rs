@@ -12,17 +12,19 @@ use crate::domain::role::Role;
 mod case;
 mod cases;
 mod chart;
+mod curve;
 pub(super) mod headers;
 mod intervals;
 mod learning;
 mod login;
 mod messages;
 mod overview;
+mod reports;
 pub(crate) mod session;
 pub(super) mod show;
 
 /// The routes of the dashboard with their methods.
-pub(super) const ROUTES: [(&str, &[&str]); 12] = [
+pub(super) const ROUTES: [(&str, &[&str]); 14] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -30,6 +32,8 @@ pub(super) const ROUTES: [(&str, &[&str]); 12] = [
     ("/dashboard/logout", &["POST"]),
     ("/dashboard/cases", &["GET"]),
     ("/dashboard/learning", &["GET"]),
+    ("/dashboard/reports", &["GET"]),
+    ("/dashboard/reports/recovery.csv", &["GET"]),
     ("/dashboard/messages", &["GET"]),
     ("/dashboard/messages/mails/{name}", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
@@ -49,6 +53,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(login::logout)
         .service(cases::cases)
         .service(learning::page)
+        .service(reports::page)
+        .service(reports::file)
         .service(messages::page)
         .service(messages::mail)
         .service(case::show_case)

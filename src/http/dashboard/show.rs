@@ -18,7 +18,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("overview.html", include_str!("overview.html")),
@@ -26,6 +26,7 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("case.html", include_str!("case.html")),
     ("table.html", include_str!("table.html")),
     ("learning.html", include_str!("learning.html")),
+    ("reports.html", include_str!("reports.html")),
     ("messages.html", include_str!("messages.html")),
     ("error.html", include_str!("error.html")),
 ];

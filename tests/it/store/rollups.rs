@@ -270,7 +270,7 @@ fn value(Known { case, message, .. }: &Known, by: By) -> String {
         }
     };
     match by {
-        By::None | By::Connection | By::Outcome => String::new(),
+        By::None | By::Connection | By::Outcome | By::Arm => String::new(),
         By::DeclineKind => first.kind.to_string(),
         By::DeclineCode => first.code.clone().unwrap_or_default(),
         By::Network => birth.network.clone().unwrap_or_default(),
@@ -286,7 +286,6 @@ fn value(Known { case, message, .. }: &Known, by: By) -> String {
             tenure.unwrap_or_default()
         }
         By::Campaign => format!("{} v{}", case.campaign.name, case.campaign.version),
-        By::Arm => String::new(),
         By::Collector => case.collector.to_string(),
         By::Message => word(case.closed_at.and(*message)),
         By::Step => word(case.closed_at.and(*message).map(|_| "first")),

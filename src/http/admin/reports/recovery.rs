@@ -85,11 +85,10 @@ pub(in crate::http::admin) async fn recovery(
         cohort: query.cohort.unwrap_or(Cohort::Month),
         by: query.by.unwrap_or(By::None),
     };
-    let report = over(&state, days, cut).await?;
     if accept.is_some_and(|accept| asked::wants_csv(&accept.0)) {
-        let text = table::text(&report, cut, days).ok_or_else(Problem::internal)?;
-        return Ok(asked::csv("recovery", text));
+        return as_csv(&state, days, cut).await;
     }
+    let report = over(&state, days, cut).await?;
     let [from, to] = days;
     Ok(HttpResponse::Ok().json(RecoveryReport {
         from,
@@ -101,6 +100,13 @@ pub(in crate::http::admin) async fn recovery(
         definitions: DEFINITIONS.into_iter().collect(),
         report,
     }))
+}
+
+/// The report as a file.
+pub(in crate::http) async fn as_csv(state: &HttpState, days: [Date; 2], cut: Cut) -> Result<HttpResponse, Problem> {
+    let report = over(state, days, cut).await?;
+    let text = table::text(&report, cut, days).ok_or_else(Problem::internal)?;
+    Ok(asked::csv("recovery", text))
 }
 
 /// The report of the cases opened on the days `[from, to)`.
