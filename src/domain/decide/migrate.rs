@@ -23,6 +23,7 @@ pub(super) fn migrate<'a>(draft: &mut Draft<'a>, campaign: &'a Campaign, how: Mi
         draft.case.memory.kind_since = now;
     }
     draft.case.timers.final_at = Some(end(&draft.case, campaign, now));
+    draft.case.memory.end_planned = None;
     if how == MigrateHow::Elapsed {
         skip_overdue(draft, "Messages that would have come before the change are not sent.");
     }

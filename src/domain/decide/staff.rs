@@ -10,6 +10,7 @@ use crate::domain::case::{CampaignRef, State, Trigger};
 use crate::domain::ceiling::{Verdict, may_charge};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::event::StaffAction;
+use crate::domain::message::Message;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
 use crate::domain::schedule::step_at;
@@ -124,14 +125,14 @@ pub fn resume(draft: &mut Draft<'_>, actor: &str) {
     super::late::settle(draft);
 }
 
-/// Passes over the messages that are overdue; says whether there were any.
+/// Passes over the messages that are overdue, but not over the last one before the end; says whether there were any.
 pub fn skip_overdue(draft: &mut Draft<'_>, why: &str) -> bool {
     let now = draft.now();
     let campaign = draft.moment.campaign;
     let overdue: Vec<String> = campaign
         .messages
         .iter()
-        .filter(|step| step.is_for(&draft.case.decline))
+        .filter(|step| step.is_for(&draft.case.decline) && step.message != Message::FinalNotice)
         .filter(|step| !draft.case.memory.steps_done.contains(&step.key))
         .filter(|step| step_at(&draft.case, campaign, step) <= now)
         .map(|step| step.key.clone())
