@@ -168,6 +168,7 @@ async fn not_before(
         connection: &case.connection,
         customer_id: &case.customer_id,
         last_word,
+        queued_at: row.queued_at,
         now,
     };
     let next = inner.storage.touch(touch, limits).await?;

@@ -1,6 +1,6 @@
-//! Nobody is cut off without having been told: ends wait for their notices.
+//! Nobody is cut off without having been told: ends wait for their notices, and of two messages the more important one goes first.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recoup::domain::campaign::EMBEDDED;
 use recoup::domain::message::Message;
 use recoup::domain::money::Money;
@@ -13,6 +13,8 @@ use crate::support::story::{Story, tell, tell_in};
 const START: &str = "2026-03-02T08:30:00Z";
 /// How many invoices fail at one instant.
 const INVOICES: usize = 4;
+/// How many customers are in the same place, so that chance would show.
+const CUSTOMERS: usize = 6;
 
 /// A folder with one campaign.
 fn folder(text: &str) -> (tempfile::TempDir, String) {
@@ -141,4 +143,49 @@ fn who_was_not_written_to_because_of_a_pause_is_told_before_the_end() {
             "{diary}"
         );
     });
+}
+
+/// A campaign of three messages, of which the last two wait for the same instant.
+fn crowded(second: &str, third: &str) -> String {
+    let step = |key: &str, message: &str, when: &str| {
+        format!(
+            "[[message]]\nkey = \"{key}\"\nmessage = \"{message}\"\ndispositions = [\"fix_data\"]\nwhen = {{ {when} }}\n"
+        )
+    };
+    format!(
+        "name = \"default\"\nversion = 1\n[touches]\nmost = 5\nwithin_days = 7\napart_hours = 48\n{}{}{}\
+         [final]\nafter_days = 21\nat = \"10:00\"\naction = \"cancel\"\n",
+        step("first", "card_expired", "after_days = { days = 16, at = \"10:00\" }"),
+        step("second", second, "after_days = { days = 17, at = \"10:00\" }"),
+        step("third", third, "after_days = { days = 18, at = \"09:00\" }"),
+    )
+}
+
+#[test]
+fn of_two_messages_that_wait_the_last_word_goes_first_and_else_the_older_one() {
+    let orders = [
+        ("reminder", "final_notice", ["third", "second"]),
+        ("final_notice", "reminder", ["second", "third"]),
+        ("update_payment_method", "reminder", ["second", "third"]),
+    ];
+    for (second, third, order) in orders {
+        let (_folder, path) = folder(&crowded(second, third));
+        tell_in(
+            Shape::New,
+            START,
+            &[("RECOUP__CAMPAIGNS__DIR", &path)],
+            &async |story: &mut Story| {
+                let one = |nth| fail(story, &format!("erika{nth}@kunde.example"), 1).remove(0);
+                let invoices: Vec<String> = (0..CUSTOMERS).map(one).collect();
+                story.advance("2026-03-30T00:00:00Z").await;
+                let first: Timestamp = "2026-03-18T09:00:00Z".parse().unwrap();
+                let days = |days: i64| first + SignedDuration::from_hours(24 * days);
+                for invoice in &invoices {
+                    let expected = [(days(0), "first"), (days(2), order[0]), (days(4), order[1])];
+                    let expected = expected.map(|(at, step)| (at, step.to_owned()));
+                    assert_eq!(sent(story, invoice).await, expected, "{second} {third}");
+                }
+            },
+        );
+    }
 }
