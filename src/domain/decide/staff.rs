@@ -117,7 +117,11 @@ fn retry_allowed(draft: &Draft<'_>) -> Result<(), Reason> {
 pub fn resume(draft: &mut Draft<'_>, actor: &str) {
     draft.case.state = State::Active;
     draft.case.timers.look_at = None;
-    skip_overdue(draft, "Messages that fell into the pause are not sent.");
+    skip_overdue(
+        draft,
+        "Messages that fell into the pause are not sent.",
+        is_no_last_word,
+    );
     if actor == "clock" {
         draft.say(EntryKind::Planned, "The pause is over.", json!({}));
     }
@@ -125,14 +129,19 @@ pub fn resume(draft: &mut Draft<'_>, actor: &str) {
     super::late::settle(draft);
 }
 
-/// Passes over the messages that are overdue, but not over the last one before the end; says whether there were any.
-pub fn skip_overdue(draft: &mut Draft<'_>, why: &str) -> bool {
+/// Whether a message may be passed over: nobody is cut off without having been told.
+pub fn is_no_last_word(message: Message) -> bool {
+    message != Message::FinalNotice
+}
+
+/// Passes over those messages that are overdue and may be passed over; says whether there were any.
+pub fn skip_overdue(draft: &mut Draft<'_>, why: &str, may_be: impl Fn(Message) -> bool) -> bool {
     let now = draft.now();
     let campaign = draft.moment.campaign;
     let overdue: Vec<String> = campaign
         .messages
         .iter()
-        .filter(|step| step.is_for(&draft.case.decline) && step.message != Message::FinalNotice)
+        .filter(|step| step.is_for(&draft.case.decline) && may_be(step.message))
         .filter(|step| !draft.case.memory.steps_done.contains(&step.key))
         .filter(|step| step_at(&draft.case, campaign, step) <= now)
         .map(|step| step.key.clone())

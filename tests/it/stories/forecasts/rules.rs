@@ -40,7 +40,7 @@ pub struct Fate {
     pub end: Timestamp,
     /// When the word of the end leaves, where the campaign takes the subscription away.
     pub last_word: Option<Timestamp>,
-    /// Whether two messages of the case ever wait for another day at the same time; which of them goes first is not promised.
+    /// Whether two messages of the case ever wait for another day at the same time; the forecast does not play out which of them goes first.
     pub crowded: bool,
 }
 
