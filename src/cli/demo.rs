@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +37,9 @@ pub struct Arguments {
     /// What the customers' lives are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A folder of campaigns to play by; without it the one that is built in.
+    #[arg(long, value_name = "FOLDER")]
+    campaigns: Option<PathBuf>,
     /// Stop after the summary; exit 1 where the provider's books and the cases disagree.
     #[arg(long)]
     exit: bool,
@@ -57,6 +61,7 @@ async fn played_in(folder: &TempDir, given: &Arguments, signals: &mut Signals) -
         customers: CUSTOMERS,
         start: end - SignedDuration::from_hours(24 * DAYS),
         listen: given.listen.unwrap_or_else(free_address),
+        campaigns: given.campaigns.clone(),
     };
     let town = tokio::select! {
         town = Town::start(folder.path(), &plan) => town?,

@@ -317,6 +317,11 @@ impl Case {
         self.memory.restarted_at.unwrap_or(self.opened_at)
     }
 
+    /// When its campaign ends by its plan; the end itself may have to wait for the message that announces it.
+    pub fn planned_end(&self) -> Option<Timestamp> {
+        self.memory.end_planned.or(self.timers.final_at)
+    }
+
     /// The campaign that the case was opened with.
     pub fn opened_with(&self) -> &CampaignRef {
         self.memory.opened_with.as_ref().unwrap_or(&self.campaign)
@@ -420,9 +425,11 @@ impl Case {
             .notice
             .as_ref()
             .map(|(step, at)| ("notify", *at, format!("message step {step}")));
-        let last = timers
-            .final_at
-            .map(|at| ("final_action", at, "the campaign ends".to_owned()));
+        let ends = match self.memory.end_planned {
+            Some(_) => "the campaign ends, later than planned because its final notice had to wait",
+            None => "the campaign ends",
+        };
+        let last = timers.final_at.map(|at| ("final_action", at, ends.to_owned()));
         let look = timers
             .look_at
             .map(|at| ("look", at, "the invoice is read again".to_owned()));

@@ -15,6 +15,7 @@ use super::instrument::{Instrument, Tried};
 use super::learning::model::{Evidence, Fact};
 use super::message::Message;
 
+mod announce;
 mod answer;
 mod asks;
 mod books;
@@ -80,6 +81,7 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::Refunded { amount } => late::refunded(draft, *amount),
         Event::Bounced { address, notice } => reach::bounced(draft, address, notice.as_ref()),
         Event::Reachable { address } => reach::reachable(draft, address),
+        Event::FinalNoticeWaits { step, until } => announce::waits(draft, step, *until),
         Event::Customer(action) => customer::act(draft, action),
         Event::ChargeFound {
             charge_id,

@@ -239,6 +239,13 @@ pub enum Event {
         /// The message that was refused, and its step, where it may go to another address now.
         notice: Option<(Message, String)>,
     },
+    /// The message that announces the end cannot leave yet.
+    FinalNoticeWaits {
+        /// Its step.
+        step: String,
+        /// When it is tried again.
+        until: Timestamp,
+    },
     /// Staff says that an address can be written to again.
     Reachable {
         /// The address.

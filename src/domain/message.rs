@@ -70,6 +70,14 @@ impl Message {
         self.is_dunning() && !matches!(self, Self::SubscriptionPaused | Self::SubscriptionEnded)
     }
 
+    /// Whether it says how the case ended, and so leaves after that.
+    pub const fn is_last_word(self) -> bool {
+        matches!(
+            self,
+            Self::SubscriptionPaused | Self::SubscriptionEnded | Self::PaymentReceived
+        )
+    }
+
     /// How often it may be sent in one case: so many subjects it has in each language, and none comes twice.
     pub const fn times(self) -> usize {
         match self {

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::calendar::{days_from, hours_from, secs_from, zone};
 use super::campaign::{Campaign, Ladder, MessageStep, When};
-use super::case::Case;
+use super::case::{Case, Warning};
 use super::ceiling::{Grounds, Verdict, may_charge};
 use super::instrument::Tried;
+use super::message::Message;
 use super::mutant::alive;
 
 pub mod planned;
@@ -55,8 +56,8 @@ pub fn charges_after(
             Verdict::NotBefore(until, _) => until.max(at),
             Verdict::Never(_) => continue,
         };
-        // The end comes first where both are due: what is planned for it or later is never made.
-        if case.timers.final_at.is_some_and(|end| at >= end) {
+        // The end comes first where both are due: what is planned for it or later is never made, even if the end has to wait.
+        if case.planned_end().is_some_and(|end| at >= end) {
             continue;
         }
         // A charge that the ceiling moves may come close to the next one; they become one.
@@ -95,6 +96,28 @@ pub fn final_at(since: Timestamp, campaign: &Campaign, zone_name: &str) -> Times
         campaign.ending.at,
         &zone(zone_name),
     )
+}
+
+/// The soonest that a campaign ends whose last notice leaves at `at`: so many days later as its step says, and one at least.
+pub fn end_after_notice(campaign: &Campaign, step: &str, at: Timestamp, zone_name: &str) -> Timestamp {
+    let step = campaign.messages.iter().find(|known| known.key == step);
+    let days = match step.map(|step| step.when) {
+        Some(When::BeforeFinal { days, .. }) => days.max(1),
+        Some(When::AfterHours(_) | When::AfterDays { .. }) | None => 1,
+    };
+    days_from(at, i32::from(days), campaign.ending.at, &zone(zone_name))
+}
+
+/// The step that still has to announce the end: it was due before it, and neither it nor another one like it was sent.
+pub fn notice_owed<'a>(case: &Case, campaign: &'a Campaign) -> Option<&'a MessageStep> {
+    let announces = |step: &MessageStep| step.message == Message::FinalNotice;
+    let mut announcing = campaign.messages.iter().filter(|step| announces(step));
+    let is_announced = announcing.any(|step| case.memory.steps_done.contains(&step.key));
+    let gets_none = case.address().is_none() || case.warnings.contains(&Warning::MailBounced);
+    let end = case.timers.final_at.filter(|_| !is_announced && !gets_none)?;
+    let left = notices_left(case, campaign).into_iter();
+    let owed = left.filter(|(step, at)| announces(step) && *at < end && !case.memory.reminders_stopped);
+    owed.map(|(step, _)| step).next_back()
 }
 
 /// When a message step is due for a case, not regarding other messages.

@@ -30,6 +30,8 @@ use crate::telemetry::metric;
 pub(super) const RETRY_SECS: [i64; 5] = [300, 1800, 7200, 6 * 3600, 24 * 3600];
 /// How long it waits where only people can let it go on.
 pub(super) const PUT_BACK_LONG_SECS: i64 = 3600;
+/// How long the last notice waits for a customer's other mails: no longer than that any end waits for its notice.
+const LAST_WORD_WAITS_SECS_MAX: i64 = 14 * 24 * 3600;
 /// Why a message waits for the morning.
 pub(super) const QUIET: &str = "it is night where the customer lives";
 /// Why a message waits for another day.
@@ -124,12 +126,12 @@ async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> R
                 .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
                 .await;
         }
-        Turn::Wait(at) => return inner.storage.put_mail_back(&row.id, at, pace::WAITS, false).await,
+        Turn::Wait(at) => return wait(inner, row, at, (pace::WAITS, false)).await,
     };
     let read = inner.clock.stopwatch();
     match gate(inner, connection, row).await? {
         Gate::Send(case) => match not_before(inner, row, &case).await? {
-            Some((at, why)) => inner.storage.put_mail_back(&row.id, at, why, false).await,
+            Some((at, why)) => wait(inner, row, at, (why, false)).await,
             None => send(inner, connection, row, &case, &read).await,
         },
         Gate::Supersede(why) => end_notice(inner, row, NotificationStatus::Superseded, Some(why)).await,
@@ -154,14 +156,19 @@ async fn not_before(
     if morning(now) > now {
         return Ok(Some((morning(now), QUIET)));
     }
-    let Some(limits) = campaign.touches.filter(|_| row.message.is_reminder()) else {
+    let Some(mut limits) = campaign.touches.filter(|_| row.message.is_reminder()) else {
         return Ok(None);
     };
+    let last_word = row.message == Message::FinalNotice;
+    if last_word && now >= secs_from(row.queued_at, LAST_WORD_WAITS_SECS_MAX) {
+        limits.apart_hours = 0;
+    }
     let touch = Touch {
         id: &row.id,
         connection: &case.connection,
         customer_id: &case.customer_id,
-        last_word: row.message == Message::FinalNotice,
+        last_word,
+        queued_at: row.queued_at,
         now,
     };
     let next = inner.storage.touch(touch, limits).await?;
@@ -169,10 +176,23 @@ async fn not_before(
 }
 
 async fn put_back(inner: &Inner, row: &NotificationRow, secs: i64, why: &str) -> Result<(), StoreError> {
-    let at = secs_from(inner.now(), secs);
-    inner.storage.put_mail_back(&row.id, at, why, false).await?;
+    wait(inner, row, secs_from(inner.now(), secs), (why, false)).await?;
     crate::failpoint!("mail_put_back");
     Ok(())
+}
+
+/// Lets a message wait, and the end of its case with it where the message announces that; says why, and whether it was tried.
+async fn wait(
+    inner: &Inner,
+    row: &NotificationRow,
+    until: Timestamp,
+    (why, tried): (&str, bool),
+) -> Result<(), StoreError> {
+    if row.message == Message::FinalNotice {
+        let step = row.step.clone();
+        handle(inner, &row.case_id, Event::FinalNoticeWaits { step, until }, ENGINE).await?;
+    }
+    inner.storage.put_mail_back(&row.id, until, why, tried).await
 }
 
 /// Reads the obligation again before a message leaves.
@@ -395,10 +415,9 @@ async fn record(
             (NotificationStatus::Failed, Some(reason))
         }
         SendOutcome::Transient(reason) | SendOutcome::Throttled(reason) => match RETRY_SECS.get(row.tries as usize) {
-            Some(wait) => {
-                let at = secs_from(inner.now(), *wait);
-                inner.storage.put_mail_back(&row.id, at, &reason, true).await?;
-                return Ok(());
+            Some(wait_secs) => {
+                let at = secs_from(inner.now(), *wait_secs);
+                return wait(inner, row, at, (&reason, true)).await;
             }
             None => (NotificationStatus::Failed, Some(reason)),
         },

@@ -163,7 +163,7 @@ impl MailContext {
                 .stop_url
                 .as_deref()
                 .and_then(web_url)
-                .filter(|_| message.is_dunning()),
+                .filter(|_| message.is_reminder()),
             unsubscribe_url: self
                 .unsubscribe_url
                 .as_deref()

@@ -17,7 +17,7 @@ const PLACES: [(&str, &str, &str, &str, u32, i64); 6] = [
     ("GB", "Europe/London", "en", "GBP", 18, 100),
     ("US", "America/New_York", "en", "USD", 16, 100),
     ("US", "America/Los_Angeles", "en", "USD", 12, 100),
-    ("JP", "Asia/Tokyo", "en", "JPY", 6, 150),
+    ("JP", "Asia/Tokyo", "ja", "JPY", 6, 150),
 ];
 
 const FIRST: [&str; 16] = [
@@ -27,6 +27,28 @@ const FIRST: [&str; 16] = [
 const LAST: [&str; 14] = [
     "Albers", "Brandt", "Cole", "Dreyer", "Evans", "Fuchs", "Gray", "Huber", "Ishida", "Jansen", "Keller", "Lorenz",
     "Moser", "Young",
+];
+/// The names of who is written to in Japanese, family name first.
+const FIRST_JA: [&str; 16] = [
+    "葵",
+    "蓮",
+    "陽菜",
+    "湊",
+    "結衣",
+    "大翔",
+    "凛",
+    "樹",
+    "さくら",
+    "悠真",
+    "美咲",
+    "颯太",
+    "花",
+    "直樹",
+    "恵",
+    "健",
+];
+const LAST_JA: [&str; 14] = [
+    "佐藤", "鈴木", "高橋", "田中", "伊藤", "渡辺", "山本", "中村", "小林", "加藤", "吉田", "山田", "石田", "松本",
 ];
 const PLANS: [(&str, i64); 4] = [
     ("Solo plan", 9),
@@ -53,11 +75,16 @@ impl World {
         };
         let place = PLACES.iter().find(within).unwrap_or(&PLACES[0]);
         let (country, zone, locale, currency, _, unit) = *place;
-        let first = FIRST.choose(&mut self.rng).expect("there are names");
-        let last = LAST.choose(&mut self.rng).expect("there are names");
+        let first_at = self.rng.random_range(0..FIRST.len());
+        let last_at = self.rng.random_range(0..LAST.len());
+        let (first, last) = (FIRST[first_at], LAST[last_at]);
+        let name = match locale {
+            "ja" => format!("{} {}", LAST_JA[last_at], FIRST_JA[first_at]),
+            _ => format!("{first} {last}"),
+        };
         let habits = self.habits();
         let customer = self.add_customer(NewCustomer {
-            name: format!("{first} {last}"),
+            name,
             email: format!(
                 "{}.{}.{number}@customers.example",
                 first.to_lowercase(),

@@ -7,10 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use recoup::cli::demo::audit::{Audit, audit};
 use recoup::cli::demo::progress::Progress;
 use recoup::cli::demo::town::{Plan, Town};
+use recoup::domain::case::Case;
 use recoup::domain::outcome::Status;
 use recoup::sandbox::Books;
 use recoup::store::cases::{self, CaseFilter};
 use recoup::store::late;
+
+use crate::support::campaigns::FOLDER;
 
 const START: &str = "2026-03-01T00:00:00Z";
 
@@ -28,6 +31,7 @@ fn play(folder: &Path, ask: &impl AsyncFn(&Town, &Audit)) {
             customers: 60,
             start,
             listen: ([127, 0, 0, 1], 0).into(),
+            campaigns: Some(FOLDER.into()),
         };
         let town = Town::start(folder, &plan).await.unwrap();
         let end = start + SignedDuration::from_hours(32 * 24);
@@ -71,6 +75,8 @@ fn the_cases_are_what_the_books_say_and_nothing_stays_behind() {
         let cases = cases::list(conn, &filter).await.unwrap();
         let invoices: BTreeSet<&str> = cases.iter().map(|case| case.invoice_id.as_str()).collect();
         assert_eq!(invoices.len(), cases.len(), "an invoice has two cases");
+        let is_ours = |case: &Case| case.campaign.to_string() == "default@1";
+        assert!(cases.iter().all(is_ours), "the campaign of the folder is played by");
         assert_eq!(invoices, successes.keys().copied().collect());
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
         for case in cases.iter().filter(|case| case.status() == Status::Recovered) {

@@ -1,7 +1,7 @@
 //! The stage of the demo: a sandboxed provider with a town of customers, a mail catcher and the service, on one clock.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,7 +23,7 @@ const ROUNDS_MAX: u32 = 1000;
 const PULSE: Duration = Duration::from_secs(1);
 
 /// What is played.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The seed of the customers' lives.
     pub seed: u64,
@@ -33,6 +33,8 @@ pub struct Plan {
     pub start: Timestamp,
     /// Where the service listens.
     pub listen: SocketAddr,
+    /// A folder of campaigns to play by; without it the one that is built in.
+    pub campaigns: Option<PathBuf>,
 }
 
 /// The running stage.
@@ -171,9 +173,17 @@ fn configuration(
         ("MAIL__SUPPORT", "help@acme.example".to_owned()),
         ("ADMIN__BOOTSTRAP_KEY", admin_key.expose_secret().to_owned()),
     ];
+    let campaigns = match &plan.campaigns {
+        Some(dir) => Some((
+            "CAMPAIGNS__DIR",
+            dir.to_str().context("--campaigns is no text")?.to_owned(),
+        )),
+        None => None,
+    };
     let variables = variables
         .into_iter()
         .chain(public_url)
+        .chain(campaigns)
         .map(|(name, value)| (format!("RECOUP__{name}"), value));
     Ok(Config::load(Some(&file), variables)?)
 }

@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn who_loses_no_subscription_is_not_invited_back() {
-        let text = DEFAULT.replacen("# win_back =", "win_back =", 1);
+        let text = DEFAULT.replacen("#win_back =", "win_back =", 1);
         let (campaign, faults) = Campaign::read(&text).unwrap();
         assert_eq!(
             (campaign.win_back.map(|win_back| win_back.after_days), faults.len()),

@@ -127,6 +127,9 @@ pub struct Memory {
     pub late_minor: Option<i64>,
     /// Whether money was taken back after the recovery.
     pub reversed: bool,
+    /// When its campaign would have ended, where the end waits for the message that announces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_planned: Option<Timestamp>,
     /// The campaign it was opened with, where staff moved it to another one since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_with: Option<CampaignRef>,
@@ -184,6 +187,7 @@ impl Memory {
             late_money: false,
             late_minor: None,
             reversed: false,
+            end_planned: None,
             opened_with: None,
             restarted_at: None,
         }

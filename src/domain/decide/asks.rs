@@ -37,6 +37,7 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
         | Event::Refunded { .. }
         | Event::Bounced { .. }
         | Event::Reachable { .. }
+        | Event::FinalNoticeWaits { .. }
         | Event::Customer(_)
         | Event::ChargeFound { .. }
         | Event::BooksDisagree { .. }

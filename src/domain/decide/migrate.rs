@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Draft;
-use super::staff::skip_overdue;
+use super::staff::{is_no_last_word, skip_overdue};
 use crate::domain::calendar::{days_from, zone};
 use crate::domain::campaign::{Campaign, When};
 use crate::domain::case::{CampaignRef, Case, State};
@@ -23,8 +23,10 @@ pub(super) fn migrate<'a>(draft: &mut Draft<'a>, campaign: &'a Campaign, how: Mi
         draft.case.memory.kind_since = now;
     }
     draft.case.timers.final_at = Some(end(&draft.case, campaign, now));
+    draft.case.memory.end_planned = None;
     if how == MigrateHow::Elapsed {
-        skip_overdue(draft, "Messages that would have come before the change are not sent.");
+        let why = "Messages that would have come before the change are not sent.";
+        skip_overdue(draft, why, is_no_last_word);
     }
     match draft.case.state {
         State::Active => draft.replan(),

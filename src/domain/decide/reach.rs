@@ -19,7 +19,7 @@ pub fn step_of(step: &str) -> &str {
 /// should know.
 pub(super) fn bounced(mut draft: Draft<'_>, address: &str, notice: Option<&(Message, String)>) -> Decision {
     match &draft.case.state {
-        State::Closed { .. } => return Decision::Ignored(Reason::CaseClosed),
+        State::Closed { .. } => return bounced_after_the_end(draft, address, notice),
         State::Active
         | State::Charging { .. }
         | State::InDoubt { .. }
@@ -32,9 +32,7 @@ pub(super) fn bounced(mut draft: Draft<'_>, address: &str, notice: Option<&(Mess
         // News of an address that is not written to any more.
         return Decision::Ignored(Reason::NothingNew);
     }
-    let second = draft.case.contact.alternate.as_deref();
-    let has_second = second.is_some_and(|second| !is_same(second, address));
-    if draft.case.memory.address_bounced || !has_second {
+    if !may_move(&draft, address) {
         draft.warn(
             Warning::MailBounced,
             "The customer's address refuses our mail; no more is sent to it.",
@@ -44,17 +42,39 @@ pub(super) fn bounced(mut draft: Draft<'_>, address: &str, notice: Option<&(Mess
         }
         return draft.done();
     }
+    move_on(&mut draft);
+    if let Some((message, step)) = notice {
+        again(&mut draft, *message, step);
+        draft.tell_staff(Message::StaffMailBounced);
+    }
+    draft.done()
+}
+
+/// A closed case stays as it ended. The word of how it ended is told at the second address all the same.
+fn bounced_after_the_end(mut draft: Draft<'_>, address: &str, notice: Option<&(Message, String)>) -> Decision {
+    let last_word = notice.filter(|(message, _)| message.is_last_word());
+    let is_used = draft.case.address().is_some_and(|used| is_same(used, address));
+    let Some((message, step)) = last_word.filter(|_| is_used && may_move(&draft, address)) else {
+        return Decision::Ignored(Reason::CaseClosed);
+    };
+    move_on(&mut draft);
+    queue_again(&mut draft, *message, step);
+    draft.done()
+}
+
+/// Whether there is a second address to turn to from one that refuses our mail.
+fn may_move(draft: &Draft<'_>, address: &str) -> bool {
+    let second = draft.case.contact.alternate.as_deref();
+    !draft.case.memory.address_bounced && second.is_some_and(|second| !is_same(second, address))
+}
+
+fn move_on(draft: &mut Draft<'_>) {
     draft.case.memory.address_bounced = true;
     draft.say(
         EntryKind::ContactChanged,
         "The customer's address refuses our mail; messages go to the alternate address from now on.",
         json!({"to": "alternate"}),
     );
-    if let Some((message, step)) = notice {
-        again(&mut draft, *message, step);
-        draft.tell_staff(Message::StaffMailBounced);
-    }
-    draft.done()
 }
 
 /// Sends the refused message once more, unless a later one has taken its place.
@@ -65,16 +85,20 @@ fn again(draft: &mut Draft<'_>, message: Message, step: &str) {
         .find(|step| !Message::is_step_of_day(step))
         .is_some_and(|last| last == step);
     if is_last && !(draft.case.memory.reminders_stopped && message.is_reminder()) {
-        let step = format!("{step}{AGAIN}");
-        draft.case.notifications = draft.case.notifications.saturating_add(1);
-        draft.say(
-            EntryKind::NoticeQueued,
-            format!("The message {message} was queued again, to the alternate address."),
-            json!({"message": message, "step": step, "reason": null}),
-        );
-        let due_at = draft.now();
-        draft.commands.push(Command::Notify { message, step, due_at });
+        queue_again(draft, message, step);
     }
+}
+
+fn queue_again(draft: &mut Draft<'_>, message: Message, step: &str) {
+    let step = format!("{step}{AGAIN}");
+    draft.case.notifications = draft.case.notifications.saturating_add(1);
+    draft.say(
+        EntryKind::NoticeQueued,
+        format!("The message {message} was queued again, to the alternate address."),
+        json!({"message": message, "step": step, "reason": null}),
+    );
+    let due_at = draft.now();
+    draft.commands.push(Command::Notify { message, step, due_at });
 }
 
 /// Staff took an address off the list of those that are not written to.

@@ -72,7 +72,8 @@ impl Plan {
             charge_at: case.timers.charge_at,
             step: notice.map(|(step, _)| step.clone()),
             step_at: notice.map(|(_, at)| *at),
-            final_at: case.timers.final_at,
+            // That the end waits for its notice is no plan.
+            final_at: case.planned_end(),
         }
     }
 }
@@ -81,6 +82,7 @@ impl Plan {
 pub(super) fn beside(before: Case, after: &Case, shadow: &Campaign, moment: &Moment<'_>, tried: &Tried) -> Shadowed {
     let mut case = before;
     case.timers.final_at = Some(final_at(case.campaign_since(), shadow, &case.zone));
+    case.memory.end_planned = None;
     let moment = Moment {
         campaign: shadow,
         ..*moment

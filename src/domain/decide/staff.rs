@@ -10,6 +10,7 @@ use crate::domain::case::{CampaignRef, State, Trigger};
 use crate::domain::ceiling::{Verdict, may_charge};
 use crate::domain::command::{Decision, EntryKind, Reason};
 use crate::domain::event::StaffAction;
+use crate::domain::message::Message;
 use crate::domain::mutant::alive;
 use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
 use crate::domain::schedule::step_at;
@@ -116,7 +117,11 @@ fn retry_allowed(draft: &Draft<'_>) -> Result<(), Reason> {
 pub fn resume(draft: &mut Draft<'_>, actor: &str) {
     draft.case.state = State::Active;
     draft.case.timers.look_at = None;
-    skip_overdue(draft, "Messages that fell into the pause are not sent.");
+    skip_overdue(
+        draft,
+        "Messages that fell into the pause are not sent.",
+        is_no_last_word,
+    );
     if actor == "clock" {
         draft.say(EntryKind::Planned, "The pause is over.", json!({}));
     }
@@ -124,14 +129,19 @@ pub fn resume(draft: &mut Draft<'_>, actor: &str) {
     super::late::settle(draft);
 }
 
-/// Passes over the messages that are overdue; says whether there were any.
-pub fn skip_overdue(draft: &mut Draft<'_>, why: &str) -> bool {
+/// Whether a message may be passed over: nobody is cut off without having been told.
+pub fn is_no_last_word(message: Message) -> bool {
+    message != Message::FinalNotice
+}
+
+/// Passes over those messages that are overdue and may be passed over; says whether there were any.
+pub fn skip_overdue(draft: &mut Draft<'_>, why: &str, may_be: impl Fn(Message) -> bool) -> bool {
     let now = draft.now();
     let campaign = draft.moment.campaign;
     let overdue: Vec<String> = campaign
         .messages
         .iter()
-        .filter(|step| step.is_for(&draft.case.decline))
+        .filter(|step| step.is_for(&draft.case.decline) && may_be(step.message))
         .filter(|step| !draft.case.memory.steps_done.contains(&step.key))
         .filter(|step| step_at(&draft.case, campaign, step) <= now)
         .map(|step| step.key.clone())

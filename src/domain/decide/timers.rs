@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::announce::announce;
 use super::close::{end_campaign, notify};
 use super::plan::plan_notice;
 use super::target::Target;
@@ -38,7 +39,7 @@ pub fn watch_provider_retries(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     }
 }
 
-/// Does what is due: a charge goes before the end, the end before a message.
+/// Does what is due: a charge goes before the end, the end before a message, unless that has to announce it.
 pub fn run(draft: &mut Draft<'_>, snapshot: &Snapshot) {
     let now = draft.now();
     if draft.case.timers.charge_at.is_some_and(|at| at <= now) {
@@ -48,7 +49,9 @@ pub fn run(draft: &mut Draft<'_>, snapshot: &Snapshot) {
         }
     }
     if draft.case.timers.final_at.is_some_and(|at| at <= now) {
-        end_campaign(draft, snapshot);
+        if !announce(draft) {
+            end_campaign(draft, snapshot);
+        }
         return;
     }
     plan_notice(&mut draft.case, draft.moment.campaign, now);

@@ -208,8 +208,21 @@ pub(super) fn known_country(text: Option<String>) -> Option<String> {
 
 pub(super) fn description(invoice: &mut Invoice) -> Option<String> {
     let lines = invoice.lines.take().unwrap_or_default().data;
-    let first = lines.into_iter().next().and_then(|line| filled(line.description));
+    let first = lines.into_iter().next().and_then(|line| line.description);
+    let first = filled(first.as_deref().map(plan_name));
     first.or_else(|| filled(invoice.description.take()))
+}
+
+/// What was bought, out of a line such as `1 × Team plan (at €29.00 / month)`: customers read the amount elsewhere, in their language.
+fn plan_name(line: &str) -> String {
+    let mut name = line.trim();
+    while let Some((before, price)) = name.rsplit_once(" (at ")
+        && price.contains(" / ")
+        && price.ends_with(')')
+    {
+        name = before.trim_end();
+    }
+    name.trim_start_matches("1 × ").to_owned()
 }
 
 pub(super) fn filled(text: Option<String>) -> Option<String> {

@@ -112,4 +112,12 @@ fn what_fell_due_after_the_copy_is_not_written_again_and_still_charged() {
     assert!(desk.case.timers.notice.as_ref().is_none_or(|(_, at)| *at > due));
     assert_eq!(desk.case.timers.charge_at, charge_at);
     assert_eq!(desk.tell(&Event::Restored), Err(Reason::NothingNew));
+    // The last word before the end may have left as well: it is not said twice, and the end does not wait for it.
+    let end = desk.case.timers.final_at.unwrap();
+    desk.now = end;
+    desk.tell(&Event::Restored).unwrap();
+    assert!(desk.case.memory.steps_done.contains(&"final_notice".to_owned()));
+    desk.case.timers.charge_at = None;
+    desk.due().unwrap();
+    assert_eq!(desk.last.last(), Some(&Command::Finish));
 }

@@ -98,7 +98,9 @@ fn an_unreachable_provider_keeps_the_case_open_and_it_ends_once_the_provider_is_
     }
     desk.expect("");
     desk.play(KIND, 20);
-    assert!(desk.now <= secs_from(desk.case.opened_at, 31 * DAY));
+    let told = desk.calendar.iter().any(|line| line.contains("notify final_notice"));
+    assert!(told, "the end is announced first: {:?}", desk.calendar);
+    assert!(desk.now <= secs_from(desk.case.opened_at, 34 * DAY));
     assert_eq!(
         desk.case.memory.charges, 1,
         "what fell into the outage becomes one charge"
@@ -110,6 +112,7 @@ fn a_final_action_is_sent_until_it_arrived_at_growing_intervals() {
     let mut desk = desk();
     desk.now = at("2026-04-12T00:00:00Z");
     desk.case.timers.charge_at = None;
+    desk.case.memory.steps_done.push("final_notice".to_owned());
     desk.due().unwrap();
     let mut waits = Vec::new();
     for _ in 0..6 {

@@ -4,7 +4,10 @@
 use jiff::Timestamp;
 use recoup::domain::campaign::Campaign;
 use recoup::domain::case::Collector;
+use recoup::domain::command::Command;
+use recoup::domain::event::Event;
 use recoup::domain::forecast::forecast;
+use recoup::domain::message::Message;
 use toml::Table;
 
 use super::desk::{Desk, grounds};
@@ -23,8 +26,9 @@ fn sorted(steps: impl Iterator<Item = Step>) -> Vec<Step> {
     steps
 }
 
-/// What the desk decides, step by step, until the case is closed: charges, messages that are queued, and the end.
-fn decided(desk: &mut Desk, case: &Case) -> Vec<Step> {
+/// What the desk decides, step by step, until the case is closed: charges, messages that are queued, and the end. It is told of final
+/// notices that have to wait.
+fn decided(desk: &mut Desk, case: &Case, fate: &Fate) -> Vec<Step> {
     let mut steps = Vec::new();
     for _ in 0..STEPS_MAX {
         let before = desk.calendar.len();
@@ -37,6 +41,21 @@ fn decided(desk: &mut Desk, case: &Case) -> Vec<Step> {
                 _ => continue,
             };
             steps.push((desk.now, what.to_owned()));
+        }
+        for command in desk.last.clone() {
+            let Command::Notify {
+                message: Message::FinalNotice,
+                step,
+                ..
+            } = command
+            else {
+                continue;
+            };
+            let sent = fate.messages.iter().find(|sent| sent.step == step);
+            if let Some(until) = sent.and_then(|sent| sent.left).filter(|left| *left > desk.now) {
+                // It is no news where the end was late enough.
+                let _ = desk.tell(&Event::FinalNoticeWaits { step, until });
+            }
         }
         if desk.case.outcome().is_some() {
             // The word of the end is no step.
@@ -85,7 +104,7 @@ fn what_is_forecast_is_what_is_decided_and_what_the_rules_come_to() {
         let rules = charges.chain(left).chain([(fate.end, "final_action".to_owned())]);
         assert_eq!(sorted(ahead), sorted(rules), "forecast, rules: {}", told());
 
-        let decided = sorted(decided(&mut desk, case).into_iter());
+        let decided = sorted(decided(&mut desk, case, &fate).into_iter());
         assert_eq!(decided, worked_out(&file, &fate), "desk, rules: {}", told());
         count += decided.len();
     }

@@ -31,13 +31,14 @@ fn what_falls_into_a_pause_is_not_made_up_for() {
 }
 
 #[test]
-fn a_pause_beyond_the_end_ends_the_case_when_it_is_over() {
+fn a_pause_beyond_the_end_ends_the_case_once_that_was_announced() {
     let mut desk = desk();
     let until = at("2026-05-01T12:00:00Z");
     desk.staff(StaffAction::Pause { until }).unwrap();
     desk.play(KIND, 60);
-    assert_eq!(desk.case.closed_at, Some(until));
-    assert_eq!(desk.calendar.len(), 3, "{:?}", desk.calendar);
+    assert_eq!(desk.case.closed_at, Some(at("2026-05-04T08:00:00Z")));
+    assert!(desk.calendar[0].contains("notify final_notice"), "{:?}", desk.calendar);
+    assert_eq!(desk.calendar.len(), 4, "{:?}", desk.calendar);
 }
 
 #[test]

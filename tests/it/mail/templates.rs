@@ -202,7 +202,7 @@ fn a_message_has_the_links_that_it_must_have_and_no_others() {
         let mail = render(message, locale, &full(message));
         let what = format!("{message} in {}", locale.tag());
         for body in [mail.text, mail.html.replace("&#x2f;", "/")] {
-            assert_eq!(body.contains("/p/stop"), message.is_dunning(), "{what}");
+            assert_eq!(body.contains("/p/stop"), message.is_reminder(), "{what}");
             assert_eq!(body.contains("/p/unsubscribe"), message.is_promotional(), "{what}");
         }
     }

@@ -126,3 +126,51 @@ fn every_field_is_described() {
         described(name, part);
     }
 }
+
+/// The lines of the built-in campaign with one example put to use: each stands for itself, in place of the line above where its
+/// comment says so.
+fn with_examples() -> Vec<String> {
+    let lines: Vec<&str> = EMBEDDED.lines().collect();
+    let is_example = |line: &str| line.starts_with('#') && line.len() > 1 && !line.starts_with("# ");
+    let mut texts = Vec::new();
+    let mut nth = 0;
+    while nth < lines.len() {
+        let count = lines[nth..].iter().take_while(|line| is_example(line)).count();
+        if count == 0 {
+            nth += 1;
+            continue;
+        }
+        let mut text: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        for line in &mut text[nth..nth + count] {
+            line.remove(0);
+        }
+        let comment = lines[..nth].iter().rev().take_while(|line| line.starts_with("# "));
+        if comment
+            .into_iter()
+            .any(|line| line.starts_with("# Instead of the line above"))
+        {
+            let above = lines[..nth].iter().rposition(|line| !line.starts_with('#'));
+            text[above.unwrap()].clear();
+        }
+        texts.push(text.join("\n"));
+        nth += count;
+    }
+    texts
+}
+
+#[test]
+fn each_example_in_the_built_in_campaign_is_whole_and_means_something() {
+    let texts = with_examples();
+    assert_eq!(texts.len(), 9, "{texts:#?}");
+    let plain = Campaign::embedded();
+    for text in texts {
+        let named = text.replace("name = \"default\"", "name = \"another\"");
+        let is_segment = text.contains("\n[[for]]");
+        let text = if is_segment { &named } else { &text };
+        let (mut campaign, faults) = Campaign::read(text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        assert_eq!(faults, [], "{text}");
+        campaign.name.clone_from(&plain.name);
+        assert_ne!(campaign, plain, "the example changes nothing: {text}");
+    }
+    assert_eq!(Campaign::read(EMBEDDED).unwrap().1, []);
+}

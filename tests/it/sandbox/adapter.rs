@@ -39,7 +39,7 @@ async fn the_adapter_reads_a_failed_invoice_whole() {
             (seen.automatic, seen.attempted, seen.paid_out_of_band),
             (true, true, false)
         );
-        assert_eq!(seen.description.as_deref(), Some("1 × Team plan"));
+        assert_eq!(seen.description.as_deref(), Some("Team plan"));
         assert_eq!(seen.pay_url, Some(format!("{}/i/{invoice}", stage.sandbox.url())));
         let payment = seen.payment.unwrap();
         assert_eq!(payment.status, PaymentStatus::Failed);

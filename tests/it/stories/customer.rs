@@ -417,9 +417,8 @@ fn who_owes_several_invoices_is_not_written_to_about_each_on_the_same_day() {
     );
 }
 
-/// Three invoices fail in one hour: each message is about one of them, whichever came first. Of the three final notices the third
-/// would come after the end; the words of the end leave when it comes.
-const TOUCHES: [&str; 11] = [
+/// Three invoices fail in one hour: each message is about one of them, whichever came first. The ends wait for their notices.
+const TOUCHES: [&str; 12] = [
     "03-02 10:30 card_expired",
     "03-04 10:30 card_expired",
     "03-09 10:30 reminder",
@@ -429,6 +428,7 @@ const TOUCHES: [&str; 11] = [
     "03-20 10:30 final_notice",
     "03-22 10:30 final_notice",
     "03-23 09:00 subscription_ended",
-    "03-23 09:00 subscription_ended",
-    "03-23 09:00 subscription_ended",
+    "03-24 10:30 final_notice",
+    "03-25 09:00 subscription_ended",
+    "03-27 09:00 subscription_ended",
 ];

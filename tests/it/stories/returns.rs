@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use recoup::domain::case::Warning;
 use recoup::sandbox::hooks::signature;
-use recoup::sandbox::{Letter, Shape};
+use recoup::sandbox::{Letter, Shape, World};
 use recoup::store::notifications;
 use reqwest::{Client, RequestBuilder};
 use secrecy::SecretString;
@@ -148,6 +148,50 @@ fn a_bounce_that_comes_later_moves_the_case_to_its_second_address() {
             assert_eq!(story.letters().len(), 2);
         });
     }
+}
+
+#[test]
+fn the_word_of_the_end_goes_to_the_second_address_although_the_case_is_closed() {
+    tell_in(Shape::New, START, &SETTINGS, &async |story: &mut Story| {
+        let failed = story.failed_invoice("lost_card");
+        let named = |world: &mut World| world.name_alternate(&failed.customer, "books@kunde.example");
+        assert!(story.sandbox.world(named));
+        story.advance("2026-03-23T10:00:00Z").await;
+        let closed = story.case(&failed.invoice).await;
+        let letters = story.letters();
+        let letter = letters.last().unwrap();
+        // The same report again, and then the second address refuses it as well.
+        for _ in 0..2 {
+            assert_eq!(tell(story, "message/rfc822", about(POSTFIX, letter)).await.0, 200);
+        }
+        story.advance("2026-03-23T11:00:00Z").await;
+        let again = story.letters().pop().unwrap();
+        assert_eq!(
+            (again.to.as_str(), &again.subject),
+            ("books@kunde.example", &letter.subject)
+        );
+        assert_eq!(tell(story, "message/rfc822", about(POSTFIX, &again)).await.0, 200);
+        story.advance("2026-04-20T00:00:00Z").await;
+        assert_eq!(story.letters().len(), letters.len() + 1);
+        let after = story.case(&failed.invoice).await;
+        assert_eq!((&after.state, after.closed_at), (&closed.state, closed.closed_at));
+        let diary = story.diary(&failed.invoice).await;
+        let told: Vec<&str> = diary.lines().filter(|line| line.starts_with("03-23")).collect();
+        assert_eq!(
+            told,
+            [
+                "03-23 09:00 final_action     cancel",
+                "03-23 09:00 closed           exhausted terminal_decline cancelled",
+                "03-23 09:00 notice_queued    subscription_ended",
+                "03-23 09:00 notice_ended     sent",
+                "03-23 10:00 notice_ended     failed",
+                "03-23 10:00 contact_changed  ",
+                "03-23 10:00 notice_queued    subscription_ended:alternate",
+                "03-23 10:00 notice_ended     sent",
+                "03-23 11:00 notice_ended     failed",
+            ]
+        );
+    });
 }
 
 #[test]

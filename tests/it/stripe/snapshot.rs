@@ -63,7 +63,7 @@ async fn both_shapes_tell_the_same() {
         Some("2026-03-04T00:00:00Z".parse().unwrap())
     );
     assert_eq!(new.pay_url.as_deref(), Some("https://invoice.example.com/i/1"));
-    assert_eq!(new.description.as_deref(), Some("1 × Pro plan (monthly)"));
+    assert_eq!(new.description.as_deref(), Some("Pro plan (monthly)"));
     let payment = new.payment.unwrap();
     assert_eq!(
         (payment.charge_id.as_deref(), payment.payment_id.as_deref()),

@@ -40,7 +40,7 @@ pub struct Fate {
     pub end: Timestamp,
     /// When the word of the end leaves, where the campaign takes the subscription away.
     pub last_word: Option<Timestamp>,
-    /// Whether two messages of the case ever wait for another day at the same time; which of them goes first is not promised.
+    /// Whether two messages of the case ever wait for another day at the same time; the forecast does not play out which of them goes first.
     pub crowded: bool,
 }
 
@@ -57,15 +57,15 @@ impl<'a> Rules<'a> {
 
     /// Works out the fate of the invoice.
     pub fn fate(&self) -> Fate {
-        let end = self.end();
-        let messages = self.messages(end);
+        let planned = self.end();
+        let (messages, end) = self.messages(planned);
         let pairs = messages.windows(2);
         let waits = |pair: &[Sent]| pair[0].left.is_none_or(|left| left > pair[1].queued);
         let crowded = pairs.into_iter().any(waits);
         let ending = self.file["final"]["action"].as_str().unwrap();
         let is_told = ["cancel", "pause"].contains(&ending);
         Fate {
-            charges: self.charges(end),
+            charges: self.charges(planned),
             messages,
             end,
             last_word: is_told.then(|| self.awake(end)),
@@ -99,7 +99,8 @@ impl<'a> Rules<'a> {
             .collect()
     }
 
-    fn messages(&self, end: Timestamp) -> Vec<Sent> {
+    /// What is written, and when it ends: so many days after the final notice as its step says, should that have to wait.
+    fn messages(&self, mut end: Timestamp) -> (Vec<Sent>, Timestamp) {
         let mut left: Vec<(&Value, Timestamp)> = rows(self.file, "message")
             .iter()
             .filter(|step| words(step.get("dispositions")).contains(&self.failure.disposition))
@@ -112,23 +113,45 @@ impl<'a> Rules<'a> {
         left.sort_by_key(|(_, due)| *due);
         let mut sent: Vec<Sent> = Vec::new();
         let mut now = self.failure.at;
+        let mut is_announced = false;
         while !left.is_empty() {
             let free = sent.last().map_or(now, |last| last.queued + APART);
             now = self.awake(left[0].1.max(free).max(now));
-            if now >= end {
-                break;
-            }
-            // Of those that are due by now only the last is sent.
-            let due = left.iter().filter(|(_, due)| *due <= now).count();
-            let (step, _) = left.drain(..due).next_back().unwrap();
+            let is_last = |step: &Value| step["message"].as_str() == Some("final_notice");
+            let is_over = now >= end;
+            let step = if is_over {
+                // Who was not told of the end is told now.
+                let owed = left.iter().rfind(|(step, due)| is_last(step) && *due < end);
+                let Some(owed) = owed.map(|(step, _)| *step).filter(|_| !is_announced) else {
+                    break;
+                };
+                now = end;
+                left.retain(|(step, due)| *due > now && *step != owed);
+                owed
+            } else {
+                // Of those that are due by now only the last is sent.
+                let due = left.iter().filter(|(_, due)| *due <= now).count();
+                is_announced |= left[..due].iter().any(|(step, _)| is_last(step));
+                left.drain(..due).next_back().unwrap().0
+            };
+            is_announced |= is_last(step);
             let leaves = self.leaves(step, now, &sent);
+            if is_last(step) && (leaves > now || is_over) {
+                let named = step["when"].get("before_final");
+                let days = named.map_or(1, |named| number(&named["days"]).max(1));
+                end = end.max(self.day(leaves, days, &self.file["final"]["at"]));
+                for (step, due) in &mut left {
+                    *due = self.due(step, end);
+                }
+                left.sort_by_key(|(_, due)| *due);
+            }
             sent.push(Sent {
                 step: step["key"].as_str().unwrap().to_owned(),
                 queued: now,
                 left: (leaves < end).then_some(leaves),
             });
         }
-        sent
+        (sent, end)
     }
 
     fn due(&self, step: &Value, end: Timestamp) -> Timestamp {
