@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::command::LateKind;
 use super::decline::DeclineKind;
@@ -17,6 +17,7 @@ use super::words::words;
 
 pub mod cohort;
 pub mod compliance;
+pub mod digest;
 pub mod rate;
 pub mod uplift;
 
@@ -79,7 +80,7 @@ pub struct Cut {
 pub struct TooLarge;
 
 /// A number of cases and their money in minor units of the row's currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Sum {
     /// How many cases.
     pub cases: u64,

@@ -7,6 +7,7 @@ mod audit;
 mod campaigns;
 pub(super) mod cases;
 mod courtesies;
+mod digests;
 mod inbox;
 mod keys;
 pub(super) mod learning;
@@ -29,6 +30,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(notifications::list)
         .service(courtesies::list)
+        .service(digests::list)
         .service(reports::recovery::recovery)
         .service(reports::answers::answers)
         .service(reports::uplift::uplift)

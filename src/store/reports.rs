@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Select, Statement,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Select, Statement,
 };
 use serde::Deserialize;
 
@@ -15,12 +15,14 @@ use super::late::{self, LateRow};
 use super::row::Row;
 use super::{StoreError, cases as case_store};
 use crate::domain::case::{CampaignRef, Collector};
+use crate::domain::command::LateKind;
 use crate::domain::decline::DeclineKind;
 use crate::domain::event::{CustomerAnswer, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::domain::learning::choice::Choice;
 use crate::domain::money::{Currency, Money};
 use crate::domain::outcome::{Outcome, Status};
+use crate::domain::report::CaseFact;
 
 /// One case as reports see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +47,39 @@ pub struct RecoveryRow {
     pub reversal_of: Option<CaseId>,
 }
 
+impl RecoveryRow {
+    /// The row as the report reads it, with what the ledger says was paid and the money that moved after the end.
+    pub fn fact(self, recovered_minor: i64, late: Vec<(LateKind, i64)>) -> CaseFact {
+        CaseFact {
+            opened_at: self.opened_at,
+            amount_minor: self.amount.amount_minor,
+            currency: self.amount.currency,
+            outcome: self.outcome,
+            recovered_minor,
+            decline_kind: self.decline_kind,
+            campaign: (self.campaign.name, self.campaign.version),
+            connection: self.connection,
+            late,
+        }
+    }
+}
+
 /// The cases opened in `[from, to)`, oldest first.
 pub async fn recovery_rows<C: ConnectionTrait>(
     conn: &C,
     from: Timestamp,
     to: Timestamp,
+) -> Result<Vec<RecoveryRow>, StoreError> {
+    let opened = Condition::all()
+        .add(cases::Column::OpenedAt.gte(from.as_millisecond()))
+        .add(cases::Column::OpenedAt.lt(to.as_millisecond()));
+    rows_where(conn, opened).await
+}
+
+/// The cases of which a condition holds, oldest first.
+pub(super) async fn rows_where<C: ConnectionTrait>(
+    conn: &C,
+    condition: Condition,
 ) -> Result<Vec<RecoveryRow>, StoreError> {
     let rows = cases::Entity::find()
         .select_only()
@@ -68,8 +98,7 @@ pub async fn recovery_rows<C: ConnectionTrait>(
             cases::Column::CampaignVersion,
             cases::Column::ReversalOf,
         ])
-        .filter(cases::Column::OpenedAt.gte(from.as_millisecond()))
-        .filter(cases::Column::OpenedAt.lt(to.as_millisecond()))
+        .filter(condition)
         .order_by_asc(cases::Column::OpenedAt)
         .order_by_asc(cases::Column::Id)
         .into_model::<Line>()

@@ -33,16 +33,10 @@ pub(in crate::http) async fn facts(
     }
     let paid = ledger::recovered(conn, from, to).await?;
     let facts = rows.into_iter().filter(|row| row.reversal_of.is_none());
-    let facts = facts.map(|row| CaseFact {
-        opened_at: row.opened_at,
-        amount_minor: row.amount.amount_minor,
-        currency: row.amount.currency,
-        outcome: row.outcome,
-        recovered_minor: paid.get(&row.case_id).copied().unwrap_or(0),
-        decline_kind: row.decline_kind,
-        campaign: (row.campaign.name, row.campaign.version),
-        connection: row.connection,
-        late: late.remove(&row.case_id).unwrap_or_default(),
+    let facts = facts.map(|row| {
+        let recovered_minor = paid.get(&row.case_id).copied().unwrap_or(0);
+        let late = late.remove(&row.case_id).unwrap_or_default();
+        row.fact(recovered_minor, late)
     });
     Ok(facts.collect())
 }
