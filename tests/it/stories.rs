@@ -5,6 +5,7 @@ mod campaigns;
 mod ceiling;
 mod crowd;
 mod customer;
+mod digest;
 pub mod forecasts;
 mod late;
 mod learning;
