@@ -99,6 +99,7 @@ async fn write(report: &mut Report, plan: Plan) -> anyhow::Result<()> {
                 subject: rendered.subject,
                 text: rendered.text,
                 html: rendered.html,
+                pictures: rendered.pictures,
                 unsubscribe_url: context.unsubscribe_url.clone(),
             };
             let outcome = mailer.send(&email, Clock::System.now()).await;

@@ -31,10 +31,12 @@ mod connection;
 mod count;
 mod courtesies;
 mod desk;
+mod digests;
 mod gate;
 mod handle;
 mod inbox;
 mod learn;
+mod letters;
 mod outbox;
 mod pace;
 mod preview;
@@ -160,6 +162,7 @@ struct Inner {
     stopping: watch::Sender<bool>,
     campaigns: campaigns::Campaigns,
     knowledge: learn::Knowledge,
+    digests: digests::Known,
     rules: Rules,
     /// The turns of the sweep as this process knows them, by connection.
     sweeps: Mutex<HashMap<String, sweep::Turn>>,
@@ -177,7 +180,7 @@ struct Bells {
     inbox: Notify,
     cases: Notify,
     mails: Notify,
-    courtesies: Notify,
+    letters: Notify,
     upkeep: Notify,
     /// For whoever does all of it in turn.
     all: Notify,
@@ -249,6 +252,7 @@ impl Engine {
                 stopping: watch::Sender::new(false),
                 campaigns: campaigns::Campaigns::default(),
                 knowledge: learn::Knowledge::new(parts.learning),
+                digests: digests::Known::default(),
                 rules: parts.rules,
                 sweeps: Mutex::new(HashMap::new()),
             }),
@@ -266,11 +270,11 @@ impl Engine {
             inbox,
             cases,
             mails,
-            courtesies,
+            letters,
             upkeep,
             all,
         } = &self.inner.bells;
-        for bell in [inbox, cases, mails, courtesies, upkeep, all] {
+        for bell in [inbox, cases, mails, letters, upkeep, all] {
             bell.notify_one();
         }
     }
@@ -375,25 +379,6 @@ impl Engine {
     /// The campaign version that a case is pinned to.
     pub async fn campaign(&self, pinned: &CampaignRef) -> Result<Arc<Campaign>, StoreError> {
         self.inner.campaigns.pinned(&*self.inner.storage, pinned).await
-    }
-
-    /// Sets a test clock to where it stood when the process ended, and takes back what that process had claimed: leases
-    /// run by real time, for which a test clock does not wait. A system clock stays as it is.
-    pub async fn restore_test_clock(&self) -> Result<(), StoreError> {
-        if !self.inner.clock.is_test() {
-            return Ok(());
-        }
-        let storage = &self.inner.storage;
-        storage.end_leases().await?;
-        crate::failpoint!("leases_ended");
-        let kept = storage.setting(TEST_CLOCK).await?;
-        if let Some(kept) = kept.and_then(|text| text.parse::<Timestamp>().ok()) {
-            // A start later than where the clock stood is a move forward, and wins.
-            let _ = self.inner.clock.advance_to(kept);
-        }
-        storage
-            .set_setting(TEST_CLOCK, &self.inner.clock.now().to_string())
-            .await
     }
 }
 

@@ -40,7 +40,7 @@
 //! - Any way to change a case besides an event through [`engine`].
 //! - Business time from [`scheduler`] and from SQL: instants are columns, bound from the clock; only leases run by the
 //!   database's time.
-//! - A second place that remembers work: there is no queue beside the due rows of cases, inbox, notifications and courtesies.
+//! - A second place that remembers work: there is no queue beside the due rows of cases, inbox, notifications, courtesies and digests.
 //! - Card numbers, from everywhere; secrets, addresses and bodies, from logs.
 //!
 //! `tests/it/tidy.rs` reads the tree and holds what can be read there: floors, purity, the one writer, clocks, sizes.

@@ -92,6 +92,11 @@ impl Links {
         format!("{}/dashboard/cases/{case}", self.base.as_str().trim_end_matches('/'))
     }
 
+    /// The dashboard, for staff.
+    pub fn dashboard(&self) -> String {
+        format!("{}/dashboard", self.base.as_str().trim_end_matches('/'))
+    }
+
     /// What a link is for, and of which case; nothing where it is forged or no longer good.
     pub fn read(&self, token: &str, now: Timestamp) -> Option<(Purpose, CaseId)> {
         let bytes = hex::decode(token).ok()?;

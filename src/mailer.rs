@@ -3,8 +3,10 @@
 //! There is no retry in here and no state beyond idle connections: the engine decides what an outcome means.
 
 mod catalogue;
+mod charts;
 mod compose;
 pub mod context;
+mod digest;
 pub mod dkim;
 pub mod escape;
 pub mod locale;
@@ -20,6 +22,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use lettre::address::Envelope;
 use lettre::message::Mailbox;
@@ -73,6 +77,23 @@ pub enum MailerError {
     MissingFrom,
 }
 
+/// A picture that travels in the message, so that nothing is fetched from elsewhere to show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// How the HTML names it, after `cid:`: letters, digits, dots, hyphens and one at-sign.
+    pub cid: String,
+    /// The picture as PNG.
+    pub png: Vec<u8>,
+}
+
+impl Picture {
+    /// The HTML with this picture inside it, for a browser, which knows no other part of the message.
+    pub fn inside(&self, html: &str) -> String {
+        let data = format!("data:image/png;base64,{}", STANDARD.encode(&self.png));
+        html.replace(&format!("cid:{}", self.cid), &data)
+    }
+}
+
 /// One message to one recipient.
 pub struct Email {
     /// The notification it belongs to; the Message-ID is derived from it.
@@ -87,6 +108,8 @@ pub struct Email {
     pub text: String,
     /// The body as HTML.
     pub html: String,
+    /// The pictures that the HTML shows.
+    pub pictures: Vec<Picture>,
     /// Where one click ends messages of its kind; such a message says so in its headers.
     pub unsubscribe_url: Option<String>,
 }

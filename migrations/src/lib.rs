@@ -25,6 +25,7 @@ mod m20261129_000015_touches;
 mod m20261129_000016_suppressions;
 mod m20261129_000017_courtesies;
 mod m20261129_000018_shadows;
+mod m20261130_000019_digests;
 mod m20261130_000021_rollups;
 mod m20261130_000022_metrics;
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000016_suppressions::Migration),
             Box::new(m20261129_000017_courtesies::Migration),
             Box::new(m20261129_000018_shadows::Migration),
+            Box::new(m20261130_000019_digests::Migration),
             Box::new(m20261130_000021_rollups::Migration),
             Box::new(m20261130_000022_metrics::Migration),
         ]

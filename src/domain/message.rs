@@ -35,6 +35,8 @@ words! {
         StaffPersonNeeded = "staff_person_needed",
         /// To staff: a message could not be delivered.
         StaffMailBounced = "staff_mail_bounced",
+        /// To staff: what the week brought.
+        StaffDigest = "staff_digest",
     }
 }
 
@@ -55,7 +57,8 @@ impl Message {
             | Self::PaymentMethodUpdated
             | Self::WinBack
             | Self::StaffPersonNeeded
-            | Self::StaffMailBounced => false,
+            | Self::StaffMailBounced
+            | Self::StaffDigest => false,
         }
     }
 
@@ -91,7 +94,8 @@ impl Message {
             | Self::PaymentReceived
             | Self::WinBack
             | Self::StaffPersonNeeded
-            | Self::StaffMailBounced => 1,
+            | Self::StaffMailBounced
+            | Self::StaffDigest => 1,
         }
     }
 
@@ -130,7 +134,10 @@ impl Message {
 
     /// Whether it goes to billing staff instead of the customer.
     pub const fn is_for_staff(self) -> bool {
-        matches!(self, Self::StaffPersonNeeded | Self::StaffMailBounced)
+        matches!(
+            self,
+            Self::StaffPersonNeeded | Self::StaffMailBounced | Self::StaffDigest
+        )
     }
 
     /// Whether it may say when the next charge is made.
@@ -149,7 +156,8 @@ impl Message {
             | Self::PaymentReceived
             | Self::WinBack
             | Self::StaffPersonNeeded
-            | Self::StaffMailBounced => false,
+            | Self::StaffMailBounced
+            | Self::StaffDigest => false,
         }
     }
 

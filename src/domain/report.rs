@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::money::Currency;
 use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
@@ -16,6 +16,7 @@ pub mod churn;
 pub mod cohort;
 pub mod compliance;
 pub mod definitions;
+pub mod digest;
 pub mod rate;
 pub mod survival;
 pub mod uplift;
@@ -151,7 +152,7 @@ pub struct Cut {
 pub struct TooLarge;
 
 /// A number of cases and their money in minor units of the row's currency.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Sum {
     /// How many cases.
     pub cases: u64,

@@ -1,19 +1,14 @@
-//! Messages that belong to no case: a card that will have died when a subscription is charged next. They leave by the same pace, the
-//! same hand and the same truth about what became of them as those of a case.
+//! Messages to customers that belong to no case: a card that will have died when a subscription is charged next.
 
-use std::panic::AssertUnwindSafe;
-
-use futures_util::FutureExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use metrics::counter;
 
 use super::inbox::Stop;
-use super::outbox::{Left, Letter, PUT_BACK_LONG_SECS, QUIET, Queue, RETRY_SECS, hand_over};
+use super::letters::Slip;
+use super::outbox::{Left, Letter, PUT_BACK_LONG_SECS, QUIET, Queue, hand_over};
 use super::pace::{self, Turn, turn_to};
-use super::pump::{CLAIMED_MAX, Work};
 use super::reach::suppress;
-use super::{Connection, Inner, SEND_BEFORE_SECS};
+use super::{Connection, Inner, SEND_BEFORE_SECS, letters};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::command::Reason;
@@ -25,9 +20,9 @@ use crate::mailer::context::Card;
 use crate::mailer::{Locale, MailContext, SendOutcome};
 use crate::providers::ReadError;
 use crate::store::StoreError;
-use crate::store::courtesies::{CourtesyEnd, CourtesyFacts, CourtesyRow, NewCourtesy};
+use crate::store::courtesies::{CourtesyFacts, CourtesyRow, NewCourtesy};
+use crate::store::letters::Drawer;
 use crate::store::notifications::NotificationStatus;
-use crate::telemetry::metric;
 
 /// Who is chased is written to already.
 const CASE_OPEN: &str = "case_open";
@@ -67,7 +62,7 @@ pub(super) async fn plan(
         at: inner.now(),
     };
     let queued = inner.storage.queue_courtesy(&new).await?;
-    inner.bells.courtesies.notify_one();
+    inner.bells.letters.notify_one();
     Ok((!queued).then_some(Reason::NothingNew.as_str()))
 }
 
@@ -86,65 +81,16 @@ async fn renewal(
     connection.provider.renewal(subscription_id, customer_id).await
 }
 
-/// The queue of messages that belong to no case.
-pub(super) struct Letters<'a>(pub(super) &'a Inner);
-
-impl Work for Letters<'_> {
-    type Row = CourtesyRow;
-
-    async fn claim(&self, limit: u64) -> Result<Vec<CourtesyRow>, StoreError> {
-        let Self(inner) = self;
-        if !inner.gate.is_open(inner.now()) {
-            return Ok(Vec::new());
-        }
-        inner.storage.claim_courtesies(inner.now(), limit, inner.lease()).await
-    }
-
-    async fn one(&self, row: CourtesyRow, claimed: Stopwatch) {
-        let Self(inner) = self;
-        match AssertUnwindSafe(deliver(inner, &row, &claimed)).catch_unwind().await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::error!(notification_id = %row.id, %error, "a message waits for its lease to run out");
-            }
-            Err(_) => tracing::error!(notification_id = %row.id, "working on the message panicked"),
-        }
+pub(super) fn slip(row: &CourtesyRow) -> Slip<'_> {
+    Slip {
+        drawer: Drawer::Courtesies,
+        id: &row.id,
+        message: row.message,
+        tries: row.tries,
     }
 }
 
-/// Writes down the messages whose sender died while it was sending.
-pub(super) async fn bury_stranded(inner: &Inner) -> Result<(), StoreError> {
-    for id in inner.storage.stranded_courtesies(CLAIMED_MAX).await? {
-        tracing::warn!(notification_id = %id, "a message was being sent when its worker died; it is not sent again");
-        let end = CourtesyEnd {
-            id,
-            status: NotificationStatus::Unknown,
-            reason: Some("the sender went away".to_owned()),
-            only_stranded: true,
-            at: inner.now(),
-        };
-        inner.storage.end_courtesy(&end).await?;
-    }
-    Ok(())
-}
-
-/// Ends every message that is due now without sending it.
-pub(super) async fn end_all(inner: &Inner, why: &str) -> Result<(), StoreError> {
-    loop {
-        let rows = inner
-            .storage
-            .claim_courtesies(inner.now(), CLAIMED_MAX, inner.lease())
-            .await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        for row in rows {
-            end(inner, &row, NotificationStatus::Superseded, Some(why.to_owned())).await?;
-        }
-    }
-}
-
-async fn deliver(inner: &Inner, row: &CourtesyRow, claimed: &Stopwatch) -> Result<(), StoreError> {
+pub(super) async fn deliver(inner: &Inner, row: &CourtesyRow, claimed: &Stopwatch) -> Result<(), StoreError> {
     let Some(connection) = inner.connections.get(&row.connection) else {
         return put_back(inner, row, PUT_BACK_LONG_SECS, "its connection is not configured").await;
     };
@@ -171,17 +117,12 @@ async fn deliver(inner: &Inner, row: &CourtesyRow, claimed: &Stopwatch) -> Resul
         }
     };
     if let Some(morning) = morning(inner, &zone).await? {
-        return inner.storage.put_courtesy_back(&row.id, morning, QUIET, false).await;
+        return wait(inner, row, morning, QUIET).await;
     }
     let _lane = match turn_to(inner, address, &row.id, row.reason.as_deref()).await {
         Turn::Go(lane) if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => lane,
-        Turn::Go(_) => {
-            return inner
-                .storage
-                .put_courtesy_back(&row.id, inner.now(), pace::WAITS, false)
-                .await;
-        }
-        Turn::Wait(at) => return inner.storage.put_courtesy_back(&row.id, at, pace::WAITS, false).await,
+        Turn::Go(_) => return wait(inner, row, inner.now(), pace::WAITS).await,
+        Turn::Wait(at) => return wait(inner, row, at, pace::WAITS).await,
     };
     send(inner, connection, row, &renewal, (card, address), &read).await
 }
@@ -224,15 +165,15 @@ async fn send(
         unsubscribe_url: None,
         rendered,
     };
-    match hand_over(inner, Queue::Courtesies, letter, read).await? {
-        Left::Waits => {
-            inner
-                .storage
-                .put_courtesy_back(&row.id, inner.now(), pace::WAITS, false)
-                .await
-        }
+    match hand_over(inner, Queue::Letters(Drawer::Courtesies), letter, read).await? {
+        Left::Waits => wait(inner, row, inner.now(), pace::WAITS).await,
         Left::NotOurs => Ok(()),
-        Left::Answered(outcome) => record(inner, row, (address, outcome)).await,
+        Left::Answered(outcome) => {
+            if matches!(outcome, SendOutcome::BadRecipient(_)) {
+                suppress(inner, address, SuppressionScope::All, SuppressionWhy::Bounced).await?;
+            }
+            letters::record(inner, slip(row), outcome).await
+        }
     }
 }
 
@@ -263,33 +204,20 @@ fn context(inner: &Inner, row: &CourtesyRow, renewal: &Renewal, card: &CardOnFil
         stop_url: None,
         unsubscribe_url: None,
         staff: None,
+        digest: None,
     }
 }
 
-async fn record(inner: &Inner, row: &CourtesyRow, (address, outcome): (&str, SendOutcome)) -> Result<(), StoreError> {
-    let (status, reason) = match outcome {
-        SendOutcome::Sent => (NotificationStatus::Sent, None),
-        SendOutcome::Kept => (NotificationStatus::Kept, None),
-        SendOutcome::Unknown(reason) => (NotificationStatus::Unknown, Some(reason)),
-        SendOutcome::Permanent(reason) => (NotificationStatus::Failed, Some(reason)),
-        SendOutcome::BadRecipient(reason) => {
-            suppress(inner, address, SuppressionScope::All, SuppressionWhy::Bounced).await?;
-            (NotificationStatus::Failed, Some(reason))
-        }
-        SendOutcome::Transient(reason) | SendOutcome::Throttled(reason) => match RETRY_SECS.get(row.tries as usize) {
-            Some(wait) => {
-                let at = secs_from(inner.now(), *wait);
-                return inner.storage.put_courtesy_back(&row.id, at, &reason, true).await;
-            }
-            None => (NotificationStatus::Failed, Some(reason)),
-        },
-    };
-    end(inner, row, status, reason).await
+async fn put_back(inner: &Inner, row: &CourtesyRow, secs: i64, why: &str) -> Result<(), StoreError> {
+    wait(inner, row, secs_from(inner.now(), secs), why).await
 }
 
-async fn put_back(inner: &Inner, row: &CourtesyRow, secs: i64, why: &str) -> Result<(), StoreError> {
-    let at = secs_from(inner.now(), secs);
-    inner.storage.put_courtesy_back(&row.id, at, why, false).await
+/// Puts a message off that was not tried.
+async fn wait(inner: &Inner, row: &CourtesyRow, until: Timestamp, why: &str) -> Result<(), StoreError> {
+    let storage = &inner.storage;
+    storage
+        .put_letter_back(Drawer::Courtesies, &row.id, until, why, false)
+        .await
 }
 
 async fn end(
@@ -298,16 +226,5 @@ async fn end(
     status: NotificationStatus,
     reason: Option<String>,
 ) -> Result<(), StoreError> {
-    let end = CourtesyEnd {
-        id: row.id.clone(),
-        status,
-        reason,
-        only_stranded: false,
-        at: inner.now(),
-    };
-    if inner.storage.end_courtesy(&end).await? {
-        counter!(metric::NOTIFICATIONS, "message" => row.message.as_str(), "result" => status.as_str()).increment(1);
-        tracing::info!(notification_id = %row.id, status = status.as_str(), reason = end.reason, "message ended");
-    }
-    Ok(())
+    letters::end(inner, slip(row), status, reason).await
 }

@@ -22,6 +22,7 @@ use crate::domain::snapshot::InvoiceStatus;
 use crate::mailer::{self, Email, Locale, SendOutcome};
 use crate::providers::ReadError;
 use crate::store::StoreError;
+use crate::store::letters::Drawer;
 use crate::store::notifications::{NotificationRow, NotificationStatus, Rendered};
 use crate::store::touches::Touch;
 use crate::telemetry::metric;
@@ -251,7 +252,8 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
         | Message::SubscriptionEnded
         | Message::PaymentReceived
         | Message::StaffPersonNeeded
-        | Message::StaffMailBounced => {}
+        | Message::StaffMailBounced
+        | Message::StaffDigest => {}
     }
     let last_word = matches!(row.message, Message::SubscriptionEnded | Message::SubscriptionPaused);
     Ok(match &case.state {
@@ -325,7 +327,7 @@ pub(super) enum Queue {
     /// That of the cases.
     Notices,
     /// That of messages which belong to no case.
-    Courtesies,
+    Letters(Drawer),
 }
 
 /// What became of a message that was to leave.
@@ -365,7 +367,7 @@ pub(super) async fn hand_over(
     crate::failpoint!("mail_before_start");
     let ours = match queue {
         Queue::Notices => inner.storage.start_mail(id, words).await?,
-        Queue::Courtesies => inner.storage.start_courtesy(id, words).await?,
+        Queue::Letters(drawer) => inner.storage.start_letter(drawer, id, words).await?,
     };
     if !ours {
         return Ok(Left::NotOurs);
@@ -378,6 +380,7 @@ pub(super) async fn hand_over(
         subject: rendered.subject,
         text: rendered.text,
         html: rendered.html,
+        pictures: rendered.pictures,
         unsubscribe_url,
     };
     let watch = inner.clock.stopwatch();

@@ -20,7 +20,8 @@ impl Engine {
         &self.inner.templates
     }
 
-    /// A message with made-up facts and the configured brand, as the `nth` of its kind, counted from 0.
+    /// A message with made-up facts and the configured brand, as the `nth` of its kind, counted from 0. Its pictures stand inside the
+    /// HTML, so that a browser shows them.
     pub fn preview(&self, message: Message, nth: usize, locale: &Locale) -> Result<Rendered, RenderError> {
         let brand = &self.inner.brand;
         let sample = MailContext::samples(message).swap_remove(0);
@@ -30,7 +31,11 @@ impl Engine {
             look: brand.look.clone(),
             ..sample
         };
-        self.inner.templates.render(message, nth, locale, &context)
+        let mut rendered = self.inner.templates.render(message, nth, locale, &context)?;
+        for picture in std::mem::take(&mut rendered.pictures) {
+            rendered.html = picture.inside(&rendered.html);
+        }
+        Ok(rendered)
     }
 
     /// What our page tells a customer of a case.

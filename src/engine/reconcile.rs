@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use metrics::counter;
 
 use super::outbox::end_all;
-use super::{Inner, courtesies, sweep};
+use super::{Inner, letters, sweep};
 use crate::domain::calendar::secs_from;
 use crate::domain::event::Event;
 use crate::domain::words::words;
@@ -175,7 +175,7 @@ pub async fn everything(inner: &Inner) -> Result<bool, StoreError> {
 pub async fn after_restore(inner: &Inner) -> Result<(), StoreError> {
     invoices::tell_every_open_case(inner, &Event::Restored).await?;
     end_all(inner, "restored").await?;
-    courtesies::end_all(inner, "restored").await
+    letters::end_all(inner, "restored").await
 }
 
 async fn run(inner: &Inner, job: Job, mark: &str) -> Result<Ran, StoreError> {

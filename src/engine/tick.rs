@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use metrics::histogram;
 
-use super::courtesies::Letters;
 use super::inbox::Events;
+use super::letters::Letters;
 use super::outbox::{Mails, bury_stranded};
 use super::pump::{Until, pump};
 use super::steps::Steps;
-use super::{AdvanceError, Advanced, Inner, TEST_CLOCK, courtesies, gate, learn, reconcile, sweep};
+use super::{AdvanceError, Advanced, Engine, Inner, TEST_CLOCK, digests, gate, learn, letters, reconcile, sweep};
 use crate::store::StoreError;
 use crate::telemetry::metric;
 
@@ -63,7 +63,7 @@ async fn round(inner: &Inner) -> Result<TickReport, StoreError> {
     })
 }
 
-/// What has its own turns: whether to act at all, lost webhooks, messages whose sender died, reconciliation.
+/// What has its own turns: whether to act at all, lost webhooks, messages whose sender died, reconciliation, the weekly digest.
 pub async fn upkeep(inner: &Inner) -> Result<(), StoreError> {
     if !inner.is_stopping() {
         gate::keep(inner).await?;
@@ -72,9 +72,10 @@ pub async fn upkeep(inner: &Inner) -> Result<(), StoreError> {
         }
         sweep::work(inner).await?;
         bury_stranded(inner).await?;
-        courtesies::bury_stranded(inner).await?;
+        letters::bury_stranded(inner).await?;
         reconcile::work(inner).await?;
         learn::work(inner).await?;
+        digests::plan(inner).await?;
     }
     Ok(())
 }
@@ -96,9 +97,30 @@ pub async fn until_stopped(inner: &Inner) -> Result<(), StoreError> {
         pump(inner, Events(inner), Until::Stopped(&bells.inbox)),
         pump(inner, Steps(inner), Until::Stopped(&bells.cases)),
         pump(inner, Mails(inner), Until::Stopped(&bells.mails)),
-        pump(inner, Letters(inner), Until::Stopped(&bells.courtesies)),
+        pump(inner, Letters(inner), Until::Stopped(&bells.letters)),
     )?;
     Ok(())
+}
+
+impl Engine {
+    /// Sets a test clock to where it stood when the process ended, and takes back what that process had claimed: leases
+    /// run by real time, for which a test clock does not wait. A system clock stays as it is.
+    pub async fn restore_test_clock(&self) -> Result<(), StoreError> {
+        if !self.inner.clock.is_test() {
+            return Ok(());
+        }
+        let storage = &self.inner.storage;
+        storage.end_leases().await?;
+        crate::failpoint!("leases_ended");
+        let kept = storage.setting(TEST_CLOCK).await?;
+        if let Some(kept) = kept.and_then(|text| text.parse::<Timestamp>().ok()) {
+            // A start later than where the clock stood is a move forward, and wins.
+            let _ = self.inner.clock.advance_to(kept);
+        }
+        storage
+            .set_setting(TEST_CLOCK, &self.inner.clock.now().to_string())
+            .await
+    }
 }
 
 /// Walks the test clock to `to`, from one due instant to the next.
@@ -112,7 +134,8 @@ pub async fn advance(inner: &Inner, to: Timestamp) -> Result<Advanced, AdvanceEr
     let mut ticks = 0;
     loop {
         ticks += until_idle(inner).await?.total();
-        let next = inner.storage.next_due(inner.now()).await?;
+        let written = inner.storage.next_due(inner.now()).await?;
+        let next = written.into_iter().chain(digests::next_due(inner)).min();
         let target = next.filter(|at| *at <= to).unwrap_or(to);
         if target <= inner.now() || inner.is_stopping() {
             return Ok(Advanced {

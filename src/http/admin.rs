@@ -8,6 +8,7 @@ mod audit;
 mod campaigns;
 pub(super) mod cases;
 mod courtesies;
+mod digests;
 mod inbox;
 mod keys;
 pub(super) mod learning;
@@ -30,6 +31,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(notifications::list)
         .service(courtesies::list)
+        .service(digests::list)
         .service(reports::recovery::recovery)
         .service(reports::definitions::definitions)
         .service(reports::time::time)

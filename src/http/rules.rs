@@ -22,6 +22,7 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("POST", "/v1/inbox/{id}/rerun", Role::Billing),
     ("GET", "/v1/notifications", Role::Viewer),
     ("GET", "/v1/courtesies", Role::Viewer),
+    ("GET", "/v1/digests", Role::Marketing),
     ("GET", "/v1/reports/recovery", Role::Marketing),
     ("GET", "/v1/reports/definitions", Role::Marketing),
     ("GET", "/v1/reports/time", Role::Marketing),

@@ -26,6 +26,8 @@ pub(super) struct Catalogue {
     pub warnings: BTreeMap<Warning, String>,
     /// The page behind the links in messages.
     pub page: BTreeMap<String, String>,
+    /// What the weekly digest calls its figures.
+    pub digest: BTreeMap<String, String>,
 }
 
 /// How a language writes money and dates.
@@ -38,6 +40,8 @@ pub(super) struct Format {
     pub group_from: usize,
     /// How the unit stands to the number: `{unit}{number}`.
     pub money: String,
+    /// How a percent sign stands to the number: `{number}%`.
+    pub percent: String,
     /// `{day}`, `{month}` and `{year}` in their order.
     pub date: String,
     pub months: [String; 12],
@@ -51,6 +55,7 @@ pub(super) struct Format {
 pub(super) struct Plurals {
     pub attempts: Forms,
     pub days_left: Forms,
+    pub cases: Forms,
 }
 
 /// The forms of one phrase; `{n}` is the number.

@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
 use super::text::{TEXT_CHARS_MAX, one_line};
-use super::{Email, MailerError};
+use super::{Email, MailerError, Picture};
 
 /// The most characters of a subject; ours stay below 50, so this only bounds hostile ones.
 const SUBJECT_CHARS_MAX: usize = 200;
@@ -42,8 +42,13 @@ pub(super) fn compose(mail: &Email, from: &Mailbox, now: Timestamp) -> Result<Me
     // A fixed boundary keeps the bytes a function of the mail; no line of ours starts with it.
     let body = MultiPart::alternative()
         .boundary(format!("=_{id}"))
-        .singlepart(SinglePart::plain(mail.text.clone()))
-        .singlepart(SinglePart::html(mail.html.clone()));
+        .singlepart(SinglePart::plain(mail.text.clone()));
+    let html = SinglePart::html(mail.html.clone());
+    let body = if mail.pictures.is_empty() {
+        body.singlepart(html)
+    } else {
+        body.multipart(with_pictures(html, &mail.pictures, &format!("r=_{id}"))?)
+    };
     let mut builder = Message::builder()
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .date(SystemTime::from(now.max(Timestamp::UNIX_EPOCH)))
@@ -57,6 +62,16 @@ pub(super) fn compose(mail: &Email, from: &Mailbox, now: Timestamp) -> Result<Me
             .raw_header(raw("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
     }
     builder.multipart(body).map_err(|_| "the message could not be composed")
+}
+
+/// The HTML together with the pictures that it names.
+fn with_pictures(html: SinglePart, pictures: &[Picture], boundary: &str) -> Result<MultiPart, &'static str> {
+    let png = ContentType::parse("image/png").map_err(|_| "the message could not be composed")?;
+    let related = MultiPart::related().boundary(boundary).singlepart(html);
+    Ok(pictures.iter().fold(related, |related, picture| {
+        let inline = Attachment::new_inline(picture.cid.clone());
+        related.singlepart(inline.body(picture.png.clone(), png.clone()))
+    }))
 }
 
 /// Whether a link can stand in a header as it is.
@@ -163,6 +178,7 @@ mod tests {
                 subject: name.clone(),
                 text: "Guten Tag".to_owned(),
                 html: "<p>Guten Tag</p>".to_owned(),
+                pictures: Vec::new(),
                 unsubscribe_url: None,
             };
             let message = compose(&mail, &from, now).unwrap_or_else(|reason| panic!("{what}: {reason}"));

@@ -1,6 +1,7 @@
 //! What a message is about: typed facts, and the words made of them for one language.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -11,6 +12,7 @@ use crate::domain::brand::{COLOR, Look, is_color, text_on};
 use crate::domain::case::Warning;
 use crate::domain::message::Message;
 use crate::domain::money::Money;
+use crate::domain::report::digest::{Days, Digest};
 use crate::domain::taxonomy::Wording;
 
 /// The longest link that is shown, in bytes.
@@ -58,6 +60,8 @@ pub struct MailContext {
     pub unsubscribe_url: Option<String>,
     /// What only staff see.
     pub staff: Option<StaffFacts>,
+    /// What the weekly digest tells.
+    pub digest: Option<Digest>,
 }
 
 /// What a message to staff tells of a case.
@@ -117,6 +121,13 @@ pub(super) struct View {
     invoice_id: Option<String>,
     warning: Option<String>,
     tried_alternate: bool,
+    week_from: Option<String>,
+    week_until: Option<String>,
+    month_from: Option<String>,
+    month_until: Option<String>,
+    before_from: Option<String>,
+    before_until: Option<String>,
+    quiet: bool,
 }
 
 impl MailContext {
@@ -130,12 +141,16 @@ impl MailContext {
         let day = |at: Option<Timestamp>| at.map(|at| locale.date(at, &zone));
         let support = self.support_contact.as_deref().and_then(clean);
         let staff = self.staff.as_ref();
-        let color = self
-            .look
-            .color
-            .as_deref()
-            .filter(|color| is_color(color))
-            .unwrap_or(COLOR);
+        let color = self.color();
+        let digest = self.digest.as_ref();
+        let days = |of: fn(&Digest) -> Days| {
+            let days = digest.map(of);
+            let written = |end: fn(Days) -> Date| days.map(|days| locale.day(end(days)));
+            (written(|days| days.first), written(|days| days.last))
+        };
+        let (week_from, week_until) = days(|digest| digest.week);
+        let (month_from, month_until) = days(|digest| digest.month);
+        let (before_from, before_until) = days(|digest| digest.month_before);
         Some(View {
             locale: locale.tag(),
             message: message.as_str(),
@@ -175,7 +190,20 @@ impl MailContext {
                 .and_then(|staff| staff.warning)
                 .map(|warning| locale.warning(warning).to_owned()),
             tried_alternate: staff.is_some_and(|staff| staff.tried_alternate),
+            week_from,
+            week_until,
+            month_from,
+            month_until,
+            before_from,
+            before_until,
+            quiet: digest.is_some_and(Digest::is_quiet),
         })
+    }
+
+    /// The colour of buttons: the company's, where it is one.
+    fn color(&self) -> &str {
+        let color = self.look.color.as_deref();
+        color.filter(|color| is_color(color)).unwrap_or(COLOR)
     }
 
     /// How many days are left until the end, where it lies ahead.

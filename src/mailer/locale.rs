@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::catalogue::{Catalogue, Forms};
 use crate::domain::case::Warning;
 use crate::domain::money::Money;
+use crate::domain::report::Rate;
 use crate::domain::taxonomy::Wording;
 
 /// A language with words of its own. Adding one is a row in `FILES` and its file.
@@ -126,6 +127,26 @@ impl Locale {
         self.phrase(&self.words.plurals.attempts, count)
     }
 
+    /// So many cases, in words.
+    pub(super) fn cases(&self, count: u64) -> String {
+        // No language of ours has a form of its own for one number as large as that.
+        let form = u32::try_from(count).unwrap_or(u32::MAX);
+        self.form_of(&self.words.plurals.cases, form)
+            .replace("{n}", &self.count(count))
+    }
+
+    /// A number as people write it.
+    pub(super) fn count(&self, count: u64) -> String {
+        self.number(count, 0)
+    }
+
+    /// A rate in percent, with two decimals.
+    pub(super) fn percent(&self, rate: &Rate) -> String {
+        let sign = if rate.parts_per_10k < 0 { "-" } else { "" };
+        let number = self.number(rate.parts_per_10k.unsigned_abs(), 2);
+        format!("{sign}{}", self.words.format.percent.replace("{number}", &number))
+    }
+
     /// So many days that are left, in words.
     pub(super) fn days_left(&self, count: u32) -> String {
         self.phrase(&self.words.plurals.days_left, count)
@@ -142,6 +163,10 @@ impl Locale {
     }
 
     fn phrase(&self, forms: &Forms, count: u32) -> String {
+        self.form_of(forms, count).replace("{n}", &count.to_string())
+    }
+
+    fn form_of<'a>(&self, forms: &'a Forms, count: u32) -> &'a str {
         // The rules are built in, and cheaper to look up than to share between threads.
         let rules = PluralRules::try_new(self.numbers, PluralRulesOptions::default());
         let form = match rules.map(|rules| rules.category_for(count)) {
@@ -150,7 +175,7 @@ impl Locale {
             Ok(PluralCategory::Many) => forms.many.as_ref(),
             Ok(PluralCategory::Zero | PluralCategory::Two | PluralCategory::Other) | Err(_) => None,
         };
-        form.unwrap_or(&forms.other).replace("{n}", &count.to_string())
+        form.unwrap_or(&forms.other)
     }
 
     fn find(tag: &str) -> Option<&'static Self> {
@@ -234,7 +259,12 @@ mod tests {
                 .collect();
             (
                 words.common.keys().cloned().collect::<Vec<_>>(),
-                words.page.keys().cloned().collect::<Vec<_>>(),
+                words
+                    .page
+                    .keys()
+                    .chain(words.digest.keys())
+                    .cloned()
+                    .collect::<Vec<_>>(),
                 messages,
                 (words.reasons.len(), words.warnings.len()),
             )

@@ -10,12 +10,15 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use mrml::prelude::render::RenderOptions;
 use serde::Serialize;
 
+use super::Picture;
 use super::catalogue::Texts;
 use super::context::{MailContext, View};
+use super::digest::{self, Section, Writer};
 use super::escape::write_escaped;
 use super::locale::Locale;
 use super::text::one_line;
 use crate::domain::message::Message;
+use crate::domain::report::digest::Digest;
 
 /// The steps one template may take; ours take a few hundred.
 const FUEL: u64 = 20_000;
@@ -41,6 +44,8 @@ pub struct Rendered {
     pub text: String,
     /// The body as HTML.
     pub html: String,
+    /// The pictures that the HTML shows.
+    pub pictures: Vec<Picture>,
     /// The language tag it was written in.
     pub locale: &'static str,
 }
@@ -83,6 +88,8 @@ const FORMS: [&str; 2] = ["html", "txt"];
 const COMMON: &str = "common";
 /// The template of the page behind the links in messages.
 const PAGE: &str = "page";
+/// The template of what the weekly digest calls its figures.
+const DIGEST: &str = "digest";
 
 /// What parts the texts of one template from each other. It cannot come from a fact, since no control character of one does.
 const MARK: char = '\u{1e}';
@@ -118,13 +125,16 @@ impl Templates {
             .message
             .get(&message)
             .ok_or(RenderError::NoWords(message))?;
+        let digest = context.digest.as_ref().filter(|_| message == Message::StaffDigest);
+        let pictures = digest.map(digest::pictures).unwrap_or_default();
         let form = |form: &'static str| Page::new(self, locale, message, texts, &view, form);
         let (plain, html) = (form("txt")?, form("html")?);
         let subject = plain.part("subject", nth.min(texts.subjects.len() - 1));
         Ok(Rendered {
             subject: one_line(&subject, SUBJECT_CHARS_MAX).unwrap_or_default(),
-            text: joined_paragraphs(&plain.body(LAYOUT_TXT.0)?),
-            html: html.body(LAYOUT_HTML)?,
+            text: joined_paragraphs(&plain.body(LAYOUT_TXT.0, plain.sections(digest, &pictures)?)?),
+            html: html.body(LAYOUT_HTML, html.sections(digest, &pictures)?)?,
+            pictures,
             locale: locale.tag(),
         })
     }
@@ -202,6 +212,7 @@ struct PageFacts<'a> {
 /// One message in one form while it is written.
 struct Page<'a> {
     templates: &'a Templates,
+    locale: &'a Locale,
     message: Message,
     texts: &'a Texts,
     view: &'a View,
@@ -220,6 +231,7 @@ struct Body<'a> {
     greeting: Value,
     paragraphs: Vec<Value>,
     facts: Vec<Fact>,
+    sections: Vec<Section>,
     after: Vec<Value>,
     button: Value,
     closing: Vec<Value>,
@@ -263,6 +275,7 @@ impl<'a> Page<'a> {
         let keys = locale.words.common.keys().map(String::as_str);
         Ok(Self {
             templates,
+            locale,
             message,
             texts,
             view,
@@ -272,7 +285,7 @@ impl<'a> Page<'a> {
         })
     }
 
-    fn body(&self, layout: &str) -> Result<String, RenderError> {
+    fn body(&self, layout: &str, sections: Vec<Section>) -> Result<String, RenderError> {
         let links = [
             ("stop_reminders", &self.view.stop_url),
             ("unsubscribe", &self.view.unsubscribe_url),
@@ -293,6 +306,7 @@ impl<'a> Page<'a> {
             greeting: letter("greeting"),
             paragraphs: self.parts("paragraph", self.texts.paragraphs.len()),
             facts: self.facts(),
+            sections,
             after: self.parts("after", self.texts.after.len()),
             button: self.ready(self.part("button", 0)),
             closing: crossed.into_iter().collect(),
@@ -305,9 +319,39 @@ impl<'a> Page<'a> {
         rendered(&self.templates.layouts, layout, &Value::from(Serde(&body)))
     }
 
+    /// The sections of a digest; other messages have none.
+    fn sections(&self, digest: Option<&Digest>, pictures: &[Picture]) -> Result<Vec<Section>, RenderError> {
+        let Some(digest) = digest else {
+            return Ok(Vec::new());
+        };
+        let name = format!("{DIGEST}.{}", self.form);
+        let text = rendered(
+            self.templates.words_of(self.locale)?,
+            &name,
+            &Value::from(Serde(self.view)),
+        )?;
+        let keys = self.locale.words.digest.keys().map(String::as_str);
+        let words = keys.zip(text.split(MARK).map(|part| part.trim().to_owned())).collect();
+        let writer = Writer {
+            digest,
+            locale: self.locale,
+            words,
+            ready: if self.form == "html" {
+                Value::from_safe_string
+            } else {
+                |text| Value::from(text)
+            },
+            pictures,
+        };
+        Ok(writer.sections())
+    }
+
     /// The little table: what is known, in the order in which people ask.
     fn facts(&self) -> Vec<Fact> {
         let view = self.view;
+        if self.message == Message::StaffDigest {
+            return Vec::new();
+        }
         let ends = match self.message {
             Message::SubscriptionEnded => "ended",
             Message::SubscriptionPaused => "paused",
@@ -372,7 +416,7 @@ impl<'a> Page<'a> {
 /// Every template of a language: its path, and the texts that it is made of.
 fn texts(locale: &Locale) -> Vec<(&'static str, Vec<String>)> {
     let words = &locale.words;
-    let common = [(COMMON, &words.common), (PAGE, &words.page)];
+    let common = [(COMMON, &words.common), (PAGE, &words.page), (DIGEST, &words.digest)];
     let common = common.map(|(path, texts)| (path, texts.values().cloned().collect()));
     let message = |(message, texts): (&Message, &Texts)| {
         let all = texts.all().into_iter().flat_map(|(_, texts)| texts.to_vec());
@@ -435,54 +479,4 @@ fn joined_paragraphs(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outcome(name: &'static str, source: &'static str) -> Result<String, String> {
-        let mut environment = environment().unwrap();
-        environment.add_template(name, source).unwrap();
-        let mut context = MailContext::samples(Message::Reminder).remove(0);
-        "<Larkspur>".clone_into(&mut context.company_name);
-        let view = context.view(Message::Reminder, Locale::pick(None, None)).unwrap();
-        rendered(&environment, name, &Value::from(Serde(&view))).map_err(|error| format!("{error} {error:?}"))
-    }
-
-    #[test]
-    fn a_missing_variable_is_an_error_that_tells_no_facts() {
-        let error = outcome("x.txt", "Dear {{ first_name }},").unwrap_err();
-        assert!(error.contains("x.txt") && !error.contains("Marlene"), "{error}");
-        assert!(outcome("x.txt", "{% if first_name %}Dear{% endif %}").is_err());
-    }
-
-    #[test]
-    fn a_template_that_runs_away_is_stopped() {
-        let endless = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
-        assert!(outcome("x.txt", endless).unwrap_err().contains("fuel"));
-        let long = "{% for a in range(2000) %}0123456789012345678901234567890123456789{% endfor %}";
-        assert!(outcome("x.txt", long).unwrap_err().contains("more than"));
-    }
-
-    /// Fuel bounds the steps and not the memory: text that doubles in a loop ends the process before the fuel does. The
-    /// templates are built in, nobody gives others, and none of ours could do it.
-    #[test]
-    fn no_template_joins_text_in_a_loop() {
-        for locale in Locale::all() {
-            for (path, sources) in texts(locale) {
-                for word in ["{% for", "{%- for", "{% set", "{%- set", "{% macro", "{%- macro"] {
-                    assert!(!sources.concat().contains(word), "{} {path}: {word}", locale.tag());
-                }
-            }
-        }
-        for layout in [LAYOUT_MJML, LAYOUT_TXT.1] {
-            assert!(!layout.contains("{% set") && !layout.contains("{% macro"), "{layout}");
-        }
-        let templates = Templates::new().unwrap();
-        assert!(templates.check().is_ok() && templates.layouts.fuel() == Some(FUEL));
-    }
-
-    #[test]
-    fn the_file_name_decides_what_is_escaped() {
-        assert_eq!(outcome("x.html", "{{ company }}").unwrap(), "&lt;Larkspur&gt;");
-        assert_eq!(outcome("x.txt", "{{ company }}").unwrap(), "<Larkspur>");
-    }
-}
+mod tests;

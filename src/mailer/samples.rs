@@ -1,5 +1,7 @@
 //! Sample contexts, from which previews and the test of all templates are made.
 
+mod digest;
+
 use super::context::{Card, MailContext, StaffFacts};
 use crate::domain::brand::Look;
 use crate::domain::case::Warning;
@@ -22,6 +24,9 @@ impl MailContext {
             let mut sample = full.clone();
             sample.amount = money(amount_minor, currency);
             sample.attempts = 3;
+            sample.digest = sample
+                .digest
+                .map(|digest| digest::other(digest, sample.amount.currency));
             samples.push(sample);
         }
         let mut bare = full;
@@ -80,12 +85,13 @@ fn full(message: Message) -> MailContext {
         time_zone: Some("Europe/Berlin".to_owned()),
         stop_url: Some("https://billing.larkspur.example/p/stop".to_owned()),
         unsubscribe_url: Some("https://billing.larkspur.example/p/unsubscribe".to_owned()),
-        staff: message.is_for_staff().then(|| StaffFacts {
+        staff: (message.is_for_staff() && message != Message::StaffDigest).then(|| StaffFacts {
             customer_id: "cus_1".to_owned(),
             invoice_id: "in_1".to_owned(),
             warning: (message == Message::StaffPersonNeeded).then_some(Warning::AttemptUnresolved),
             tried_alternate: false,
         }),
+        digest: (message == Message::StaffDigest).then(digest::full),
     }
 }
 
@@ -102,7 +108,8 @@ fn wording(message: Message) -> Wording {
         | Message::PaymentMethodUpdated
         | Message::WinBack
         | Message::StaffPersonNeeded
-        | Message::StaffMailBounced => Wording::NotApproved,
+        | Message::StaffMailBounced
+        | Message::StaffDigest => Wording::NotApproved,
     }
 }
 

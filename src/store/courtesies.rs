@@ -1,5 +1,4 @@
-//! Messages to customers that belong to no case, because nothing has failed yet. They leave by the same rules as those of a case:
-//! committed as `sending` before any byte leaves, and never sent again where nobody knows what became of them.
+//! Messages to customers that belong to no case, because nothing has failed yet. They leave as all [`letters`](super::letters) do.
 
 use std::fmt;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entity::courtesies::{Column, Entity, Model};
 use super::lease::{Queue, decoded};
-use super::notifications::{Back, NotificationStatus, Rendered, back_in, start_in};
+use super::notifications::NotificationStatus;
 use super::row::{Row, to_json};
 use super::{Lease, Store, StoreError};
 use crate::domain::ids::NotificationId;
@@ -112,22 +111,7 @@ impl fmt::Debug for CourtesyRow {
     }
 }
 
-/// How such a message ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CourtesyEnd {
-    /// The message.
-    pub id: NotificationId,
-    /// How it ended.
-    pub status: NotificationStatus,
-    /// Why.
-    pub reason: Option<String>,
-    /// Only where it was being sent and the lease of its sender has run out.
-    pub only_stranded: bool,
-    /// The present instant.
-    pub at: Timestamp,
-}
-
-/// What the engine asks of a database for messages that belong to no case.
+/// What the engine asks of a database for messages to customers that belong to no case, beside what it asks for every letter.
 #[async_trait]
 pub trait Courtesies: Send + Sync {
     /// Queues a message; says no where this one was queued for this period before.
@@ -140,24 +124,6 @@ pub trait Courtesies: Send + Sync {
         limit: u64,
         lease: Lease<'_>,
     ) -> Result<Vec<CourtesyRow>, StoreError>;
-
-    /// At most `limit` messages that were being sent when the lease of their sender ran out.
-    async fn stranded_courtesies(&self, limit: u64) -> Result<Vec<NotificationId>, StoreError>;
-
-    /// Commits the words of a claimed message and that it is about to leave. Says no where it is not ours to send any more.
-    async fn start_courtesy(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError>;
-
-    /// Puts a message off that was not sent; `tried` says whether the mail server was asked.
-    async fn put_courtesy_back(
-        &self,
-        id: &NotificationId,
-        next_at: Timestamp,
-        reason: &str,
-        tried: bool,
-    ) -> Result<(), StoreError>;
-
-    /// Writes how a message ended; says whether that was news. Only what has not left can be held back.
-    async fn end_courtesy(&self, end: &CourtesyEnd) -> Result<bool, StoreError>;
 }
 
 #[async_trait]
@@ -188,70 +154,6 @@ impl Courtesies for Store {
         let mut claimed = decoded(&rows, |row| decode(Model::from_query_result(row, "")?));
         claimed.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
         Ok(claimed)
-    }
-
-    async fn stranded_courtesies(&self, limit: u64) -> Result<Vec<NotificationId>, StoreError> {
-        let sql = format!(
-            "SELECT id FROM courtesies WHERE status = 'sending' AND lease_until <= {} ORDER BY lease_until, id LIMIT $1",
-            self.dialect.now_ms()
-        );
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.query(&sql, [limit.into()]).await?;
-        rows.iter()
-            .map(|row| Ok(NotificationId::from(row.try_get_by_index::<String>(0)?)))
-            .collect()
-    }
-
-    async fn start_courtesy(&self, id: &NotificationId, rendered: Rendered<'_>) -> Result<bool, StoreError> {
-        start_in(TABLE, self.conn(), id, rendered).await
-    }
-
-    async fn put_courtesy_back(
-        &self,
-        id: &NotificationId,
-        next_at: Timestamp,
-        reason: &str,
-        tried: bool,
-    ) -> Result<(), StoreError> {
-        let back = if tried {
-            Back::tried(next_at, reason)
-        } else {
-            Back::untried(next_at, reason)
-        };
-        back_in(TABLE, self.conn(), id, back).await?;
-        Ok(())
-    }
-
-    async fn end_courtesy(&self, end: &CourtesyEnd) -> Result<bool, StoreError> {
-        let held_back = matches!(
-            end.status,
-            NotificationStatus::Superseded | NotificationStatus::Suppressed
-        );
-        let is_news = match (end.only_stranded, held_back) {
-            (true, _) => format!("status = 'sending' AND lease_until <= {}", self.dialect.now_ms()),
-            (false, true) => "status = 'pending'".to_owned(),
-            // A late true answer also settles an unknown one.
-            (false, false) => "status IN ('pending', 'sending', 'unknown')".to_owned(),
-        };
-        let sql = format!(
-            "UPDATE courtesies SET status = $2, reason = $3, ended_at = $4, lease_owner = NULL, lease_until = NULL \
-             WHERE id = $1 AND {is_news}"
-        );
-        let values = [
-            end.id.as_str().into(),
-            end.status.as_str().into(),
-            end.reason.clone().into(),
-            end.at.as_millisecond().into(),
-        ];
-        self.write_one(&sql, values).await
-    }
-}
-
-impl Store {
-    async fn write_one<const N: usize>(&self, sql: &str, values: [sea_orm::Value; N]) -> Result<bool, StoreError> {
-        let _turn = self.turn().await?;
-        let done = self.conn().execute_raw(self.statement(sql, values)).await?;
-        Ok(done.rows_affected() == 1)
     }
 }
 

@@ -20,11 +20,12 @@ const EVENTS_COMPARED: i64 = 200;
 
 /// The tables with leases, which of their rows wait, and which of those are due at `$1`. Each table has an index of what waits,
 /// so that what has ended is not looked through.
-const LEASED: [(&str, &str, &str); 4] = [
+const LEASED: [(&str, &str, &str); 5] = [
     ("due_cases", "true", "due_at <= $1"),
     ("inbox", "ended_at IS NULL", "next_at <= $1"),
     ("notifications", "status = 'pending'", "next_at <= $1"),
     ("courtesies", "status = 'pending'", "next_at <= $1"),
+    ("digests", "status = 'pending'", "next_at <= $1"),
 ];
 
 /// An attempt that stands open.
@@ -176,11 +177,11 @@ pub(super) async fn overdue(store: &Store, before: Timestamp) -> Result<Overdue,
         let sql = format!("SELECT COUNT(*) FROM {table} WHERE {waits} AND {due}");
         *count = number(store, &sql, [before.as_millisecond().into()]).await?;
     }
-    let [cases, events, mails, courtesies] = counts;
+    let [cases, events, mails, courtesies, digests] = counts;
     Ok(Overdue {
         events,
         cases,
-        mails: mails + courtesies,
+        mails: mails + courtesies + digests,
     })
 }
 

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod campaigns;
 pub mod cases;
 pub mod courtesies;
+pub mod digests;
 pub mod idempotency;
 pub mod inbox;
 pub mod late_money;

@@ -84,7 +84,7 @@ impl Queue {
 impl Store {
     /// Ends every lease now, whoever holds it. Only for a process that knows itself to be alone on the database.
     pub async fn end_leases(&self) -> Result<(), StoreError> {
-        for table in ["due_cases", "inbox", "notifications", "courtesies"] {
+        for table in ["due_cases", "inbox", "notifications", "courtesies", "digests"] {
             let sql = format!("UPDATE {table} SET lease_until = 0 WHERE lease_until IS NOT NULL");
             self.connection.execute_raw(self.statement(&sql, [])).await?;
         }

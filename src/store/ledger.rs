@@ -180,10 +180,29 @@ pub async fn recovered<C: ConnectionTrait>(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<HashMap<CaseId, i64>, StoreError> {
-    let sql = "SELECT l.case_id, CAST(SUM(l.amount_minor) AS BIGINT) FROM ledger l JOIN cases c ON c.id = l.case_id \
-               WHERE c.opened_at >= $1 AND c.opened_at < $2 AND l.kind = 'payment' AND l.account <> 'receivable' \
-               GROUP BY l.case_id";
-    let values = [from.as_millisecond().into(), to.as_millisecond().into()];
+    paid(conn, "c.opened_at >= $1 AND c.opened_at < $2", [from, to]).await
+}
+
+/// The same for each case that was opened before `opened` and was paid from `booked` on.
+pub async fn recovered_since<C: ConnectionTrait>(
+    conn: &C,
+    opened: Timestamp,
+    booked: Timestamp,
+) -> Result<HashMap<CaseId, i64>, StoreError> {
+    let cases = "c.opened_at < $1 AND l.case_id IN (SELECT case_id FROM ledger WHERE booked_at >= $2)";
+    paid(conn, cases, [opened, booked]).await
+}
+
+async fn paid<C: ConnectionTrait>(
+    conn: &C,
+    cases: &str,
+    bounds: [Timestamp; 2],
+) -> Result<HashMap<CaseId, i64>, StoreError> {
+    let sql = format!(
+        "SELECT l.case_id, CAST(SUM(l.amount_minor) AS BIGINT) FROM ledger l JOIN cases c ON c.id = l.case_id \
+         WHERE {cases} AND l.kind = 'payment' AND l.account <> 'receivable' GROUP BY l.case_id"
+    );
+    let values = bounds.map(|at| at.as_millisecond().into());
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     let rows = conn.query_all_raw(statement).await?;
     let pair = |row: &QueryResult| {

@@ -8,7 +8,9 @@ use super::inbox::{self, InboxRow, InboxStatus, NewInbox, Received};
 use super::learning::{self, Posterior, Waiting};
 use super::notifications::{self, NotificationRow, Rendered};
 use super::touches::{self, Touch};
-use super::{Courtesies, Oversight, Reach, Store, StoreError, campaigns, cases, instruments, settings};
+use super::{
+    Courtesies, Digests, Letters, Oversight, Reach, Store, StoreError, campaigns, cases, instruments, settings,
+};
 use crate::domain::campaign::{Campaign, Touches};
 use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ids::{CaseId, EvidenceId, NotificationId};
@@ -27,7 +29,7 @@ pub struct Lease<'a> {
 /// What the engine asks of a database. Each call is atomic; one that fails has done nothing, unless its error is
 /// `Uncertain`.
 #[async_trait]
-pub trait Storage: Oversight + Reach + Courtesies {
+pub trait Storage: Oversight + Reach + Letters + Courtesies + Digests {
     /// Takes an event in, once.
     async fn take_in(&self, event: &NewInbox) -> Result<Received, StoreError>;
 

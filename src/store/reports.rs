@@ -5,21 +5,95 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use sea_orm::sea_query::Query;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Select, Statement,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Select, Statement,
 };
 use serde::Deserialize;
 
-use super::StoreError;
 use super::entity::{cases, late_money};
 use super::late::{self, LateRow};
 use super::row::Row;
+use super::{StoreError, cases as case_store};
 use crate::domain::case::{CampaignRef, Collector};
 use crate::domain::event::{CustomerAnswer, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::domain::learning::choice::Choice;
-use crate::domain::money::Currency;
-use crate::domain::outcome::Status;
+use crate::domain::money::{Currency, Money};
+use crate::domain::outcome::{Outcome, Status};
+use crate::domain::report::digest::Dated;
+
+/// One case as reports see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryRow {
+    /// The case.
+    pub case_id: CaseId,
+    /// The connection it came by.
+    pub connection: String,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+    /// What is or was owed.
+    pub amount: Money,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// The case whose recovery was taken back, where this one goes back to it.
+    pub reversal_of: Option<CaseId>,
+}
+
+impl RecoveryRow {
+    /// The row as digests read it, with what the ledger says was paid.
+    pub fn dated(self, recovered_minor: i64) -> Dated {
+        Dated {
+            opened_at: self.opened_at,
+            closed_at: self.closed_at,
+            amount: self.amount,
+            outcome: self.outcome,
+            recovered_minor,
+            connection: self.connection,
+        }
+    }
+}
+
+/// The cases opened in `[from, to)`, oldest first.
+pub async fn recovery_rows<C: ConnectionTrait>(
+    conn: &C,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<RecoveryRow>, StoreError> {
+    let opened = Condition::all()
+        .add(cases::Column::OpenedAt.gte(from.as_millisecond()))
+        .add(cases::Column::OpenedAt.lt(to.as_millisecond()));
+    rows_where(conn, opened).await
+}
+
+/// The cases of which a condition holds, oldest first.
+pub(super) async fn rows_where<C: ConnectionTrait>(
+    conn: &C,
+    condition: Condition,
+) -> Result<Vec<RecoveryRow>, StoreError> {
+    let rows = cases::Entity::find()
+        .select_only()
+        .columns([
+            cases::Column::Id,
+            cases::Column::Connection,
+            cases::Column::OpenedAt,
+            cases::Column::ClosedAt,
+            cases::Column::AmountMinor,
+            cases::Column::Currency,
+            cases::Column::OutcomeKind,
+            cases::Column::OutcomeDetail,
+            cases::Column::OutcomeThen,
+            cases::Column::ReversalOf,
+        ])
+        .filter(condition)
+        .order_by_asc(cases::Column::OpenedAt)
+        .order_by_asc(cases::Column::Id)
+        .into_model::<Line>()
+        .all(conn)
+        .await?;
+    rows.into_iter().map(decode).collect()
+}
 
 /// The late money of the cases opened in `[from, to)`, oldest booking first.
 pub async fn late_rows<C: ConnectionTrait>(
@@ -228,6 +302,41 @@ fn decode_drawn(line: DrawnLine) -> Result<UpliftRow, StoreError> {
         zone: line.zone,
         connection: line.connection,
         customer_id: line.customer_id,
+        case_id: CaseId::from(line.id.clone()),
+    })
+}
+
+#[derive(FromQueryResult)]
+struct Line {
+    id: String,
+    connection: String,
+    opened_at: i64,
+    closed_at: Option<i64>,
+    amount_minor: i64,
+    currency: String,
+    outcome_kind: Option<String>,
+    outcome_detail: Option<String>,
+    outcome_then: Option<String>,
+    reversal_of: Option<String>,
+}
+
+fn decode(line: Line) -> Result<RecoveryRow, StoreError> {
+    let row = Row {
+        table: "cases",
+        id: &line.id,
+    };
+    let columns = [
+        line.outcome_kind.as_deref(),
+        line.outcome_detail.as_deref(),
+        line.outcome_then.as_deref(),
+    ];
+    Ok(RecoveryRow {
+        outcome: case_store::outcome(row, columns)?,
+        opened_at: row.instant("opened_at", line.opened_at)?,
+        closed_at: row.maybe_instant("closed_at", line.closed_at)?,
+        amount: row.money(line.amount_minor, &line.currency)?,
+        connection: line.connection,
+        reversal_of: line.reversal_of.map(CaseId::from),
         case_id: CaseId::from(line.id.clone()),
     })
 }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
 use sea_orm::{ConnectionTrait, QueryResult};
 
+use super::letters::Drawer;
 use super::{Dialect, Store, StoreError, settings};
 use crate::domain::command::EntryKind;
 
@@ -79,8 +80,11 @@ impl Store {
                 Dialect::Postgres => self.drop_history(cutoff).await?,
                 Dialect::Sqlite => self.delete_history(cutoff).await?,
             };
-            let sql = "DELETE FROM courtesies WHERE id IN (SELECT id FROM courtesies WHERE ended_at < $1 LIMIT $2)";
-            gone += self.delete(sql, &cutoff.as_millisecond().into()).await?;
+            for table in Drawer::ALL.map(Drawer::table) {
+                let sql =
+                    format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE ended_at < $1 LIMIT $2)");
+                gone += self.delete(&sql, &cutoff.as_millisecond().into()).await?;
+            }
         }
         gone += self.thin_posteriors(now).await?;
         let shadows = utc(now)

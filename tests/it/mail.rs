@@ -4,6 +4,7 @@ mod dkim;
 mod hostile;
 mod matrix;
 mod oracle;
+mod pictures;
 mod reports;
 mod settings;
 mod smtp;
@@ -42,6 +43,7 @@ fn email(to: &str) -> Email {
         subject: "Ihre Zahlung über 19,99 €".to_owned(),
         text: "Guten Tag,\n.\nPünktchen am Zeilenanfang bleiben.\n".to_owned(),
         html: "<p>Guten Tag,</p>".to_owned(),
+        pictures: Vec::new(),
         unsubscribe_url: None,
     }
 }

@@ -5,6 +5,7 @@ mod campaigns;
 mod ceiling;
 mod crowd;
 mod customer;
+mod digest;
 mod endings;
 pub mod forecasts;
 mod late;

@@ -1,9 +1,9 @@
 //! Rates, computed and printed without a float.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A share in hundredths of a percent, halves rounded up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rate {
     /// The share in parts of ten thousand.
     pub parts_per_10k: i64,

@@ -99,5 +99,6 @@ pub fn facts(inner: &Inner, connection: &Connection, case: &Case) -> MailContext
         stop_url: None,
         unsubscribe_url: None,
         staff: None,
+        digest: None,
     }
 }

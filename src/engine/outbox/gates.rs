@@ -93,7 +93,8 @@ pub(super) fn told(message: Message, context: MailContext) -> MailContext {
         | Message::SubscriptionEnded
         | Message::PaymentReceived
         | Message::StaffPersonNeeded
-        | Message::StaffMailBounced => context,
+        | Message::StaffMailBounced
+        | Message::StaffDigest => context,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::message::Message;
 use crate::domain::role::Role;
 use crate::store::audit::AuditRow;
 use crate::store::courtesies::CourtesyRow;
+use crate::store::digests::DigestRow;
 use crate::store::inbox::{InboxRow, InboxStatus};
 use crate::store::notifications::{NotificationRow, NotificationStatus};
 use crate::store::timeline::TimelineRow;
@@ -167,6 +168,56 @@ impl CourtesyJson {
             subject: row.subject.clone(),
             body_text: row.body_text.clone(),
             body_html: row.body_html.clone(),
+            queued_at: Instant(row.queued_at),
+            next_at: row.ended_at.is_none().then_some(Instant(row.next_at)),
+            ended_at: row.ended_at.map(Instant),
+            tries: row.tries,
+            reason: row.reason.clone(),
+        }
+    }
+}
+
+/// The digest of one week to one address of staff.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = WeeklyDigest)]
+pub struct DigestJson {
+    /// Its id.
+    pub id: String,
+    /// The week, as ISO 8601 names it: `2026-W10`.
+    pub week: String,
+    /// Where it stands.
+    pub status: NotificationStatus,
+    /// Whom it goes to; masked, unless the caller is of billing staff.
+    pub recipient: String,
+    /// The locale it was rendered in. Null until it is rendered.
+    pub locale: Option<String>,
+    /// The rendered subject.
+    pub subject: Option<String>,
+    /// The rendered text, which says all that the HTML and its pictures do.
+    pub body_text: Option<String>,
+    /// When it was made.
+    pub queued_at: Instant,
+    /// When it is sent, or sent again; null once it ended.
+    pub next_at: Option<Instant>,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// How often it was handed to the mail server in vain.
+    pub tries: u32,
+    /// Why it stands as it does, where there is more to say.
+    pub reason: Option<String>,
+}
+
+impl DigestJson {
+    /// The digest as a holder of `role` may see it.
+    pub fn of(row: &DigestRow, role: Role) -> Self {
+        Self {
+            id: row.id.to_string(),
+            week: row.week.clone(),
+            status: row.status,
+            recipient: shown_address(&row.recipient, role),
+            locale: row.locale.clone(),
+            subject: row.subject.clone(),
+            body_text: row.body_text.clone(),
             queued_at: Instant(row.queued_at),
             next_at: row.ended_at.is_none().then_some(Instant(row.next_at)),
             ended_at: row.ended_at.map(Instant),

@@ -128,7 +128,8 @@ pub async fn next_due(store: &Store, now: Timestamp) -> Result<Option<Timestamp>
          SELECT MIN(due_at) AS due_at FROM due_cases WHERE due_at > $1 \
          UNION ALL SELECT MIN(next_at) FROM inbox WHERE ended_at IS NULL AND next_at > $1 \
          UNION ALL SELECT MIN(next_at) FROM notifications WHERE status = 'pending' AND next_at > $1 \
-         UNION ALL SELECT MIN(next_at) FROM courtesies WHERE status = 'pending' AND next_at > $1) AS dues";
+         UNION ALL SELECT MIN(next_at) FROM courtesies WHERE status = 'pending' AND next_at > $1 \
+         UNION ALL SELECT MIN(next_at) FROM digests WHERE status = 'pending' AND next_at > $1) AS dues";
     let rows = store.query(sql, [now.as_millisecond().into()]).await?;
     let millis = match rows.first() {
         Some(row) => row.try_get_by_index::<Option<i64>>(0)?,

@@ -15,19 +15,24 @@ use recoup::domain::event::StaffAction;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::instrument::History;
 use recoup::domain::learning::Policy;
+use recoup::domain::report::digest::{Dated, Span};
 use recoup::domain::suppression::{SuppressionScope, SuppressionWhy};
 use recoup::engine::{Brand, Engine, Parts, StaffError};
 use recoup::mailer::{Mailer, Templates};
 use recoup::store::cases::Claim;
 use recoup::store::changes::{Asker, Decider};
-use recoup::store::courtesies::{CourtesyEnd, CourtesyRow, NewCourtesy};
+use recoup::store::courtesies::{CourtesyRow, NewCourtesy};
+use recoup::store::digests::{DigestRow, NewDigest};
 use recoup::store::drift::{BooksPage, ChainCheck, OpenCase, OpenSince, Overdue};
 use recoup::store::inbox::{InboxRow, InboxStatus, NewInbox, Received};
 use recoup::store::learning::{Posterior, Waiting};
+use recoup::store::letters::{Drawer, LetterEnd};
 use recoup::store::notifications::{NotificationRow, Rendered};
 use recoup::store::suppressions::NewSuppression;
 use recoup::store::touches::Touch;
-use recoup::store::{Courtesies, Lease, Oversight, Reach, Storage, Store, StoreError, audit, campaigns};
+use recoup::store::{
+    Courtesies, Digests, Lease, Letters, Oversight, Reach, Storage, Store, StoreError, audit, campaigns,
+};
 use tokio::sync::Semaphore;
 
 use crate::store::samples;
@@ -186,20 +191,53 @@ impl Courtesies for Held {
     async fn claim_courtesies(&self, _: Timestamp, _: u64, _: Lease<'_>) -> Result<Vec<CourtesyRow>, StoreError> {
         unreachable!("only cases are changed")
     }
+}
 
-    async fn stranded_courtesies(&self, _: u64) -> Result<Vec<NotificationId>, StoreError> {
+#[async_trait]
+impl Letters for Held {
+    async fn stranded_letters(&self, _: Drawer, _: u64) -> Result<Vec<NotificationId>, StoreError> {
         unreachable!("only cases are changed")
     }
 
-    async fn start_courtesy(&self, _: &NotificationId, _: Rendered<'_>) -> Result<bool, StoreError> {
+    async fn start_letter(&self, _: Drawer, _: &NotificationId, _: Rendered<'_>) -> Result<bool, StoreError> {
         unreachable!("only cases are changed")
     }
 
-    async fn put_courtesy_back(&self, _: &NotificationId, _: Timestamp, _: &str, _: bool) -> Result<(), StoreError> {
+    async fn put_letter_back(
+        &self,
+        _: Drawer,
+        _: &NotificationId,
+        _: Timestamp,
+        _: &str,
+        _: bool,
+    ) -> Result<(), StoreError> {
         unreachable!("only cases are changed")
     }
 
-    async fn end_courtesy(&self, _: &CourtesyEnd) -> Result<bool, StoreError> {
+    async fn end_letter(&self, _: Drawer, _: &LetterEnd) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+}
+
+#[async_trait]
+impl Digests for Held {
+    async fn has_digest(&self, _: &str) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn digest_cases(&self, _: Span) -> Result<Vec<Dated>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn undelivered(&self, _: Timestamp, _: Timestamp) -> Result<u64, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn queue_digest(&self, _: &NewDigest<'_>) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn claim_digests(&self, _: Timestamp, _: u64, _: Lease<'_>) -> Result<Vec<DigestRow>, StoreError> {
         unreachable!("only cases are changed")
     }
 }

@@ -49,6 +49,7 @@ fn awkward() -> Email {
     Email {
         text,
         subject,
+        pictures: Vec::new(),
         unsubscribe_url: Some("https://pay.larkspur.example/p/00".to_owned()),
         ..email("jo@example.com")
     }

@@ -19,6 +19,7 @@ struct Oracle {
 struct Language {
     money: BTreeMap<String, Vec<(i64, String)>>,
     dates: Vec<(Date, String)>,
+    percents: Vec<(i64, String)>,
     plurals: Vec<(u32, String)>,
 }
 
@@ -53,6 +54,27 @@ fn dates_are_written_as_the_language_does() {
         assert_eq!(language.dates.len(), 36);
         for (day, expected) in language.dates {
             assert_eq!(locale(&tag).day(day), expected, "{tag}, {day}");
+        }
+    }
+}
+
+/// Shares stand in the digest alone.
+#[test]
+fn shares_are_written_as_the_language_does() {
+    for (tag, language) in oracle() {
+        for (parts_per_10k, expected) in language.percents {
+            let mut context = MailContext::samples(Message::StaffDigest).remove(0);
+            let share = context.digest.as_mut().unwrap().currencies[0]
+                .month
+                .rate
+                .as_mut()
+                .unwrap();
+            share.parts_per_10k = parts_per_10k;
+            let text = render(Message::StaffDigest, locale(&tag), &context).text;
+            assert!(
+                text.contains(&expected),
+                "{tag}, {parts_per_10k}: {expected:?} in\n{text}"
+            );
         }
     }
 }

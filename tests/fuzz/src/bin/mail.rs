@@ -38,6 +38,7 @@ fuzz_target!(|input: &[u8]| {
         subject: text(subject),
         text: body(plain),
         html: body(html),
+        pictures: Vec::new(),
         unsubscribe_url: None,
     };
     let (outcome, heard) = RELAY.send(&mail, "2026-03-02T10:00:00Z".parse().unwrap());

@@ -98,6 +98,7 @@ fn context(chosen: &[u8; 40], texts: &[u8]) -> MailContext {
             warning: Warning::ALL.get(usize::from(chosen[2])).copied(),
             tried_alternate: left_out(16),
         }),
+        digest: MailContext::samples(Message::StaffDigest).swap_remove(0).digest,
     }
 }
 
