@@ -150,7 +150,7 @@ fn its_figures_are_those_of_the_cases_and_of_the_report() {
         never(&first[0].invoice);
         never(&first[1].invoice);
         story.advance("2026-03-02T12:00:00Z").await;
-        story.sandbox.script_outcomes(&first[1].invoice, [Outcome::Paid; 1]);
+        story.sandbox.script_outcomes(&first[1].invoice, [Outcome::Success]);
         let second = [0; 4].map(|_| story.failed_invoice("insufficient_funds"));
         for failed in &second[..3] {
             never(&failed.invoice);
