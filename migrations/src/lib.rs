@@ -25,6 +25,7 @@ mod m20261129_000015_touches;
 mod m20261129_000016_suppressions;
 mod m20261129_000017_courtesies;
 mod m20261129_000018_shadows;
+mod m20261130_000020_people;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000016_suppressions::Migration),
             Box::new(m20261129_000017_courtesies::Migration),
             Box::new(m20261129_000018_shadows::Migration),
+            Box::new(m20261130_000020_people::Migration),
         ]
     }
 }

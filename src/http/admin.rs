@@ -8,9 +8,10 @@ mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod inbox;
-mod keys;
+pub(super) mod keys;
 pub(super) mod learning;
 mod notifications;
+mod people;
 pub(super) mod reports;
 mod standing;
 mod suppressions;
@@ -50,4 +51,5 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(learning::get)
         .service(unknown_codes::list);
     keys::routes(config);
+    people::routes(config);
 }
