@@ -21,6 +21,7 @@ mod healthcheck;
 mod keys;
 mod migrate;
 mod openapi;
+mod people;
 mod replay;
 mod serve;
 mod simulate;
@@ -64,6 +65,9 @@ enum Command {
     /// Manage API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Let people sign in at the dashboard.
+    #[command(subcommand)]
+    People(people::Command),
     /// Ask a running service whether it is well; exit 1 where it is not.
     Healthcheck(healthcheck::Arguments),
 }
@@ -86,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Serve(_)
         | Command::Migrate
         | Command::Keys(_)
+        | Command::People(_)
         | Command::Campaigns(_)
         | Command::Doctor(_)
         | Command::Backup(_)
@@ -109,6 +114,7 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Serve(given) => serve::run(&config, given).await,
             Command::Migrate => migrate::run(&config).await,
             Command::Keys(command) => keys::run(&config, command).await,
+            Command::People(command) => people::run(&config, command).await,
             Command::Campaigns(command) => campaigns::run(&config, command).await,
             Command::Doctor(given) => doctor::run(&config, given).await,
             Command::Backup(given) => backup::run(&config, given).await,

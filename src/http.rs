@@ -37,9 +37,14 @@ pub mod mail_events;
 pub mod openapi;
 pub mod ops;
 pub mod page;
+mod passwords;
+pub mod people;
 pub mod rules;
+mod sign_in;
 pub mod webhooks;
 pub mod wire;
+
+pub use dashboard::ROUTES as DASHBOARD_ROUTES;
 
 /// How long a request's head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,8 +94,8 @@ pub struct HttpState {
     pub(crate) bootstrap: Option<keys::Digest>,
     /// Whether the dashboard opens without a key for readers on this machine.
     pub demo: bool,
-    /// Who is logged in at the dashboard.
-    pub(crate) sessions: dashboard::session::Sessions,
+    /// Who tries to sign in at the dashboard.
+    pub(crate) sign_ins: sign_in::SignIns,
     /// The routes with their methods, and the document about them.
     pub(crate) routes: openapi::Routes,
 }
@@ -117,7 +122,7 @@ impl HttpState {
             draining,
             bootstrap: options.bootstrap_key.as_ref().map(keys::digest_of),
             demo: options.demo,
-            sessions: dashboard::session::Sessions::default(),
+            sign_ins: sign_in::SignIns::default(),
             routes: openapi::Routes::new(),
         }
     }

@@ -26,6 +26,7 @@ mod m20261129_000016_suppressions;
 mod m20261129_000017_courtesies;
 mod m20261129_000018_shadows;
 mod m20261130_000019_digests;
+mod m20261130_000020_people;
 mod m20261130_000021_rollups;
 mod m20261130_000022_metrics;
 
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000017_courtesies::Migration),
             Box::new(m20261129_000018_shadows::Migration),
             Box::new(m20261130_000019_digests::Migration),
+            Box::new(m20261130_000020_people::Migration),
             Box::new(m20261130_000021_rollups::Migration),
             Box::new(m20261130_000022_metrics::Migration),
         ]

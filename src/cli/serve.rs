@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Role, Setting};
 use crate::config::Config;
+use crate::http::people::{self, FIRST_LINK_HOURS};
 
 /// What can be given to `serve`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub async fn run(config: &Config, given: &Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let app = App::start(config, given.role, Setting::default()).await?;
+    if given.role != Role::Worker {
+        show_first_link(config, &app).await;
+    }
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{}", app.address)?;
     out.flush()?;
@@ -32,5 +36,24 @@ pub async fn run(config: &Config, given: &Arguments) -> anyhow::Result<()> {
         done = app.stop() => done,
         _ = terminate.recv() => anyhow::bail!("stopped at once by a second signal"),
         _ = interrupt.recv() => anyhow::bail!("stopped at once by a second signal"),
+    }
+}
+
+/// Shows the way in while nobody has one. It is no line of the log, whose level could hide it. The service works without it.
+async fn show_first_link(config: &Config, app: &App) {
+    match people::first_link(&app.store, app.engine.clock().now()).await {
+        Ok(None) => {}
+        Ok(Some(link)) => {
+            let base = match &config.http.public_url {
+                Some(url) => url.to_string(),
+                None => format!("http://{}", app.address),
+            };
+            eprintln!(
+                "Nobody can sign in yet. The first admin does it here, once, within {FIRST_LINK_HOURS} hours; a link of an \
+                 earlier start or of another replica is no longer good:\n\n  {}\n",
+                link.url(&base)
+            );
+        }
+        Err(error) => tracing::warn!(%error, "there is no link for the first admin"),
     }
 }

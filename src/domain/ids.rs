@@ -106,6 +106,11 @@ id!(
     SuppressionId,
     "sup"
 );
+id!(
+    /// Names a person who signs in.
+    PersonId,
+    "per"
+);
 
 #[cfg(test)]
 mod tests {

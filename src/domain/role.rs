@@ -1,9 +1,9 @@
-//! What the holder of an API key may do.
+//! What a person or the holder of an API key may do.
 
 use super::words::words;
 
 words! {
-    /// The role of an API key.
+    /// The role of a person or an API key.
     Role {
         /// Sees cases.
         Viewer = "viewer",

@@ -10,9 +10,10 @@ pub(super) mod cases;
 mod courtesies;
 mod digests;
 mod inbox;
-mod keys;
+pub(super) mod keys;
 pub(super) mod learning;
 mod notifications;
+mod people;
 pub(super) mod reports;
 mod standing;
 mod suppressions;
@@ -58,4 +59,5 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(learning::get)
         .service(unknown_codes::list);
     keys::routes(config);
+    people::routes(config);
 }

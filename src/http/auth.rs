@@ -15,19 +15,20 @@ use crate::store;
 /// The name that the bootstrap key acts under.
 pub(crate) const BOOTSTRAP: &str = "bootstrap";
 
-/// The holder of a key.
+/// The holder of a key, or at the dashboard a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The id of the key, or `bootstrap`.
+    /// The id of the key or the person, or `bootstrap`.
     pub key_id: String,
-    /// The name of the key, under which acts are recorded.
+    /// The name of the key or the person, under which acts are recorded.
     pub name: String,
     /// What it may do.
     pub role: Role,
 }
 
 impl Caller {
-    fn bootstrap() -> Self {
+    /// Who has the key that is there from the start.
+    pub(crate) fn bootstrap() -> Self {
         Self {
             key_id: BOOTSTRAP.to_owned(),
             name: BOOTSTRAP.to_owned(),
@@ -82,19 +83,6 @@ pub(crate) async fn caller_of(state: &HttpState, token: &str) -> Result<Option<C
     let known = row.as_ref().map_or([0; 32], |row| row.secret_hash);
     let right = keys::equal(&known, &presented.digest);
     Ok(row.filter(|row| right && row.revoked_at.is_none()).map(|row| Caller {
-        key_id: row.id.to_string(),
-        name: row.name,
-        role: row.role,
-    }))
-}
-
-/// The holder of a key that was presented before; nothing where it was revoked since.
-pub(crate) async fn caller_by_id(state: &HttpState, key_id: &str) -> Result<Option<Caller>, Problem> {
-    if key_id == BOOTSTRAP {
-        return Ok(state.bootstrap.is_some().then(Caller::bootstrap));
-    }
-    let row = store::keys::find(state.store.conn(), &key_id.to_owned().into()).await?;
-    Ok(row.filter(|row| row.revoked_at.is_none()).map(|row| Caller {
         key_id: row.id.to_string(),
         name: row.name,
         role: row.role,

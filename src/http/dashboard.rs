@@ -5,9 +5,9 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, ResponseError, get, web};
 use minijinja::{Value, context};
 
-use super::auth::Caller;
 use super::error::Problem;
 use crate::domain::role::Role;
+use session::Visitor;
 
 mod case;
 mod cases;
@@ -17,19 +17,28 @@ pub(super) mod headers;
 mod intervals;
 mod learning;
 mod login;
+mod me;
 mod messages;
 mod overview;
+mod people;
 mod reports;
-pub(crate) mod session;
+mod session;
 pub(super) mod show;
+mod welcome;
 
 /// The routes of the dashboard with their methods.
-pub(super) const ROUTES: [(&str, &[&str]); 14] = [
+pub const ROUTES: [(&str, &[&str]); 20] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
     ("/dashboard/login", &["GET", "POST"]),
     ("/dashboard/logout", &["POST"]),
+    ("/dashboard/welcome/{token}", &["GET", "POST"]),
+    ("/dashboard/me", &["GET", "POST"]),
+    ("/dashboard/people", &["GET", "POST"]),
+    ("/dashboard/people/{id}/{verb}", &["POST"]),
+    ("/dashboard/keys", &["POST"]),
+    ("/dashboard/keys/{id}/revoke", &["POST"]),
     ("/dashboard/cases", &["GET"]),
     ("/dashboard/learning", &["GET"]),
     ("/dashboard/reports", &["GET"]),
@@ -51,6 +60,15 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(login::form)
         .service(login::login)
         .service(login::logout)
+        .service(welcome::form)
+        .service(welcome::join)
+        .service(me::form)
+        .service(me::change)
+        .service(people::list)
+        .service(people::invite)
+        .service(people::act_on)
+        .service(people::create_key)
+        .service(people::revoke_key)
         .service(cases::cases)
         .service(learning::page)
         .service(reports::page)
@@ -122,19 +140,23 @@ fn to(address: &str) -> HttpResponse {
 }
 
 /// A page for `visitor`.
-fn shown(template: &str, visitor: &Caller, context: &Value) -> HttpResponse {
+fn shown(template: &str, visitor: &Visitor, context: &Value) -> HttpResponse {
     page(StatusCode::OK, template, Some(visitor), context)
 }
 
-fn page(status: StatusCode, template: &str, visitor: Option<&Caller>, context: &Value) -> HttpResponse {
+fn page(status: StatusCode, template: &str, visitor: Option<&Visitor>, context: &Value) -> HttpResponse {
     let visitor = visitor.map(|visitor| {
+        let role = visitor.caller.role;
         context! {
-            name => visitor.name.as_str(),
-            role => visitor.role.as_str(),
-            cases => visitor.role.allows(Role::Viewer),
-            acts => visitor.role.allows(Role::Billing),
-            reports => visitor.role.allows(Role::Marketing),
-            demo => visitor.key_id == session::DEMO,
+            name => visitor.caller.name.as_str(),
+            role => role.as_str(),
+            cases => role.allows(Role::Viewer),
+            acts => role.allows(Role::Billing) && !visitor.is_demo(),
+            reports => role.allows(Role::Marketing),
+            people => role.allows(Role::Admin),
+            person => visitor.person.is_some(),
+            demo => visitor.is_demo(),
+            csrf => visitor.csrf.as_str(),
         }
     });
     let whole = context! { visitor, ..context.clone() };

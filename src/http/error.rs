@@ -135,6 +135,11 @@ impl Problem {
         }
     }
 
+    /// When to come again, in seconds, where the problem says so.
+    pub(crate) fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after_secs
+    }
+
     /// 500, of which the caller learns nothing but the request's id.
     pub fn internal() -> Self {
         Self::new(

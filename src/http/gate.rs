@@ -132,7 +132,9 @@ fn sealed(response: ServiceResponse<BoxBody>, trace: &Trace) -> ServiceResponse<
     }
     dashboard::headers::guard(headers, &trace.path);
     if status.is_server_error() {
-        tracing::warn!(request_id = %trace.id, path = %trace.path, status = status.as_u16(), "a request failed");
+        // The path itself may hold the token of a link.
+        let route = request.match_pattern().unwrap_or_default();
+        tracing::warn!(request_id = %trace.id, route, status = status.as_u16(), "a request failed");
     }
     ServiceResponse::new(request, response)
 }

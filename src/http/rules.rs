@@ -51,6 +51,9 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/keys", Role::Admin),
     ("POST", "/v1/keys", Role::Admin),
     ("POST", "/v1/keys/{id}/revoke", Role::Admin),
+    ("GET", "/v1/people", Role::Admin),
+    ("POST", "/v1/people", Role::Admin),
+    ("POST", "/v1/people/{id}/disable", Role::Admin),
 ];
 
 /// The role that a route needs; nothing where there is no rule.

@@ -34,6 +34,8 @@ const SETTLED_MS: i64 = 24 * 3_600_000;
 const SHADOWS_DAYS: i64 = 90;
 const FORGET_SHADOWS: &str = "DELETE FROM shadow_plans WHERE (case_id, shadow_version, at) IN \
                               (SELECT case_id, shadow_version, at FROM shadow_plans WHERE at < $1 LIMIT $2)";
+const FORGET_SESSIONS: &str = "DELETE FROM sessions WHERE token_hash IN \
+                               (SELECT token_hash FROM sessions WHERE expires_at < $1 LIMIT $2)";
 /// By how much the clocks of two replicas may differ, at the very most.
 const SKEW_MS: i64 = 3_600_000;
 
@@ -92,6 +94,7 @@ impl Store {
             .timestamp()
             .as_millisecond();
         gone += self.delete(FORGET_SHADOWS, &shadows.into()).await?;
+        gone += self.delete(FORGET_SESSIONS, &now.as_millisecond().into()).await?;
         Ok(gone)
     }
 

@@ -1,14 +1,19 @@
 //! The service over real HTTP: webhooks in, the API by role, errors, idempotency, pages.
 
 mod api;
+mod browser;
 mod contract;
 mod doors;
 mod figures;
 mod pages;
+mod people;
 mod problems;
 mod published;
 mod reports;
 mod roles;
+mod sessions;
+mod sign_in;
+mod walk;
 mod webhooks;
 
 use std::sync::Arc;

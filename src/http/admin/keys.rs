@@ -7,9 +7,9 @@ use crate::domain::role::Role;
 use crate::http::wire::Instant;
 use crate::store::keys::KeyRow;
 
-mod create;
+pub(in crate::http) mod create;
 mod list;
-mod revoke;
+pub(in crate::http) mod revoke;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config

@@ -14,13 +14,11 @@ use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
 use crate::http::error::Problem;
 use crate::http::page::{ListQuery, Page, Window};
+use crate::http::people::is_address;
 use crate::http::wire::Instant;
 use crate::store::audit::{self, AuditRow};
 use crate::store::cases::open_by_address;
 use crate::store::suppressions::{self, NewSuppression, SuppressionRow};
-
-/// The longest address, in characters.
-const ADDRESS_CHARS_MAX: usize = 254;
 
 /// An address that is not written to.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -144,9 +142,7 @@ pub(super) async fn lift(
 
 /// Refuses what is no address.
 fn check(address: &str) -> Result<(), Problem> {
-    let parts: Vec<&str> = address.split('@').collect();
-    let plain = |text: &&str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    if parts.len() == 2 && parts.iter().all(plain) && address.chars().count() <= ADDRESS_CHARS_MAX {
+    if is_address(address) {
         return Ok(());
     }
     Err(Problem::new(

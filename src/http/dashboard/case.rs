@@ -8,7 +8,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
-use super::{Stop, session, show, shown, to};
+use super::{Stop, session, shown, to};
 use crate::domain::case::Trigger;
 use crate::domain::event::StaffAction;
 use crate::domain::role::Role;
@@ -64,7 +64,7 @@ pub(super) async fn show_case(
     let mails = notifications::by_case(conn, &case.id).await?;
     let mails: Vec<_> = mails
         .iter()
-        .map(|row| NotificationJson::of(row, visitor.role))
+        .map(|row| NotificationJson::of(row, visitor.caller.role))
         .collect();
     let learned = state.engine.learned();
     let history = state.engine.history(&case).await?;
@@ -73,7 +73,7 @@ pub(super) async fn show_case(
     let context = context! {
         section => "cases",
         now => now.to_string(),
-        case => Value::from(Serde(CaseJson::of(&case, visitor.role))),
+        case => Value::from(Serde(CaseJson::of(&case, visitor.caller.role))),
         open => case.outcome().is_none(),
         why => Value::from(Serde(explain::explain(&case, &campaign, None, grounds, now))),
         steps => Value::from(Serde(forecast::forecast(&case, &campaign, grounds, &written, now))),
@@ -172,14 +172,13 @@ pub(super) async fn act_on(
     path: web::Path<(String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Stop> {
-    session::check_origin(&state, &request)?;
     let visitor = session::visitor(&state, &request, Role::Billing).await?;
     let (id, verb) = path.into_inner();
-    let fields = show::form(&request, payload).await?;
+    let fields = session::posted(&state, &request, payload).await?;
     let field = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let action = action_of(&verb, field("until"))?;
     let comment = field("comment").map(str::to_owned);
-    match acting::act(&state, &visitor, id, action, comment).await {
+    match acting::act(&state, &visitor.caller, id, action, comment).await {
         Ok(case) => Ok(to(&format!("/dashboard/cases/{}?done={verb}", case.id))),
         Err(problem) if problem.status.as_u16() == 409 => {
             Ok(to(&format!("{}?refused={}", parent(request.path()), problem.code)))

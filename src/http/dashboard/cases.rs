@@ -50,7 +50,11 @@ pub(super) async fn cases(
         limit: window.rows(),
     };
     let rows = list(state.store.conn(), &filter).await?;
-    let page = window.page(rows, |case| case.id.as_str(), |case| CaseJson::of(case, visitor.role));
+    let page = window.page(
+        rows,
+        |case| case.id.as_str(),
+        |case| CaseJson::of(case, visitor.caller.role),
+    );
     let context = context! {
         section => "cases",
         cases => Value::from(Serde(&page.data)),

@@ -65,7 +65,7 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     let from = months_before(now, MONTHS - 1, &TimeZone::UTC)?;
     let to = now.saturating_add(1.second()).unwrap_or(now);
     let report = compare(&state, from, to, now).await?;
-    let posterior = if visitor.role.allows(Role::Billing) {
+    let posterior = if visitor.caller.role.allows(Role::Billing) {
         Some(learning::newest(&state).await?)
     } else {
         None

@@ -14,7 +14,6 @@ use crate::domain::report::{By, Cohort, Cut, Report, Row, Sum};
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::reports::{asked, recovery};
-use crate::http::auth::Caller;
 use crate::http::error::Problem;
 use crate::http::wire::case::CaseJson;
 use crate::store::cases::{self, CaseFilter};
@@ -34,9 +33,7 @@ struct Tile {
 
 #[get("/dashboard")]
 pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, Stop> {
-    let Some(visitor) = session::logged_in(&state, &request).await? else {
-        return Err(Stop::Login);
-    };
+    let visitor = session::anybody(&state, &request).await?;
     let now = state.engine.clock().now();
     let report = last_months(&state, now).await?;
     let months = chart::months(&report);
@@ -46,8 +43,8 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
         tiles => Value::from(Serde(tiles(&report))),
         chart => Value::from_safe_string(chart::svg(&months)),
         months => Value::from(Serde(&months)),
-        newest => Value::from(Serde(newest(&state, &visitor).await?)),
-        dead => dead_events(&state, &visitor).await?,
+        newest => Value::from(Serde(newest(&state, visitor.caller.role).await?)),
+        dead => dead_events(&state, visitor.caller.role).await?,
     };
     Ok(shown("overview.html", &visitor, &context))
 }
@@ -88,8 +85,8 @@ fn tiles(report: &Report) -> Vec<Tile> {
 }
 
 /// The newest cases, for those who may see cases.
-async fn newest(state: &HttpState, visitor: &Caller) -> Result<Vec<CaseJson>, Problem> {
-    if !visitor.role.allows(Role::Viewer) {
+async fn newest(state: &HttpState, role: Role) -> Result<Vec<CaseJson>, Problem> {
+    if !role.allows(Role::Viewer) {
         return Ok(Vec::new());
     }
     let filter = CaseFilter {
@@ -97,12 +94,12 @@ async fn newest(state: &HttpState, visitor: &Caller) -> Result<Vec<CaseJson>, Pr
         ..CaseFilter::default()
     };
     let cases = cases::list(state.store.conn(), &filter).await?;
-    Ok(cases.iter().map(|case| CaseJson::of(case, visitor.role)).collect())
+    Ok(cases.iter().map(|case| CaseJson::of(case, role)).collect())
 }
 
 /// How many events could not be worked on, for those who can act on it.
-async fn dead_events(state: &HttpState, visitor: &Caller) -> Result<u64, Problem> {
-    if !visitor.role.allows(Role::Billing) {
+async fn dead_events(state: &HttpState, role: Role) -> Result<u64, Problem> {
+    if !role.allows(Role::Billing) {
         return Ok(0);
     }
     let counts = inbox::counts(state.store.conn()).await?;

@@ -1,134 +1,269 @@
-//! Who is logged in at the dashboard. Sessions live in memory: a restart logs everybody out, and each replica knows its own.
+//! Who is signed in at the dashboard, and whether a form is from one of our own pages.
+//!
+//! A browser holds 256 random bits in a cookie, and the database their hash with whom they stand for. Before a sign-in they stand for
+//! nobody, and only tie the form of the sign-in to the browser; a sign-in gives new ones.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
-use actix_web::HttpRequest;
-use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, ORIGIN};
+use actix_web::{HttpRequest, HttpResponse, web};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
-use super::Stop;
+use super::{Stop, show};
 use crate::clock;
+use crate::domain::ids::{KeyId, PersonId};
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::auth::{self, Caller};
+use crate::http::auth::{BOOTSTRAP, Caller};
 use crate::http::error::Problem;
 use crate::http::keys::{self, Digest};
+use crate::store::sessions::{self, Holder, SessionRow};
+use crate::store::{StoreError, Tx};
 
 /// The id that visitors of the demo act under; no key has it.
-pub(super) const DEMO: &str = "demo";
-/// How long a login lasts, in hours.
+const DEMO: &str = "demo";
+/// A session ends after so long without a request.
+const IDLE: SignedDuration = SignedDuration::from_mins(30);
+/// A session ends after so many hours in any case.
 const HOURS: i64 = 12;
-/// How many logins are remembered; the one that ends first makes room.
-const SESSIONS_MAX: usize = 1_000;
-/// The name of the cookie.
-const COOKIE: &str = "recoup_session";
+/// That a session is in use is written down at most this often, so that most pages write nothing.
+const SEEN_EVERY: SignedDuration = SignedDuration::from_mins(1);
+/// The name of the cookie where browsers know that it came by TLS: with this prefix they take it from nobody else.
+const COOKIE: &str = "__Host-recoup";
+/// The name of the cookie over plain HTTP, where browsers refuse the prefix.
+const PLAIN_COOKIE: &str = "recoup";
+/// How many characters the text of the cookie has.
+const TOKEN_CHARS: usize = 64;
+/// The field of a form that proves that it is ours.
+const CSRF: &str = "csrf";
 
-/// The logins of this process.
-#[derive(Default)]
-pub(crate) struct Sessions {
-    by_digest: Mutex<HashMap<Digest, Session>>,
+/// Whoever looks at a page.
+pub(super) struct Visitor {
+    /// Under whose name they act, and what they may do.
+    pub(super) caller: Caller,
+    /// Which person it is; none for who signed in with a key, and in the demo.
+    pub(super) person: Option<PersonId>,
+    /// What the forms of their pages carry.
+    pub(super) csrf: String,
 }
 
-struct Session {
-    key_id: String,
-    ends_at: Timestamp,
-}
-
-impl Sessions {
-    /// Begins a login and gives the text for the cookie. Only its digest is kept.
-    fn begin(&self, key_id: &str, now: Timestamp) -> String {
-        let text = format!("{:032x}{:032x}", clock::entropy(), clock::entropy());
-        let mut sessions = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.retain(|_, session| session.ends_at > now);
-        if sessions.len() >= SESSIONS_MAX {
-            let first = sessions
-                .iter()
-                .min_by_key(|(_, session)| session.ends_at)
-                .map(|(digest, _)| *digest);
-            first.and_then(|digest| sessions.remove(&digest));
-        }
-        let session = Session {
-            key_id: key_id.to_owned(),
-            ends_at: now
-                .saturating_add(SignedDuration::from_hours(HOURS))
-                .unwrap_or(Timestamp::MAX),
-        };
-        sessions.insert(keys::digest(text.as_bytes()), session);
-        text
+impl Visitor {
+    /// Whether nobody signed in, and the page is open because it is the demo.
+    pub(super) fn is_demo(&self) -> bool {
+        self.caller.key_id == DEMO
     }
 
-    fn key_of(&self, text: &str, now: Timestamp) -> Option<String> {
-        let sessions = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = sessions.get(&keys::digest(text.as_bytes()))?;
-        (session.ends_at > now).then(|| session.key_id.clone())
-    }
-
-    fn end(&self, text: &str) {
-        let mut sessions = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.remove(&keys::digest(text.as_bytes()));
+    /// Their name, and which person they are, for acts about people.
+    pub(super) fn by(&self) -> (&str, Option<&PersonId>) {
+        (&self.caller.name, self.person.as_ref())
     }
 }
 
 /// The visitor of a page, who must be allowed what `needed` is.
-pub(super) async fn visitor(state: &HttpState, request: &HttpRequest, needed: Role) -> Result<Caller, Stop> {
-    let visitor = logged_in(state, request).await?.ok_or(Stop::Login)?;
-    visitor.require(needed)?;
+pub(super) async fn visitor(state: &HttpState, request: &HttpRequest, needed: Role) -> Result<Visitor, Stop> {
+    let visitor = anybody(state, request).await?;
+    visitor.caller.require(needed)?;
     Ok(visitor)
 }
 
 /// The visitor of a page that shows nothing about anybody, which is therefore open to every role.
-pub(super) async fn anybody(state: &HttpState, request: &HttpRequest) -> Result<Caller, Stop> {
-    logged_in(state, request).await?.ok_or(Stop::Login)
+pub(super) async fn anybody(state: &HttpState, request: &HttpRequest) -> Result<Visitor, Stop> {
+    if let Some(visitor) = signed_in(state, request).await? {
+        return Ok(visitor);
+    }
+    // The demo is there to be looked at: what it would do, only who signs in may do.
+    if !(state.demo && is_local(request) && request.method().is_safe()) {
+        return Err(Stop::Login);
+    }
+    Ok(Visitor {
+        caller: Caller {
+            key_id: DEMO.to_owned(),
+            name: DEMO.to_owned(),
+            role: Role::Billing,
+        },
+        person: None,
+        csrf: String::new(),
+    })
 }
 
-/// Whoever is logged in. The key is looked up each time, so that a revoked one ends its logins.
-pub(super) async fn logged_in(state: &HttpState, request: &HttpRequest) -> Result<Option<Caller>, Stop> {
-    if let Some(cookie) = request.cookie(COOKIE) {
-        let key_id = state.sessions.key_of(cookie.value(), state.engine.clock().now());
-        if let Some(key_id) = key_id
-            && let Some(caller) = auth::caller_by_id(state, &key_id).await?
-        {
-            return Ok(Some(caller));
+/// Whoever signed in. What they may do is read each time, so that a change of it counts at once.
+pub(super) async fn signed_in(state: &HttpState, request: &HttpRequest) -> Result<Option<Visitor>, Problem> {
+    let Some(token) = token(state, request) else {
+        return Ok(None);
+    };
+    let hash = keys::digest(token.as_bytes());
+    let now = state.engine.clock().now();
+    let Some(row) = sessions::find(state.store.conn(), &hash).await? else {
+        return Ok(None);
+    };
+    let unused = now.duration_since(row.last_seen_at);
+    if row.expires_at <= now || unused >= IDLE {
+        return Ok(None);
+    }
+    let Some((caller, person)) = holder_of(state, &token, row) else {
+        return Ok(None);
+    };
+    if unused >= SEEN_EVERY {
+        sessions::touch(state.store.conn(), &hash, now).await?;
+    }
+    let csrf = csrf_of(&token);
+    Ok(Some(Visitor { caller, person, csrf }))
+}
+
+fn holder_of(state: &HttpState, token: &str, row: SessionRow) -> Option<(Caller, Option<PersonId>)> {
+    match (row.known, row.holder) {
+        (Some((name, role)), Holder::Person(id)) => {
+            let key_id = id.to_string();
+            Some((Caller { key_id, name, role }, Some(id)))
         }
+        (Some((name, role)), Holder::Key(id)) => {
+            let key_id = id.to_string();
+            Some((Caller { key_id, name, role }, None))
+        }
+        (None, Holder::Key(id)) => {
+            let ours = state
+                .bootstrap
+                .as_ref()
+                .is_some_and(|key| bootstrap_id(token, key) == id);
+            ours.then(|| (Caller::bootstrap(), None))
+        }
+        (None, Holder::Person(_)) => None,
     }
-    Ok((state.demo && is_local(request)).then(|| Caller {
-        key_id: DEMO.to_owned(),
-        name: DEMO.to_owned(),
-        role: Role::Viewer,
-    }))
 }
 
-/// Begins a login and gives its cookie.
-pub(super) fn begin(state: &HttpState, caller: &Caller) -> Cookie<'static> {
-    let text = state.sessions.begin(&caller.key_id, state.engine.clock().now());
-    cookie(state, text, Duration::hours(HOURS))
+/// What a session of the bootstrap key is kept under: it ends when the configuration names another key. Who reads the table cannot
+/// try out keys against it, for the text of the cookie does not stand there.
+fn bootstrap_id(token: &str, key: &Digest) -> KeyId {
+    KeyId::from(format!("{BOOTSTRAP}:{}", hex::encode(mac(token, key))))
 }
 
-/// Ends the login of a request and gives the cookie that removes it from the browser.
-pub(super) fn end(state: &HttpState, request: &HttpRequest) -> Cookie<'static> {
-    if let Some(cookie) = request.cookie(COOKIE) {
-        state.sessions.end(cookie.value());
+/// Whom a session of this caller, who gave a key, is to stand for.
+pub(super) fn key_holder(caller: &Caller) -> Holder {
+    Holder::Key(caller.key_id.clone().into())
+}
+
+/// Begins a session in place of the one that the browser had, and gives its cookie.
+pub(super) async fn begin(
+    state: &HttpState,
+    request: &HttpRequest,
+    tx: &Tx,
+    holder: Holder,
+    now: Timestamp,
+) -> Result<Cookie<'static>, StoreError> {
+    if let Some(before) = token(state, request) {
+        sessions::end(tx.conn(), &keys::digest(before.as_bytes())).await?;
     }
-    cookie(state, String::new(), Duration::ZERO)
+    let token = fresh();
+    let holder = match (holder, &state.bootstrap) {
+        (Holder::Key(id), Some(key)) if id.as_str() == BOOTSTRAP => Holder::Key(bootstrap_id(&token, key)),
+        (holder, _) => holder,
+    };
+    let end = now.saturating_add(SignedDuration::from_hours(HOURS));
+    let hash = keys::digest(token.as_bytes());
+    sessions::insert(tx.conn(), &hash, &holder, now, end.unwrap_or(Timestamp::MAX)).await?;
+    Ok(cookie(state, request, token, Some(time::Duration::hours(HOURS))))
 }
 
-fn cookie(state: &HttpState, text: String, max_age: Duration) -> Cookie<'static> {
-    let by_tls = state.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-    Cookie::build(COOKIE, text)
-        .path("/dashboard")
+/// Ends the session of a request and gives the cookie that removes it from the browser.
+pub(super) async fn end(state: &HttpState, request: &HttpRequest) -> Result<Cookie<'static>, StoreError> {
+    if let Some(token) = token(state, request) {
+        sessions::end(state.store.conn(), &keys::digest(token.as_bytes())).await?;
+    }
+    Ok(cookie(state, request, String::new(), Some(time::Duration::ZERO)))
+}
+
+/// What the form of a page for nobody in particular carries, and the cookie that it belongs to where the browser has none yet.
+pub(super) fn anonymous(state: &HttpState, request: &HttpRequest) -> (String, Option<Cookie<'static>>) {
+    if let Some(token) = token(state, request) {
+        return (csrf_of(&token), None);
+    }
+    let token = fresh();
+    (csrf_of(&token), Some(cookie(state, request, token, None)))
+}
+
+/// The answer with a cookie.
+pub(super) fn with_cookie(
+    mut response: HttpResponse,
+    cookie: Option<&Cookie<'static>>,
+) -> Result<HttpResponse, Problem> {
+    if let Some(cookie) = cookie {
+        response.add_cookie(cookie).map_err(|_| Problem::internal())?;
+    }
+    Ok(response)
+}
+
+/// The fields of a form that was sent from one of our pages in this browser; every POST of the dashboard reads its form here.
+pub(super) async fn posted(
+    state: &HttpState,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HashMap<String, String>, Problem> {
+    check_origin(state, request)?;
+    let fields = show::form(request, payload).await?;
+    let given = fields.get(CSRF).map_or("", String::as_str);
+    let right = token(state, request).is_some_and(|token| csrf_of(&token).as_bytes().ct_eq(given.as_bytes()).into());
+    if right {
+        return Ok(fields);
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "stale_form",
+        "this form is not from a page of this session; go back, load the page again and repeat it",
+    ))
+}
+
+/// The text of the cookie, where it can be one of ours.
+fn token(state: &HttpState, request: &HttpRequest) -> Option<String> {
+    let cookie = request.cookie(name(state, request))?;
+    let text = cookie.value();
+    let ours = text.len() == TOKEN_CHARS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    ours.then(|| text.to_owned())
+}
+
+fn fresh() -> String {
+    format!("{:032x}{:032x}", clock::entropy(), clock::entropy())
+}
+
+/// It follows from the cookie, which other sites cannot read, and tells nothing of it.
+fn csrf_of(token: &str) -> String {
+    hex::encode(mac(token, b"form"))
+}
+
+fn mac(token: &str, text: &[u8]) -> Digest {
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("HMAC takes a key of any length");
+    mac.update(text);
+    mac.finalize().into_bytes().into()
+}
+
+fn cookie(state: &HttpState, request: &HttpRequest, text: String, max_age: Option<time::Duration>) -> Cookie<'static> {
+    let mut cookie = Cookie::build(name(state, request), text)
+        .path("/")
         .http_only(true)
-        .secure(by_tls)
-        .same_site(SameSite::Strict)
-        .max_age(max_age)
-        .finish()
+        .secure(by_tls(state, request))
+        .same_site(SameSite::Lax)
+        .finish();
+    cookie.set_max_age(max_age);
+    cookie
+}
+
+fn name(state: &HttpState, request: &HttpRequest) -> &'static str {
+    if by_tls(state, request) { COOKIE } else { PLAIN_COOKIE }
+}
+
+/// Whether the browser speaks TLS: we are reached by it, or the proxy says so. Who says so without a proxy only harms their own cookie.
+fn by_tls(state: &HttpState, request: &HttpRequest) -> bool {
+    state.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+        || request.connection_info().scheme() == "https"
 }
 
 /// Refuses a form that another site sent.
-pub(super) fn check_origin(state: &HttpState, request: &HttpRequest) -> Result<(), Problem> {
+fn check_origin(state: &HttpState, request: &HttpRequest) -> Result<(), Problem> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let from_us = match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
         (Some(site), _) => site == "same-origin",
@@ -148,13 +283,14 @@ pub(super) fn check_origin(state: &HttpState, request: &HttpRequest) -> Result<(
 fn is_our_origin(state: &HttpState, request: &HttpRequest, origin: &str) -> bool {
     let public = state.public_url.as_ref().map(|url| url.origin().ascii_serialization());
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
-    public.as_deref() == Some(origin) || host.is_some_and(|host| origin == format!("http://{host}"))
+    let scheme = request.connection_info().scheme().to_owned();
+    public.as_deref() == Some(origin) || host.is_some_and(|host| origin == format!("{scheme}://{host}"))
 }
 
 /// Whether the request comes from this machine and was meant for it. The second half keeps foreign names that point
 /// at this machine out.
 fn is_local(request: &HttpRequest) -> bool {
-    let from_here = request.peer_addr().is_some_and(|peer| peer.ip().is_loopback());
+    let from_here = peer(request).is_some_and(|peer| peer.is_loopback());
     let host = request
         .headers()
         .get(HOST)
@@ -166,30 +302,7 @@ fn is_local(request: &HttpRequest) -> bool {
     from_here && for_here
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_login_ends_after_twelve_hours_and_when_it_is_ended() {
-        let sessions = Sessions::default();
-        let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
-        let text = sessions.begin("key_1", now);
-        let later = |hours| now.saturating_add(SignedDuration::from_hours(hours)).unwrap();
-        assert_eq!(sessions.key_of(&text, later(11)).as_deref(), Some("key_1"));
-        assert_eq!(sessions.key_of(&text, later(12)), None);
-        sessions.end(&text);
-        assert_eq!(sessions.key_of(&text, now), None);
-        assert_eq!(sessions.key_of("", now), None);
-    }
-
-    #[test]
-    fn logins_are_bounded() {
-        let sessions = Sessions::default();
-        let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
-        for _ in 0..SESSIONS_MAX + 5 {
-            sessions.begin("key_1", now);
-        }
-        assert_eq!(sessions.by_digest.lock().unwrap().len(), SESSIONS_MAX);
-    }
+/// The address of the socket, which alone cannot be forged.
+pub(super) fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| address.ip())
 }

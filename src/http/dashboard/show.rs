@@ -18,9 +18,14 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
+    ("welcome.html", include_str!("welcome.html")),
+    ("gone.html", include_str!("gone.html")),
+    ("fault.html", include_str!("fault.html")),
+    ("me.html", include_str!("me.html")),
+    ("people.html", include_str!("people.html")),
     ("overview.html", include_str!("overview.html")),
     ("cases.html", include_str!("cases.html")),
     ("case.html", include_str!("case.html")),

@@ -278,3 +278,63 @@ fn rules_and_cold_starts_are_told(budget: &serde_json::Value) {
     assert_eq!(cold.len(), 2, "at 100 failures and at all 200");
     assert_eq!(cold[0]["policies"].as_array().unwrap().len(), lines.len());
 }
+
+/// The links of the first admin that a log shows.
+fn first_links(log: &str) -> Vec<String> {
+    let lines = log.lines().map(str::trim);
+    let links = lines.filter_map(|line| line.find("/dashboard/welcome/").map(|at| line[at..].to_owned()));
+    links.collect()
+}
+
+#[test]
+fn the_first_start_shows_the_way_in_until_there_is_somebody() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", folder.path().join("recoup.db").display());
+    let variables = [
+        ("RECOUP__DATABASE__URL", database.as_str()),
+        ("RECOUP__HTTP__PUBLIC_URL", "https://recoup.example"),
+    ];
+    let start = || Service::start(tempfile::tempdir().unwrap(), &variables);
+    let shown = |service: &Service| first_links(&std::fs::read_to_string(service.folder.path().join("log")).unwrap());
+
+    let service = start();
+    let first = shown(&service);
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert_eq!(service.get(&first[0], None).0, 200);
+    let (_, stdout, log) = service.terminate();
+    assert!(!stdout.contains("welcome") && log.contains("https://recoup.example/dashboard/welcome/"));
+
+    let service = start();
+    let second = shown(&service);
+    assert_eq!(second.len(), 1, "{second:?}");
+    assert_eq!(service.get(&first[0], None).0, 404);
+    let invite = [
+        "people",
+        "invite",
+        "--email",
+        "ada@acme.example",
+        "--name",
+        "Ada",
+        "--role",
+        "admin",
+    ];
+    let told = run(folder.path(), &invite, &variables);
+    let link = String::from_utf8(told.stdout.clone()).unwrap();
+    let path = link.trim().strip_prefix("https://recoup.example").unwrap().to_owned();
+    let (status, page) = service.get(&path, None);
+    assert!(status == 200 && page.contains("ada@acme.example"), "{page}");
+    let reset = ["people", "reset", "--email", "ada@acme.example"];
+    assert_eq!(run(folder.path(), &reset, &variables).status.code(), Some(0));
+    assert_eq!(service.get(&path, None).0, 404, "a newer one took its place");
+    let nobody = run(
+        folder.path(),
+        &["people", "reset", "--email", "bo@acme.example"],
+        &variables,
+    );
+    assert!(nobody.status.code() == Some(1) && written(&nobody).contains("nobody has this address"));
+    service.terminate();
+
+    let service = start();
+    assert_eq!(shown(&service), Vec::<String>::new());
+    service.terminate();
+}

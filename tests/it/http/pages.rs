@@ -4,32 +4,20 @@ use recoup::clock::Clock;
 use recoup::domain::role::Role;
 use recoup::http::Options;
 
+use super::browser::{Browser, led_to};
 use super::{BOOTSTRAP, Seen, Stage, at, stage};
 use crate::support::databases::each_database;
 
-async fn log_in(stage: &Stage, key: &str) -> Seen {
-    let form = [("key", key)];
-    let request = stage
-        .client
-        .post(stage.url("/dashboard/login"))
-        .header("origin", &stage.base)
-        .form(&form);
-    stage.send(request).await
-}
-
-async fn cookie(stage: &Stage, key: &str) -> String {
-    let seen = log_in(stage, key).await;
-    assert_eq!(
-        (seen.status, seen.header("location")),
-        (303, "/dashboard"),
-        "{}",
-        seen.text
-    );
-    let set = seen.header("set-cookie").to_owned();
-    for mark in ["HttpOnly", "SameSite=Strict", "Path=/dashboard", "Max-Age=43200"] {
+/// A browser that signed in with a key.
+async fn signed_in<'a>(stage: &'a Stage, key: &str) -> Browser<'a> {
+    let browser = Browser::new(stage);
+    let seen = browser.try_key(key).await;
+    led_to(&seen, "/dashboard");
+    let set = seen.header("set-cookie");
+    for mark in ["recoup=", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=43200"] {
         assert!(set.contains(mark), "{set}");
     }
-    set.split(';').next().unwrap().to_owned()
+    browser
 }
 
 async fn page(stage: &Stage, cookie: &str, path: &str) -> Seen {
@@ -48,8 +36,10 @@ fn nobody_sees_a_page_without_a_key() {
             "/dashboard/cases/x",
             "/dashboard/cases/x/mails/y",
             "/dashboard/learning",
+            "/dashboard/people",
+            "/dashboard/me",
         ] {
-            for cookie in ["", "recoup_session=0000"] {
+            for cookie in ["", "recoup=0000", &format!("recoup={}", "0".repeat(64))] {
                 let seen = page(stage, cookie, path).await;
                 assert_eq!(
                     (seen.status, seen.header("location")),
@@ -58,17 +48,7 @@ fn nobody_sees_a_page_without_a_key() {
                 );
             }
         }
-        assert_eq!(log_in(stage, "wrong").await.status, 401);
-        let foreign = stage
-            .client
-            .post(stage.url("/dashboard/login"))
-            .header("origin", "https://evil.example");
-        assert_eq!(stage.send(foreign.form(&[("key", BOOTSTRAP)])).await.status, 403);
-        let without = stage
-            .client
-            .post(stage.url("/dashboard/login"))
-            .form(&[("key", BOOTSTRAP)]);
-        assert_eq!(stage.send(without).await.status, 403);
+        assert_eq!(Browser::new(stage).try_key("wrong").await.status, 401);
     });
 }
 
@@ -76,39 +56,31 @@ fn nobody_sees_a_page_without_a_key() {
 fn a_login_shows_the_pages_until_it_ends() {
     stage(async |stage| {
         let id = stage.open_case("insufficient_funds").await;
-        let cookie = cookie(stage, BOOTSTRAP).await;
-        let overview = page(stage, &cookie, "/dashboard").await;
+        let browser = signed_in(stage, BOOTSTRAP).await;
+        let overview = browser.get("/dashboard").await;
         assert_eq!(overview.status, 200, "{}", overview.text);
         assert!(overview.text.contains("19.99 EUR") && overview.text.contains("<svg class=\"chart\""));
-        let list = page(
-            stage,
-            &cookie,
-            "/dashboard/cases?status=open&decline_kind=&customer_id=&invoice_id=",
-        )
-        .await;
+        let list = browser
+            .get("/dashboard/cases?status=open&decline_kind=&customer_id=&invoice_id=")
+            .await;
         assert!(list.status == 200 && list.text.contains(&id), "{}", list.text);
-        let case = page(stage, &cookie, &format!("/dashboard/cases/{id}")).await;
+        let case = browser.get(&format!("/dashboard/cases/{id}")).await;
         assert!(
             case.status == 200 && case.text.contains("What comes next"),
             "{}",
             case.text
         );
-        let learning = page(stage, &cookie, "/dashboard/learning").await;
+        let learning = browser.get("/dashboard/learning").await;
         assert!(
             learning.status == 200 && learning.text.contains("What is known of the arms"),
             "{}",
             learning.text
         );
-        let missing = page(stage, &cookie, "/dashboard/cases/none").await;
+        let missing = browser.get("/dashboard/cases/none").await;
         assert!(missing.status == 404 && missing.header("content-type").starts_with("text/html"));
         let post = async |verb: &str| {
-            let request = stage
-                .client
-                .post(stage.url(&format!("/dashboard/cases/{id}/{verb}")))
-                .header("cookie", &cookie);
-            stage
-                .send(request.header("origin", &stage.base).form(&[("comment", "ok")]))
-                .await
+            let path = format!("/dashboard/cases/{id}/{verb}");
+            browser.post(&path, &[("comment", "ok")]).await
         };
         assert!(post("stop").await.header("location").ends_with("?done=stop"));
         assert!(post("stop").await.header("location").ends_with("?refused=case_closed"));
@@ -117,22 +89,15 @@ fn a_login_shows_the_pages_until_it_ends() {
             "/dashboard/cases".to_owned(),
             format!("/dashboard/cases/{id}?done=stop"),
         ] {
-            let closed = page(stage, &cookie, &path).await;
+            let closed = browser.get(&path).await;
             assert!(
                 closed.status == 200 && closed.text.contains("stopped"),
                 "{path}: {}",
                 closed.text
             );
         }
-        let out = stage
-            .client
-            .post(stage.url("/dashboard/logout"))
-            .header("cookie", &cookie);
-        assert_eq!(
-            stage.send(out.header("origin", &stage.base)).await.header("location"),
-            "/dashboard/login"
-        );
-        assert_eq!(page(stage, &cookie, "/dashboard").await.status, 303);
+        led_to(&browser.post("/dashboard/logout", &[]).await, "/dashboard/login");
+        assert!(!browser.is_in().await);
     });
 }
 
@@ -140,36 +105,31 @@ fn a_login_shows_the_pages_until_it_ends() {
 fn pages_keep_to_the_role() {
     stage(async |stage| {
         let id = stage.open_case("insufficient_funds").await;
-        let marketing = cookie(stage, &stage.key(Role::Marketing).await).await;
-        let overview = page(stage, &marketing, "/dashboard").await;
+        let marketing = signed_in(stage, &stage.key(Role::Marketing).await).await;
+        let overview = marketing.get("/dashboard").await;
         assert!(overview.status == 200 && !overview.text.contains(&id));
-        assert_eq!(page(stage, &marketing, "/dashboard/cases").await.status, 403);
-        assert_eq!(
-            page(stage, &marketing, &format!("/dashboard/cases/{id}")).await.status,
-            403
-        );
-        let learning = page(stage, &marketing, "/dashboard/learning").await;
+        assert_eq!(marketing.get("/dashboard/cases").await.status, 403);
+        assert_eq!(marketing.get(&format!("/dashboard/cases/{id}")).await.status, 403);
+        let learning = marketing.get("/dashboard/learning").await;
         assert!(learning.status == 200 && learning.text.contains("not yet distinguishable"));
         assert!(
             !learning.text.contains("What is known of the arms"),
             "reports, and nothing to act by"
         );
-        let viewer = cookie(stage, &stage.key(Role::Viewer).await).await;
-        assert_eq!(page(stage, &viewer, "/dashboard/learning").await.status, 403);
-        let case = page(stage, &viewer, &format!("/dashboard/cases/{id}")).await;
+        let viewer = signed_in(stage, &stage.key(Role::Viewer).await).await;
+        assert_eq!(viewer.get("/dashboard/learning").await.status, 403);
+        let case = viewer.get(&format!("/dashboard/cases/{id}")).await;
         assert!(case.status == 200 && !case.text.contains("ada@") && !case.text.contains("/stop\""));
-        let act = stage
-            .client
-            .post(stage.url(&format!("/dashboard/cases/{id}/stop")))
-            .header("cookie", &viewer);
-        assert_eq!(stage.send(act.header("origin", &stage.base)).await.status, 403);
+        let act = viewer.post(&format!("/dashboard/cases/{id}/stop"), &[]).await;
+        assert!(act.status == 403 && act.text.contains("forbidden"), "{}", act.text);
     });
 }
 
 #[test]
 fn every_answer_carries_the_guarding_headers() {
     stage(async |stage| {
-        let cookie = cookie(stage, BOOTSTRAP).await;
+        let browser = signed_in(stage, BOOTSTRAP).await;
+        let cookie = browser.cookie.borrow().clone();
         let pages = [
             "/",
             "/dashboard",
@@ -178,6 +138,9 @@ fn every_answer_carries_the_guarding_headers() {
             "/dashboard/learning",
             "/dashboard/style.css",
             "/dashboard/cases/x",
+            "/dashboard/people",
+            "/dashboard/me",
+            "/dashboard/welcome/x",
         ];
         for path in pages
             .iter()
@@ -230,6 +193,11 @@ fn the_demo_is_open_to_this_machine_and_read_only() {
             .post(stage.url("/dashboard/cases/x/stop"))
             .header("origin", &stage.base);
         assert_eq!(stage.send(act).await.status, 403);
+        assert_eq!(page(&stage, "", "/dashboard/people").await.status, 403);
+        assert_eq!(
+            page(&stage, "", "/dashboard/me").await.header("location"),
+            "/dashboard/login"
+        );
         stage.end().await;
     });
 }

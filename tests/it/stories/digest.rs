@@ -69,7 +69,8 @@ fn it_comes_on_monday_at_eight_and_once_however_many_processes_look() {
         let replica = story.replica().await;
         story.clock.advance_to(MONDAY.parse().unwrap()).unwrap();
         let (one, other) = tokio::join!(story.app.engine.tick(), replica.engine.tick());
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         let letters = to_staff(story);
         let whom: Vec<&str> = letters.iter().map(|letter| letter.to.as_str()).collect();
         assert_eq!(whom, ["cfo@acme.example", "ops@acme.example"]);

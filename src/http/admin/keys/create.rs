@@ -2,12 +2,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, post, web};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::KeyJson;
 use crate::clock;
-use crate::domain::ids::AuditId;
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::auth::Caller;
@@ -16,8 +15,9 @@ use crate::http::error::Problem;
 use crate::http::idempotency::KeepInstead;
 use crate::http::keys::{self, Entropy};
 use crate::http::page;
+use crate::http::people;
 use crate::store;
-use crate::store::audit::AuditRow;
+use crate::store::keys::KeyRow;
 
 /// Which key to make.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -49,28 +49,7 @@ pub(super) async fn create(
     body: JsonBody<CreateKeyBody>,
 ) -> Result<HttpResponse, Problem> {
     let CreateKeyBody { name, role } = body.0;
-    if !page::is_plain(&name) || name.chars().count() > 100 {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "bad_field",
-            "name must be 1 to 100 printable characters",
-        ));
-    }
-    let now = state.engine.clock().now();
-    let entropy = Entropy([clock::entropy(), clock::entropy(), clock::entropy()]);
-    let (row, text) = keys::mint(&name, role, now, entropy);
-    let tx = state.store.begin().await?;
-    store::keys::insert(tx.conn(), &row).await?;
-    let entry = AuditRow {
-        id: AuditId::new(now.as_millisecond(), clock::entropy()),
-        at: now,
-        actor: caller.name.clone(),
-        action: "keys.create".to_owned(),
-        object: row.id.to_string(),
-        comment: None,
-    };
-    store::audit::append(&tx, &entry).await?;
-    tx.commit().await?;
+    let (row, text) = make(&state, &caller, &name, role).await?;
     let without = CreatedKey {
         about: KeyJson::from(&row),
         key: None,
@@ -82,4 +61,28 @@ pub(super) async fn create(
     });
     response.extensions_mut().insert(KeepInstead(kept));
     Ok(response)
+}
+
+/// Makes a key in the name of whoever asked for it; gives its row and its text.
+pub(in crate::http) async fn make(
+    state: &HttpState,
+    caller: &Caller,
+    name: &str,
+    role: Role,
+) -> Result<(KeyRow, SecretString), Problem> {
+    if !page::is_plain(name) || name.chars().count() > 100 {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "bad_field",
+            "name must be 1 to 100 printable characters",
+        ));
+    }
+    let now = state.engine.clock().now();
+    let entropy = Entropy([clock::entropy(), clock::entropy(), clock::entropy()]);
+    let (row, text) = keys::mint(name, role, now, entropy);
+    let tx = state.store.begin().await?;
+    store::keys::insert(tx.conn(), &row).await?;
+    store::audit::append(&tx, &people::entry(&caller.name, "keys.create", row.id.as_str(), now)).await?;
+    tx.commit().await?;
+    Ok((row, text))
 }

@@ -48,7 +48,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let revoked = service.key(3, Role::Admin);
     service.revoke(&revoked);
     let (session, ended) = (log_in(&service), log_in(&service));
-    let answer = service.exchange(form("logout", &format!("Cookie: recoup_session={ended}\r\n"), "").as_bytes());
+    let shown = service.exchange(page_with("me", &ended).as_bytes());
+    let answer = service.exchange(form("logout", &ended, &proof(&shown)).as_bytes());
     assert_eq!(answer.status, 303);
     let gone = service.exchange(b"GET /p/0 HTTP/1.1\r\nHost: recoup.example\r\n\r\n");
     assert_eq!(gone.status, 404);
@@ -154,7 +155,7 @@ fn key(value: &[u8]) {
 
 fn cookie(value: &[u8]) {
     let answer = ask("/dashboard", "Cookie", value);
-    let whole = [b"recoup_session=", WORLD.session.as_bytes()].concat();
+    let whole = [b"recoup=", WORLD.session.as_bytes()].concat();
     if value == whole {
         assert_eq!(answer.status, 200);
     }
@@ -275,20 +276,36 @@ fn keep(service: &Service, case: &Case) {
     });
 }
 
-/// Logs in with the key of the start and gives the text of the session.
+/// Signs in with the key of the start and gives the text of the session.
 fn log_in(service: &Service) -> String {
-    let answer = service.exchange(form("login", "", &format!("key={BOOTSTRAP}")).as_bytes());
+    let shown = service.exchange(page_with("login", "").as_bytes());
+    let fields = format!("{}&key={BOOTSTRAP}", proof(&shown));
+    let answer = service.exchange(form("login", &cookie_of(&shown), &fields).as_bytes());
     assert_eq!(answer.status, 303, "{}", text(&answer.body));
-    let cookie = answer
-        .header("set-cookie")
-        .and_then(|cookie| cookie.strip_prefix("recoup_session="));
+    cookie_of(&answer)
+}
+
+/// The text of the cookie that an answer sets.
+fn cookie_of(answer: &Answer) -> String {
+    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.strip_prefix("recoup="));
     cookie.and_then(|cookie| cookie.split(';').next()).unwrap().to_owned()
 }
 
-fn form(action: &str, header: &str, body: &str) -> String {
+/// The field by which the forms of a page prove where they are from.
+fn proof(answer: &Answer) -> String {
+    let page = text(&answer.body);
+    let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
+    format!("csrf={}", rest.split('"').next().unwrap())
+}
+
+fn page_with(page: &str, cookie: &str) -> String {
+    format!("GET /dashboard/{page} HTTP/1.1\r\nHost: recoup.example\r\nCookie: recoup={cookie}\r\n\r\n")
+}
+
+fn form(action: &str, cookie: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "POST /dashboard/{action} HTTP/1.1\r\nHost: recoup.example\r\nSec-Fetch-Site: same-origin\r\n{header}\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+        "POST /dashboard/{action} HTTP/1.1\r\nHost: recoup.example\r\nSec-Fetch-Site: same-origin\r\n\
+         Cookie: recoup={cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
     )
 }
