@@ -179,13 +179,11 @@ pub(super) async fn end(state: &HttpState, request: &HttpRequest) -> Result<Cook
 
 /// What the form of a page for nobody in particular carries, and the cookie that it belongs to where the browser has none yet.
 pub(super) fn anonymous(state: &HttpState, request: &HttpRequest) -> (String, Option<Cookie<'static>>) {
-    match token(state, request) {
-        Some(token) => (csrf_of(&token), None),
-        None => {
-            let token = fresh();
-            (csrf_of(&token), Some(cookie(state, request, token, None)))
-        }
+    if let Some(token) = token(state, request) {
+        return (csrf_of(&token), None);
     }
+    let token = fresh();
+    (csrf_of(&token), Some(cookie(state, request, token, None)))
 }
 
 /// The answer with a cookie.
