@@ -39,7 +39,8 @@ pub async fn run(config: &Config, given: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Shows the way in while nobody has one. It is no line of the log, whose level could hide it. The service works without it.
+/// Shows the way in while nobody has one, in the one place that an operator has before anybody is let in: the log, of which each
+/// line stays what a collector reads. The service works without it.
 async fn show_first_link(config: &Config, app: &App) {
     match people::first_link(&app.store, app.engine.clock().now()).await {
         Ok(None) => {}
@@ -48,10 +49,11 @@ async fn show_first_link(config: &Config, app: &App) {
                 Some(url) => url.to_string(),
                 None => format!("http://{}", app.address),
             };
-            eprintln!(
-                "Nobody can sign in yet. The first admin does it here, once, within {FIRST_LINK_HOURS} hours; a link of an \
-                 earlier start or of another replica is no longer good:\n\n  {}\n",
-                link.url(&base)
+            tracing::warn!(
+                link = link.url(&base),
+                hours = FIRST_LINK_HOURS,
+                "nobody can sign in yet: the first admin does it here, once; links of earlier starts and other replicas are no \
+                 longer good"
             );
         }
         Err(error) => tracing::warn!(%error, "there is no link for the first admin"),

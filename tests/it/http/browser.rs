@@ -54,10 +54,10 @@ impl<'a> Browser<'a> {
             .next()
             .filter(|set| !set.is_empty())
         {
-            *self.cookie.borrow_mut() = set.to_owned();
+            self.cookie.replace(set.to_owned());
         }
         if let Some((_, rest)) = seen.text.split_once("name=\"csrf\" value=\"") {
-            *self.csrf.borrow_mut() = rest.split('"').next().unwrap().to_owned();
+            self.csrf.replace(rest.split('"').next().unwrap().to_owned());
         }
         seen
     }

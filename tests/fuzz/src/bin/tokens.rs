@@ -287,7 +287,9 @@ fn log_in(service: &Service) -> String {
 
 /// The text of the cookie that an answer sets.
 fn cookie_of(answer: &Answer) -> String {
-    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.strip_prefix("recoup="));
+    let cookie = answer
+        .header("set-cookie")
+        .and_then(|cookie| cookie.strip_prefix("recoup="));
     cookie.and_then(|cookie| cookie.split(';').next()).unwrap().to_owned()
 }
 
