@@ -192,7 +192,7 @@ fn the_demo_is_open_to_this_machine_and_read_only() {
             .client
             .post(stage.url("/dashboard/cases/x/stop"))
             .header("origin", &stage.base);
-        assert_eq!(stage.send(act).await.status, 403);
+        assert_eq!(stage.send(act).await.status, 303);
         assert_eq!(page(&stage, "", "/dashboard/people").await.status, 403);
         assert_eq!(
             page(&stage, "", "/dashboard/me").await.header("location"),
