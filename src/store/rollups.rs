@@ -52,6 +52,11 @@ const DIMENSIONS: [(&str, &str); 19] = [
     ("weekday", "weekday"),
     ("hour", "hour"),
 ];
+/// How many deltas one transaction merges, and how many such transactions follow each other.
+const MERGED_AT_ONCE: u32 = 20_000;
+const MERGES_MAX: u32 = 10_000;
+/// A scan of all cases takes longer than any statement that somebody waits for.
+const UNHURRIED: &str = "SET LOCAL statement_timeout = 0";
 /// Whoever merges holds this lock until it has committed.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('recoup rollup ' || current_schema(), 0))";
 
@@ -90,25 +95,29 @@ fn exploded(source: &str, dimensions: &[(&str, &str)], sign: &str) -> String {
     )
 }
 
-/// Moves what has changed into the roll-up; says how many changes that were. Where somebody else is at it, there is nothing to do.
+/// Moves what has changed into the roll-up, so much at a time that no statement takes long; says how many changes that were. Where
+/// somebody else is at it, there is nothing to do.
 pub async fn merge(store: &Store) -> Result<u64, StoreError> {
-    let any = "SELECT 1 FROM report_deltas LIMIT 1";
-    if store.query(any, []).await?.is_empty() {
-        return Ok(0);
+    let mut all = 0;
+    for _ in 0..MERGES_MAX {
+        let any = "SELECT 1 FROM report_deltas LIMIT 1";
+        if store.query(any, []).await?.is_empty() {
+            break;
+        }
+        let Some(tx) = begin(store).await? else { break };
+        all += merge_in(&tx).await?;
+        tx.commit().await?;
     }
-    let Some(tx) = begin(store).await? else { return Ok(0) };
-    let merged = merge_in(&tx).await?;
-    tx.commit().await?;
-    Ok(merged)
+    Ok(all)
 }
 
 /// Begins a transaction that sees one state of the database and in which nobody else merges; none where somebody does.
 async fn begin(store: &Store) -> Result<Option<Tx>, StoreError> {
     let tx = store.begin().await?;
     if tx.dialect() == Dialect::Postgres {
-        tx.conn()
-            .execute_unprepared("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            .await?;
+        for sql in ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", UNHURRIED] {
+            tx.conn().execute_unprepared(sql).await?;
+        }
         let got = tx.conn().query_one_raw(tx.statement(LOCK, [])).await?;
         let got = got.map(|row| row.try_get_by_index::<bool>(0)).transpose()?;
         if got != Some(true) {
@@ -118,9 +127,16 @@ async fn begin(store: &Store) -> Result<Option<Tx>, StoreError> {
     Ok(Some(tx))
 }
 
+/// Merges the oldest deltas.
 async fn merge_in(tx: &Tx) -> Result<u64, StoreError> {
+    let oldest =
+        format!("SELECT MAX(id) FROM (SELECT id FROM report_deltas ORDER BY id LIMIT {MERGED_AT_ONCE}) AS oldest");
+    let last = tx.conn().query_one_raw(tx.statement(&oldest, [])).await?;
+    let last = last.map(|row| row.try_get_by_index::<Option<i64>>(0)).transpose()?;
+    let Some(last) = last.flatten() else { return Ok(0) };
     let nothing: Vec<String> = MEASURES.iter().map(|name| format!("{name} = 0")).collect();
-    let fresh = exploded("report_deltas", &DIMENSIONS, "");
+    let some = format!("(SELECT * FROM report_deltas WHERE id <= {last}) AS oldest");
+    let fresh = exploded(&some, &DIMENSIONS, "");
     let added: Vec<String> = MEASURES
         .iter()
         .map(|name| format!("{name} = report_rollup.{name} + excluded.{name}"))
@@ -133,10 +149,8 @@ async fn merge_in(tx: &Tx) -> Result<u64, StoreError> {
         added.join(", ")
     );
     tx.conn().execute_raw(tx.statement(&sql, [])).await?;
-    let gone = tx
-        .conn()
-        .execute_raw(tx.statement("DELETE FROM report_deltas", []))
-        .await?;
+    let gone = format!("DELETE FROM report_deltas WHERE id <= {last}");
+    let gone = tx.conn().execute_raw(tx.statement(&gone, [])).await?;
     Ok(gone.rows_affected())
 }
 
@@ -168,12 +182,21 @@ async fn is_true(store: &Store, dimension: &(&str, &str)) -> Result<bool, StoreE
         exploded("report_cases", &one, "-"),
         sums.join(" OR ")
     );
-    Ok(store.query(&sql, []).await?.is_empty())
+    // On SQLite a transaction would keep writers waiting, and nothing hurries a statement.
+    let differing = match store.dialect() {
+        Dialect::Sqlite => store.query(&sql, []).await?,
+        Dialect::Postgres => {
+            let tx = store.begin().await?;
+            tx.conn().execute_unprepared(UNHURRIED).await?;
+            tx.conn().query_all_raw(tx.statement(&sql, [])).await?
+        }
+    };
+    Ok(differing.is_empty())
 }
 
 async fn make_anew(store: &Store, dimension: &(&str, &str)) -> Result<(), StoreError> {
     let Some(tx) = begin(store).await? else { return Ok(()) };
-    merge_in(&tx).await?;
+    while merge_in(&tx).await? > 0 {}
     let drop = format!("DELETE FROM report_rollup WHERE dimension = '{}'", dimension.0);
     tx.conn().execute_raw(tx.statement(&drop, [])).await?;
     let fill = format!(
