@@ -254,14 +254,14 @@ pub struct Report {
 }
 
 /// What each figure means, printed with every report.
-pub const DEFINITIONS: [(&str, &str); 9] = [
+pub const DEFINITIONS: [(&str, &str); 11] = [
     (
         "case",
         "One invoice, from its first failed automatic charge to exactly one outcome.",
     ),
     (
         "cohort",
-        "The cases opened in the span, in the stated time zone. A recovery counts in the cohort of its failure, whenever the money came.",
+        "The cases opened in the span, in the zone of the connection. A recovery counts in the cohort of its failure, whenever the money came.",
     ),
     (
         "recovered",
@@ -276,6 +276,14 @@ pub const DEFINITIONS: [(&str, &str); 9] = [
         "Recovered divided by the closed cases (or their money) of the cohort. It overstates a young cohort: recoveries close early, losses late.",
     ),
     (
+        "rates.*_of_retryable",
+        "Recovered divided by all cases (or their money) whose first decline a retry may heal; both count only those.",
+    ),
+    (
+        "net_recovered_minor, rates.net_amount_of_all",
+        "Recovered money less refunds and disputes of recovered cases, and its share of all money of the cohort.",
+    ),
+    (
         "maturity",
         "The share of the cohort's cases that are closed. Below 100 % the rates can still change.",
     ),
@@ -285,7 +293,7 @@ pub const DEFINITIONS: [(&str, &str); 9] = [
     ),
     (
         "reversals",
-        "Money refunded or disputed after a recovery. Shown apart: it is subtracted from no rate. It counts bookings, not cases.",
+        "Money refunded or disputed after a recovery. Shown apart: it is subtracted from `net_recovered_minor` and its rate alone. It counts bookings, not cases.",
     ),
     (
         "percent",

@@ -51,13 +51,12 @@ pub async fn list<C: ConnectionTrait>(conn: &C) -> Result<Vec<ActiveRow>, StoreE
     conn.query_all_raw(statement).await?.iter().map(decode).collect()
 }
 
-/// The numbers of each month, all connections together.
-pub async fn by_month<C: ConnectionTrait>(conn: &C) -> Result<BTreeMap<String, u64>, StoreError> {
-    let mut months = BTreeMap::new();
-    for row in list(conn).await? {
-        *months.entry(row.month).or_default() += row.subscriptions;
-    }
-    Ok(months)
+/// The numbers by month and connection.
+pub async fn by_month<C: ConnectionTrait>(conn: &C) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+    let rows = list(conn).await?.into_iter();
+    Ok(rows
+        .map(|row| ((row.month, row.connection), row.subscriptions))
+        .collect())
 }
 
 fn decode(found: &QueryResult) -> Result<ActiveRow, StoreError> {

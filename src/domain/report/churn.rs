@@ -1,6 +1,6 @@
 //! Customers lost to failed payments and those kept, by the month in which their cases ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -28,8 +28,8 @@ pub const DEFINITIONS: [(&str, &str); 8] = [
     ),
     (
         "active_at_start",
-        "The subscriptions that were active when the month began, as uploaded by `PUT /v1/active-subscriptions`. Nothing else is \
-         known of customers whose payments do not fail.",
+        "The subscriptions that were active when the month began, as uploaded by `POST /v1/active-subscriptions`. None \
+         where a connection that has cases in the month has no number: nothing else is known of customers whose payments do not fail.",
     ),
     (
         "involuntary_rate",
@@ -109,19 +109,27 @@ pub struct Value {
     pub return_parts_per_100: Option<i64>,
 }
 
-/// The months of the cells, oldest first. `active` says how many subscriptions were active when a month began.
-pub fn churn(cells: &[Cell], active: &BTreeMap<String, u64>, assumed: Option<Assumed>) -> Result<Vec<Month>, TooLarge> {
+/// The months of the cells, oldest first. `active` says by month and connection how many subscriptions were active when it began; a
+/// month has that number only where each of its connections has one, since else cases would be divided by the subscriptions of others.
+pub fn churn(
+    cells: &[Cell],
+    active: &BTreeMap<(String, String), u64>,
+    assumed: Option<Assumed>,
+) -> Result<Vec<Month>, TooLarge> {
     let mut months: BTreeMap<String, Month> = BTreeMap::new();
+    let mut connections = BTreeSet::new();
     for cell in cells {
         let label = Cohort::Month.label(cell.day);
+        connections.insert((label.clone(), cell.connection.clone()));
         let month = months.entry(label.clone()).or_insert_with(|| Month {
-            active_at_start: active.get(&label).copied(),
             month: label,
             ..Month::default()
         });
         take(month, cell)?;
     }
     for month in months.values_mut() {
+        let its = connections.iter().filter(|(label, _)| *label == month.month);
+        month.active_at_start = its.map(|key| active.get(key).copied()).sum();
         let of_active = |part| Rate::of_counts(part, month.active_at_start?);
         month.involuntary_rate = of_active(month.involuntary);
         month.voluntary_in_dunning_rate = of_active(month.voluntary_in_dunning);
@@ -221,7 +229,7 @@ mod tests {
             attempt_fee_minor: 10,
             message_cost_minor: 1,
         };
-        let active = BTreeMap::from([("2026-03".to_owned(), 1_000)]);
+        let active = BTreeMap::from([(("2026-03".to_owned(), "stripe".to_owned()), 1_000)]);
         let [march, april] = &churn(&cells, &active, Some(assumed)).unwrap()[..] else {
             panic!("two months")
         };
@@ -242,5 +250,23 @@ mod tests {
         assert_eq!((value.saved_minor, value.cost_minor), (100_000, 14 * (4 * 10 + 3)));
         assert_eq!(value.return_parts_per_100, Some(100_000 * 100 / 602));
         assert_eq!((april.active_at_start, &april.involuntary_rate), (None, &None));
+    }
+
+    #[test]
+    fn a_month_is_not_divided_by_the_subscriptions_of_some_connections() {
+        let why = StoppedWhy::CustomerCancelled;
+        let first = cell("2026-03-01", Outcome::Stopped { why }, 4);
+        let second = Cell {
+            connection: "other".to_owned(),
+            ..first.clone()
+        };
+        let of = |connection: &str, count| (("2026-03".to_owned(), connection.to_owned()), count);
+        let rate = |active: BTreeMap<_, _>| {
+            let months = churn(&[first.clone(), second.clone()], &active, None).unwrap();
+            (months[0].active_at_start, months[0].voluntary_in_dunning_rate.clone())
+        };
+        assert_eq!(rate([of("stripe", 1_000)].into()), (None, None));
+        let (active, share) = rate([of("stripe", 1_000), of("other", 600)].into());
+        assert_eq!((active, share.unwrap().percent.as_str()), (Some(1_600), "0.50"));
     }
 }
