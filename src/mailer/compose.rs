@@ -87,9 +87,11 @@ fn clean_name(name: &str) -> Option<String> {
     one_line(name, TEXT_CHARS_MAX)
 }
 
-/// A plain ASCII address. A quoted local part may hold blanks and line breaks, which no real customer's address does.
+/// A plain ASCII address. A quoted local part may hold blanks and line breaks, which no real customer's address does; and what
+/// begins like an encoded word is read by some programs as the word it encodes, which is another address.
 fn address(text: &str) -> Option<Address> {
-    let plain = text.is_ascii() && !text.contains(|c: char| c.is_ascii_control() || c.is_ascii_whitespace());
+    let blank = |c: char| c.is_ascii_control() || c.is_ascii_whitespace();
+    let plain = text.is_ascii() && !text.contains(blank) && !text.contains("=?");
     plain.then(|| text.parse().ok()).flatten()
 }
 
@@ -195,6 +197,21 @@ mod tests {
             assert!(shown.chars().count() <= TEXT_CHARS_MAX, "{what}: {shown:?}");
             assert!(!shown.contains(char::is_control), "{what}: {shown:?}");
             assert_eq!(to.name().map(str::to_owned), clean_name(&name), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_the_same_for_whoever_reads_it() {
+        for kept in ["jo@example.com", "jo+a=b@example.com", "who?@example.com"] {
+            assert_eq!(address(kept).map(|address| address.to_string()).as_deref(), Some(kept));
+        }
+        for refused in [
+            "=?utf-8?Q?jo?=@example.com",
+            "j o@example.com",
+            "\"j\n\"@example.com",
+            "jö@example.com",
+        ] {
+            assert_eq!(address(refused), None, "{refused}");
         }
     }
 }

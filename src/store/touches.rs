@@ -51,10 +51,13 @@ pub async fn touch(store: &Store, touch: Touch<'_>, limits: Touches) -> Result<O
         .execute_raw(Statement::from_sql_and_values(backend, old, values))
         .await?;
     let mut before = written(tx.conn(), touch.connection, touch.customer_id).await?;
-    if another_goes_first(&tx, touch).await? {
+    let later = |before: &[Timestamp]| limits.next(before, touch.last_word).filter(|next| *next > touch.now);
+    let mut next = later(&before);
+    // Only one that may leave now is kept waiting by another: who waits anyway asks again, and may find the other gone.
+    if next.is_none() && another_goes_first(&tx, touch).await? {
         before.push(touch.now);
+        next = later(&before);
     }
-    let next = limits.next(&before, touch.last_word).filter(|next| *next > touch.now);
     if next.is_none() {
         let sql = "INSERT INTO touches (customer_id, connection, at, notification_id) VALUES ($1, $2, $3, $4)";
         let [customer, connection] = whose();
@@ -72,7 +75,8 @@ pub async fn touch(store: &Store, touch: Touch<'_>, limits: Touches) -> Result<O
     Ok(next)
 }
 
-/// Whether another message to the customer is due that is more important, or was queued before.
+/// Whether another message to the customer is due that is more important, or was queued before. One that is on its way has had its
+/// turn, and is counted among those that were written.
 async fn another_goes_first(tx: &Tx, touch: Touch<'_>) -> Result<bool, StoreError> {
     let cases = cases::open_by_customer(tx.conn(), touch.connection, touch.customer_id).await?;
     // They stand in order; PostgreSQL leaves alone the months in which none of them was opened.
@@ -84,6 +88,7 @@ async fn another_goes_first(tx: &Tx, touch: Touch<'_>) -> Result<bool, StoreErro
     let sql = format!(
         "SELECT 1 FROM notifications WHERE status = 'pending' AND next_at <= $1 AND next_at > $2 AND case_id BETWEEN $3 AND $4 \
          AND case_id IN (SELECT id FROM cases WHERE customer_id = $5 AND connection = $6 AND closed_at IS NULL) \
+         AND id NOT IN (SELECT notification_id FROM touches WHERE customer_id = $5 AND connection = $6) \
          AND message IN ({}) AND (message <> '{}', queued_at, id) < ($7, $8, $9) LIMIT 1",
         reminders.join(", "),
         Message::FinalNotice

@@ -13,3 +13,4 @@ mod rollups;
 pub mod samples;
 mod schema;
 mod service;
+mod touches;
