@@ -18,7 +18,7 @@ use crate::support::database::{Schema, migrate};
 use crate::support::report::{Bound, Report};
 use crowd::Crowd;
 
-mod crowd;
+pub mod crowd;
 
 /// What the database that does not grow holds.
 const SMALL: u64 = 10_000;

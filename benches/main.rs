@@ -10,6 +10,7 @@ mod growth;
 mod intake;
 mod mails;
 mod replicas;
+mod reports;
 mod storm;
 mod support;
 mod work;
@@ -39,6 +40,8 @@ enum Topic {
     Replicas,
     /// What a case costs among millions.
     Growth,
+    /// What a report costs among millions of cases.
+    Reports,
     /// A million random histories under the rules of the networks.
     Ceiling,
 }
@@ -54,7 +57,7 @@ struct Arguments {
     /// Exit with 1 where a limit was missed.
     #[arg(long)]
     strict: bool,
-    /// Up to how many stored cases `growth` goes.
+    /// Up to how many stored cases `growth` and `reports` go.
     #[arg(long, value_name = "CASES", default_value_t = 10_000_000)]
     growth_max: u64,
     /// Where to write the figures as JSON.
@@ -94,6 +97,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Topic::Storm => runtime.block_on(storm::run(&mut report))?,
             Topic::Replicas => runtime.block_on(replicas::run(&mut report))?,
             Topic::Growth => runtime.block_on(growth::run(&mut report, arguments.growth_max))?,
+            Topic::Reports => runtime.block_on(reports::run(&mut report, arguments.growth_max))?,
             Topic::Ceiling => ceiling::run(&mut report),
             Topic::Footprint => runtime.block_on(footprint::run(&mut report))?,
         }

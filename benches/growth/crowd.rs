@@ -214,6 +214,12 @@ pub fn newborn(number: u64, now: Timestamp) -> CaseChange {
     opening(number, now, &shape, [3, 1, 1])
 }
 
+/// One case of each shape, in the order of `SHAPES`, opened now: what others are copied from.
+pub fn moulds(now: Timestamp) -> Vec<CaseChange> {
+    let number = |(number, shape): (u64, Shape)| opening(number, now, &shape, [LINES, ATTEMPTS, NOTICES]);
+    (1..).zip(shapes()).map(number).collect()
+}
+
 /// Writes a new case through the store, as the engine does.
 pub async fn write(store: &Store, change: CaseChange) -> Result<(), StoreError> {
     let mut pieces = vec![Written::Opened(Box::new(change))];
@@ -236,8 +242,7 @@ impl Crowd {
         for days in (0..=SPAN_DAYS).step_by(28) {
             store.make_months(now - SignedDuration::from_hours(24 * days)).await?;
         }
-        for (number, shape) in (1..).zip(shapes()) {
-            let change = opening(number, now, &shape, [LINES, ATTEMPTS, NOTICES]);
+        for change in moulds(now) {
             write(&store, change).await?;
         }
         let mail = MailContext::samples(Message::PaymentFailed).swap_remove(0);

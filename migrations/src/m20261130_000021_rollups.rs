@@ -28,6 +28,7 @@ impl MigrationTrait for Migration {
         let tables = [
             format!("CREATE TABLE report_deltas (id {key} PRIMARY KEY, {places}, {measures}){{strict}}"),
             format!("CREATE TABLE report_rollup ({ROLLUP_KEYS}, {measures}, PRIMARY KEY ({ROLLUP_KEY})){rowless}"),
+            format!("CREATE TABLE report_ages ({AGES}, PRIMARY KEY (month, status, hours)){rowless}"),
             format!(
                 "CREATE VIEW report_cases AS {} WHERE c.reversal_of IS NULL",
                 facts(sqlite)
@@ -54,6 +55,7 @@ impl MigrationTrait for Migration {
             manager,
             &[
                 "DROP VIEW report_cases",
+                "DROP TABLE report_ages",
                 "DROP TABLE report_rollup",
                 "DROP TABLE report_deltas",
             ],
@@ -104,7 +106,8 @@ const MONEY_SO_FAR: [&str; 2] = [
     FROM late_money GROUP BY case_id) AS late WHERE late.case_id = cases.id",
 ];
 
-/// Where a case is counted. `{day:column}` is the day of an instant in UTC.
+/// Where a case is counted. `{day:column}` is the day of an instant in UTC; hours are those from the hour of the opening to that of the
+/// end, and while the case is open, the hour of its opening itself: so its age is known at any time from a sum.
 const PLACES: [(&str, &str); 25] = [
     ("connection", "c.connection"),
     ("day", "COALESCE(c.cohort_day, {day:c.opened_at})"),
@@ -114,7 +117,7 @@ const PLACES: [(&str, &str); 25] = [
     ),
     (
         "hours",
-        "CASE WHEN c.closed_at IS NULL THEN '' ELSE CAST((c.closed_at - c.opened_at) / 3600000 AS TEXT) END",
+        "CAST(CASE WHEN c.closed_at IS NULL THEN c.opened_at / 3600000 ELSE c.closed_at / 3600000 - c.opened_at / 3600000 END AS TEXT)",
     ),
     ("currency", "c.currency"),
     ("status", "c.status"),
@@ -180,6 +183,8 @@ const ROLLUP_KEYS: &str = "dimension TEXT NOT NULL, day TEXT NOT NULL, value TEX
     currency TEXT NOT NULL, status TEXT NOT NULL, outcome_detail TEXT NOT NULL, outcome_then TEXT NOT NULL,
     retryable TEXT NOT NULL";
 const ROLLUP_KEY: &str = "dimension, day, value, connection, currency, status, outcome_detail, outcome_then, retryable";
+
+const AGES: &str = "month TEXT NOT NULL, status TEXT NOT NULL, hours {int} NOT NULL, cases {int} NOT NULL";
 
 /// What changes without a report's noticing until the case is closed: every step of a case changes these.
 const ONCE_CLOSED: [&str; 2] = ["attempts", "notifications"];

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Cell;
 use crate::domain::outcome::Status;
 
 /// The normal quantile of a band in which the truth lies 95 times of 100.
@@ -14,7 +13,7 @@ const Z: f64 = 1.959_963_984_540_054;
 pub const DEFINITIONS: [(&str, &str); 4] = [
     (
         "hours",
-        "Whole hours from the first failed charge to the end of the case, rounded down.",
+        "From the hour of the first failed charge to the hour of the end of the case, or to the present one while it is open.",
     ),
     (
         "p50_hours, p90_hours",
@@ -74,26 +73,13 @@ pub struct Ages {
 }
 
 impl Ages {
-    /// The closed cases of the cells, whose value is their hours. Open ones are told by [`Self::open`].
-    pub fn closed<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> Self {
-        let mut ages = Self::default();
-        for cell in cells {
-            let cases = u64::try_from(cell.counts.cases).unwrap_or(0);
-            match cell.outcome.map(super::Outcome::status) {
-                Some(Status::Recovered) => {
-                    let hours = cell.value.parse().unwrap_or(0);
-                    *ages.recovered.entry(hours).or_default() += cases;
-                }
-                Some(Status::Exhausted | Status::Stopped) => ages.lost += cases,
-                Some(Status::Open) | None => {}
-            }
+    /// Adds cases that ended so many hours after they were opened, or are so old while they are open.
+    pub fn add(&mut self, status: Status, hours: u64, cases: u64) {
+        match status {
+            Status::Recovered => *self.recovered.entry(hours).or_default() += cases,
+            Status::Exhausted | Status::Stopped => self.lost += cases,
+            Status::Open => *self.open.entry(hours).or_default() += cases,
         }
-        ages
-    }
-
-    /// Adds open cases of that age.
-    pub fn open(&mut self, hours: u64, cases: u64) {
-        *self.open.entry(hours).or_default() += cases;
     }
 
     /// The figures.

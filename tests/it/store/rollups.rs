@@ -24,6 +24,14 @@ use crate::support::databases::each_database;
 
 const DAYS: [Date; 2] = [date(2026, 1, 1), date(2026, 7, 1)];
 
+/// Spans with and without the rest of a month at either end, and one without a whole month.
+const SPANS: [[Date; 2]; 4] = [
+    DAYS,
+    [date(2026, 1, 20), date(2026, 5, 11)],
+    [date(2026, 2, 1), date(2026, 4, 9)],
+    [date(2026, 3, 3), date(2026, 4, 30)],
+];
+
 /// A case as it should be counted.
 struct Known {
     case: Case,
@@ -204,11 +212,11 @@ impl Town {
     }
 
     /// What the report should be split into, by a look at every case.
-    fn expect(&self, by: By, cohort: Cohort) -> BTreeMap<String, Counts> {
+    fn expect(&self, days: [Date; 2], by: By, cohort: Cohort) -> BTreeMap<String, Counts> {
         let mut sums: BTreeMap<String, Counts> = BTreeMap::new();
         for known @ Known { case, counts, .. } in &self.cases {
             let day = case.birth.day.unwrap();
-            if day < DAYS[0] || day >= DAYS[1] {
+            if !(days[0]..days[1]).contains(&day) {
                 continue;
             }
             let cohort = match cohort {
@@ -295,9 +303,9 @@ fn value(Known { case, message, .. }: &Known, by: By) -> String {
     }
 }
 
-async fn found(store: &Store, by: By, cohort: Cohort) -> BTreeMap<String, Counts> {
+async fn found(store: &Store, days: [Date; 2], by: By, cohort: Cohort) -> BTreeMap<String, Counts> {
     let mut sums = BTreeMap::new();
-    for cell in rollups::recovery(store.conn(), DAYS, by, cohort).await.unwrap() {
+    for cell in rollups::recovery(store.conn(), days, by, cohort).await.unwrap() {
         let place = format!("{} {} {} {:?}", cell.day, cell.value, cell.currency, cell.outcome);
         add(sums.entry(place).or_default(), &cell.counts);
     }
@@ -324,11 +332,12 @@ fn sums_are_those_of_a_look_at_every_case_merged_or_not() {
             }
             for by in By::ALL {
                 let cohort = *Cohort::ALL.choose(&mut town.dice).unwrap();
-                let expected = town.expect(*by, cohort);
+                let days = *SPANS.choose(&mut town.dice).unwrap();
+                let expected = town.expect(days, *by, cohort);
                 assert_eq!(
-                    found(&store, *by, cohort).await,
+                    found(&store, days, *by, cohort).await,
                     expected,
-                    "round {round}, by {by}, {cohort}"
+                    "round {round}, by {by}, {cohort}, {days:?}"
                 );
             }
             assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0], "round {round}");
@@ -346,19 +355,20 @@ fn sums_are_those_of_a_look_at_every_case_merged_or_not() {
             *by_end.entry(cell.day.to_string()).or_default() += cell.counts.cases;
         }
         assert_eq!(by_end, closed);
-        let hours = rollups::hours(store.conn(), DAYS).await.unwrap();
-        let mut by_hours: BTreeMap<String, i64> = BTreeMap::new();
-        for cell in hours {
-            *by_hours.entry(cell.value).or_default() += cell.counts.cases;
-        }
-        let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+        let aged = rollups::ages(store.conn(), DAYS).await.unwrap();
+        let aged = aged
+            .into_iter()
+            .map(|aged| ((aged.month, aged.status.as_str(), aged.hours), aged.cases));
+        let mut expected: BTreeMap<(Date, &str, u64), u64> = BTreeMap::new();
         for Known { case, .. } in &town.cases {
-            let hours = case
-                .closed_at
-                .map(|at| (at.duration_since(case.opened_at).as_secs() / 3600).to_string());
-            *expected.entry(hours.unwrap_or_default()).or_default() += 1;
+            let hour = |at: Timestamp| at.as_second().unsigned_abs() / 3600;
+            let opened = hour(case.opened_at);
+            let hours = case.closed_at.map_or(opened, |at| hour(at) - opened);
+            let month = case.birth.day.unwrap().first_of_month();
+            let status = case.outcome().map_or("open", |outcome| outcome.status().as_str());
+            *expected.entry((month, status, hours)).or_default() += 1;
         }
-        assert_eq!(by_hours, expected);
+        assert_eq!(aged.collect::<BTreeMap<_, _>>(), expected);
     });
 }
 
@@ -424,14 +434,29 @@ fn what_is_wrong_is_found_and_made_anew() {
         }
         assert!(rollups::merge(&store).await.unwrap() >= 20);
         assert_eq!(rollups::merge(&store).await.unwrap(), 0);
-        let spoil = "UPDATE report_rollup SET amount_minor = amount_minor + 1 WHERE dimension = 'plan'";
-        store.conn().execute_unprepared(spoil).await.unwrap();
-        town.live(&store).await;
-        assert_eq!(rollups::verify(&store).await.unwrap(), ["plan"]);
-        assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0]);
-        assert_eq!(
-            found(&store, By::Plan, Cohort::Day).await,
-            town.expect(By::Plan, Cohort::Day)
-        );
+        for (spoil, wrong) in [
+            (
+                "UPDATE report_rollup SET amount_minor = amount_minor + 1 WHERE dimension = 'plan'",
+                "plan",
+            ),
+            (
+                "UPDATE report_rollup SET messages = messages + 1 WHERE dimension = 'country.month'",
+                "country",
+            ),
+            ("DELETE FROM report_ages WHERE status = 'open'", "ages"),
+        ] {
+            store.conn().execute_unprepared(spoil).await.unwrap();
+            town.live(&store).await;
+            assert_eq!(rollups::verify(&store).await.unwrap(), [wrong]);
+            assert_eq!(rollups::verify(&store).await.unwrap(), [""; 0]);
+        }
+        for (by, cohort) in [
+            (By::Plan, Cohort::Day),
+            (By::Plan, Cohort::Month),
+            (By::Country, Cohort::Month),
+        ] {
+            let expected = town.expect(DAYS, by, cohort);
+            assert_eq!(found(&store, DAYS, by, cohort).await, expected, "{by}, {cohort}");
+        }
     });
 }

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asked;
+use crate::domain::outcome::Status;
 use crate::domain::report::Cohort;
 use crate::domain::report::survival::{Ages, DEFINITIONS, Step, Times};
 use crate::http::HttpState;
@@ -94,18 +95,18 @@ pub(in crate::http) async fn ages(
     state: &HttpState,
     days: [Date; 2],
 ) -> Result<(BTreeMap<String, Ages>, Ages), Problem> {
-    let now = state.engine.clock().now();
-    let conn = state.reports.conn();
-    let cells = rollups::hours(conn, days).await?;
-    let label = |day: Date| Cohort::Month.label(day);
-    let mut all = Ages::closed(&cells);
-    let mut months: BTreeMap<String, Ages> = cells
-        .chunk_by(|one, next| one.day == next.day)
-        .map(|month| (label(month[0].day), Ages::closed(month)))
-        .collect();
-    for (day, hours, cases) in rollups::open_hours(conn, days, now).await? {
-        all.open(hours, cases);
-        months.entry(label(day)).or_default().open(hours, cases);
+    let this_hour = state.engine.clock().now().as_second().unsigned_abs() / 3600;
+    let mut all = Ages::default();
+    let mut months: BTreeMap<String, Ages> = BTreeMap::new();
+    for aged in rollups::ages(state.reports.conn(), days).await? {
+        let month = months.entry(Cohort::Month.label(aged.month)).or_default();
+        let hours = match aged.status {
+            Status::Open => this_hour.saturating_sub(aged.hours),
+            Status::Recovered | Status::Exhausted | Status::Stopped => aged.hours,
+        };
+        for ages in [month, &mut all] {
+            ages.add(aged.status, hours, aged.cases);
+        }
     }
     Ok((months, all))
 }
