@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, entropy};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::clock::Mode;
 use crate::domain::campaign::segment::DEFAULT;
@@ -318,7 +318,7 @@ async fn links(config: &Config, store: &Store) -> anyhow::Result<Option<Links>> 
     let Some(base) = config.http.public_url.clone() else {
         return Ok(None);
     };
-    Ok(Some(Links::new(base, kept_key(store, LINKS_KEY).await?)))
+    Ok(Some(Links::new(base, settings::key(store.conn(), LINKS_KEY).await?)))
 }
 
 /// Where mails come back that cannot be delivered, where an address for them is configured.
@@ -326,16 +326,6 @@ async fn return_path(config: &Config, store: &Store) -> anyhow::Result<Option<Re
     let Some(address) = &config.mail.return_path else {
         return Ok(None);
     };
-    let key = kept_key(store, RETURN_PATH_KEY).await?;
+    let key = settings::key(store.conn(), RETURN_PATH_KEY).await?;
     Ok(Some(ReturnPath::new(address.user(), address.domain(), key)))
-}
-
-/// A key that is made once for a database.
-async fn kept_key(store: &Store, name: &str) -> anyhow::Result<[u8; 32]> {
-    let fresh = [entropy(), entropy()].map(u128::to_be_bytes).concat();
-    settings::swap(store.conn(), name, None, &hex::encode(fresh)).await?;
-    let kept = settings::get(store.conn(), name).await?.unwrap_or_default();
-    let mut key = [0; 32];
-    hex::decode_to_slice(&kept, &mut key).with_context(|| format!("the setting {name} is no key"))?;
-    Ok(key)
 }

@@ -9,6 +9,7 @@ mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
+mod exports;
 mod inbox;
 pub(super) mod keys;
 pub(super) mod learning;
@@ -38,6 +39,8 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(reports::time::time)
         .service(reports::churn::churn)
         .service(reports::answers::answers)
+        .service(exports::cases)
+        .service(exports::attempts)
         .service(active_subscriptions::list)
         .service(active_subscriptions::upload)
         .service(reports::uplift::uplift)

@@ -28,6 +28,8 @@ pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/reports/time", Role::Marketing),
     ("GET", "/v1/reports/churn", Role::Marketing),
     ("GET", "/v1/reports/answers", Role::Marketing),
+    ("GET", "/v1/exports/cases", Role::Marketing),
+    ("GET", "/v1/exports/attempts", Role::Marketing),
     ("GET", "/v1/active-subscriptions", Role::Marketing),
     ("POST", "/v1/active-subscriptions", Role::Billing),
     ("GET", "/v1/reports/uplift", Role::Marketing),

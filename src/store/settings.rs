@@ -6,11 +6,27 @@ use sea_orm::{ConnectionTrait, EntityTrait, Statement};
 
 use super::StoreError;
 use super::entity::settings::{ActiveModel, Column, Entity};
+use super::row::Row;
+use crate::clock::entropy;
 
 /// The value of a name.
 pub async fn get<C: ConnectionTrait>(conn: &C, name: &str) -> Result<Option<String>, StoreError> {
     let row = Entity::find_by_id(name).one(conn).await?;
     Ok(row.map(|row| row.value))
+}
+
+/// The key of that name, which is made once for a database.
+pub async fn key<C: ConnectionTrait>(conn: &C, name: &str) -> Result<[u8; 32], StoreError> {
+    let fresh = [entropy(), entropy()].map(u128::to_be_bytes).concat();
+    swap(conn, name, None, &hex::encode(fresh)).await?;
+    let kept = get(conn, name).await?.unwrap_or_default();
+    let mut key = [0; 32];
+    let row = Row {
+        table: "settings",
+        id: name,
+    };
+    hex::decode_to_slice(&kept, &mut key).map_err(|_| row.corrupt("value: no key"))?;
+    Ok(key)
 }
 
 /// Gives a name a value.

@@ -4,6 +4,7 @@ mod api;
 mod browser;
 mod contract;
 mod doors;
+mod exports;
 mod figures;
 mod pages;
 mod people;

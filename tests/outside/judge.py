@@ -45,6 +45,7 @@ class Evidence:
     exit_code: object = 0
     documented: tuple = (0, ())                                # answers held against the OpenAPI document
     paged: tuple = (0, ())                                     # lists in pages and by filter
+    recomputed: tuple = (0, ())                                # figures of reports computed again from the exported files
     drained: int = 0                                           # how often we looked whether an advance left something undone
     killed: int = 0
     after_kill: list = dataclasses.field(default_factory=list)
@@ -467,6 +468,11 @@ def lists_agree(ev):
     return ev.paged
 
 
+def reports_recomputed(ev):
+    """each figure of the reports is the one that an independent program computes from the exported files"""
+    return ev.recomputed
+
+
 def advance_drains(ev):
     """when an advance has answered, no open case has an action that was due before"""
     return ev.drained, list(dict(reversed(ev.undone)).items())
@@ -488,7 +494,7 @@ def clock_and_calls(ev):
 CHECKS = [one_success, no_charge_after_end, dispute_before, no_terminal_card, no_blind_authentication, unknown_keeps_key, keys_in_order,
           new_card_used, no_mail_after_payment, no_mail_after_stop, mails_are_theirs, mail_dates, mails_recorded, links_lead,
           one_case_each, all_closed, outcomes, reasons, facts_of_cases, report_sums, webhooks_taken, advance_drains, advance_after_kill,
-          answers_as_documented, lists_agree,
+          answers_as_documented, lists_agree, reports_recomputed,
           clock_and_calls]
 
 

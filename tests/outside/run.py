@@ -4,7 +4,7 @@
                                  [--seed N] [--failures 60] [--days 45] [--kills 1] [--skip-intake]
     python3 tests/outside/run.py --self-test
 
-Needs Python 3.11 and, for PostgreSQL, psql; RECOUP_TEST_POSTGRES names the server.
+Needs Python 3.11 with the package duckdb and, for PostgreSQL, psql; RECOUP_TEST_POSTGRES names the server.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 sys.dont_write_bytecode = True    # leave no traces beside the sources
 
 import stripe_wire as wire
-from driver import API_KEY, START, Database, Drive, Recoup, rfc3339
+from driver import ADMIN_KEY, API_KEY, START, Database, Drive, Recoup, rfc3339
 from intake import Intake
 from judge import Evidence, judge
 from schema import check_answers
@@ -102,8 +102,15 @@ def gather(recoup, book, sink, drive):
     return Evidence(book=book, mails=sink.mails, cases=cases, notes=notes, timelines=timelines, reports=reports,
                     refused=drive.postman.refused, sent=drive.postman.sent, troubles=troubles + sink.strange,
                     strange=list(drive.strange), followed=drive.world.followed, dead=rows("/v1/inbox?status=dead"),
-                    documented=check_answers(recoup, cases), paged=check_pages(recoup, cases), drained=drive.drained,
-                    undone=drive.undone, killed=drive.killed, after_kill=drive.after_kill)
+                    documented=check_answers(recoup, cases), paged=check_pages(recoup, cases), recomputed=recompute(recoup),
+                    drained=drive.drained, undone=drive.undone, killed=drive.killed, after_kill=drive.after_kill)
+
+
+def recompute(recoup):
+    """The reports of the whole story against the exported files. Returns (figures, faults)."""
+    import recompute as independent  # DuckDB is needed for this alone
+    _, figures, faults = independent.compare("http://" + recoup.host, ADMIN_KEY)
+    return figures, [(None, fault) for fault in faults]
 
 
 def check_pages(recoup, cases):
