@@ -5,6 +5,7 @@ mod browser;
 mod contract;
 mod doors;
 mod figures;
+mod further;
 mod pages;
 mod people;
 mod problems;

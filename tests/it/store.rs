@@ -11,5 +11,6 @@ mod posteriors;
 mod queues;
 mod rollups;
 pub mod samples;
+mod scans;
 mod schema;
 mod service;
