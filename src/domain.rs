@@ -9,6 +9,7 @@ pub mod command;
 pub mod decide;
 pub mod decline;
 pub mod event;
+pub mod exchange;
 pub mod explain;
 pub mod forecast;
 pub mod ids;

@@ -10,88 +10,27 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Currency;
 use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
-use super::words::words;
 
+pub mod ages;
+pub mod attempts;
+pub mod attribution;
+pub mod by;
 pub mod churn;
 pub mod cohort;
 pub mod compliance;
+pub mod converted;
+pub mod customers;
 pub mod definitions;
 pub mod digest;
+pub mod funnel;
 pub mod rate;
 pub mod survival;
 pub mod uplift;
 
+pub use by::By;
 pub use cohort::Cohort;
+pub use customers::Customers;
 pub use rate::Rate;
-
-words! {
-    /// What the cases of a cohort are split by.
-    By {
-        /// Not at all.
-        None = "none",
-        /// The connection.
-        Connection = "connection",
-        /// How the case stands: `open`, or its outcome.
-        Outcome = "outcome",
-        /// The kind of the first decline.
-        DeclineKind = "decline_kind",
-        /// The provider's code of the first decline.
-        DeclineCode = "decline_code",
-        /// The network that carried the first charge.
-        Network = "network",
-        /// The country of the bank behind it, else that of the customer.
-        Country = "country",
-        /// How the card is funded.
-        Funding = "funding",
-        /// The plan.
-        Plan = "plan",
-        /// What is owed, in bands of minor units.
-        Amount = "amount",
-        /// How many days the subscription had run, in bands.
-        Tenure = "tenure",
-        /// The campaign and its version.
-        Campaign = "campaign",
-        /// The arm that was drawn first to plan its charges.
-        Arm = "arm",
-        /// Who may charge.
-        Collector = "collector",
-        /// The last message that had left within the seven days before the end.
-        Message = "message",
-        /// The step of the campaign that this message was of.
-        Step = "step",
-        /// How many charges were made by everybody up to the recovery; only recovered cases have it.
-        Attempt = "attempt",
-        /// The customer's weekday at the recovery, 1 for Monday; only recovered cases have it.
-        Weekday = "weekday",
-        /// The customer's hour at the recovery; only recovered cases have it.
-        Hour = "hour",
-    }
-}
-
-impl By {
-    /// The dimension of the roll-up that holds it: what every dimension holds is read from `all`.
-    pub const fn dimension(self) -> &'static str {
-        match self {
-            Self::None | Self::Connection | Self::Outcome => "all",
-            Self::DeclineKind
-            | Self::DeclineCode
-            | Self::Network
-            | Self::Country
-            | Self::Funding
-            | Self::Plan
-            | Self::Amount
-            | Self::Tenure
-            | Self::Campaign
-            | Self::Arm
-            | Self::Collector
-            | Self::Message
-            | Self::Step
-            | Self::Attempt
-            | Self::Weekday
-            | Self::Hour => self.as_str(),
-        }
-    }
-}
 
 /// Cases that are alike in all that a report asks for, and what they come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,6 +173,8 @@ pub struct Row {
     pub late_recoveries: Sum,
     /// Money taken back after a recovery; subtracted from `net_recovered_minor` only. Counts refunds and disputes.
     pub reversals: Sum,
+    /// The customers whose cases these are, where they were counted.
+    pub customers: Option<Customers>,
 }
 
 impl Row {
@@ -254,7 +195,7 @@ pub struct Report {
 }
 
 /// What each figure means, printed with every report.
-pub const DEFINITIONS: [(&str, &str); 11] = [
+pub const DEFINITIONS: [(&str, &str); 12] = [
     (
         "case",
         "One invoice, from its first failed automatic charge to exactly one outcome.",
@@ -296,6 +237,12 @@ pub const DEFINITIONS: [(&str, &str); 11] = [
         "Money refunded or disputed after a recovery. Shown apart: it is subtracted from `net_recovered_minor` and its rate alone. It counts bookings, not cases.",
     ),
     (
+        "customers",
+        "Customers with at least one case in the row, each counted once. `recovered` are those of whom every case of the row was \
+         recovered, `any_recovered` those of whom at least one was; `open` have a case that is still chased. A customer with cases in \
+         several cohorts, groups or currencies is counted in each of them, and once in each row of the totals: so rows do not add up.",
+    ),
+    (
         "percent",
         "Cut to two decimals, halves rounded up, computed from integers. Currencies are never added together.",
     ),
@@ -315,12 +262,6 @@ pub fn report(cells: &[Cell], cut: Cut) -> Result<Report, TooLarge> {
     let totals = totals.into_iter().map(Tally::row).collect::<Result<_, _>>()?;
     Ok(Report { rows, totals })
 }
-
-/// What a group is called of which nothing is known.
-const UNKNOWN: &str = "unknown";
-
-/// What the group is called of the cases that have none.
-const NOT_ANY: &str = "none";
 
 type Place = (String, Option<String>, Currency);
 
@@ -344,30 +285,10 @@ struct Tally {
 
 fn group(cell: &Cell, by: By) -> Option<String> {
     match by {
-        By::None => None,
-        By::Connection => Some(cell.connection.clone()),
-        By::Outcome => {
-            let status = cell.outcome.map(|outcome| outcome.status().as_str());
-            Some(status.unwrap_or("open").to_owned())
-        }
-        By::DeclineKind
-        | By::DeclineCode
-        | By::Network
-        | By::Country
-        | By::Funding
-        | By::Plan
-        | By::Amount
-        | By::Tenure
-        | By::Campaign
-        | By::Arm
-        | By::Collector => Some(named(cell, UNKNOWN)),
-        By::Message | By::Step | By::Attempt | By::Weekday | By::Hour => Some(named(cell, NOT_ANY)),
+        By::Connection => by.group(&cell.connection),
+        By::Outcome => by.group(cell.outcome.map_or("open", |outcome| outcome.status().as_str())),
+        other => other.group(&cell.value),
     }
-}
-
-fn named(cell: &Cell, nothing: &str) -> String {
-    let value = if cell.value.is_empty() { nothing } else { &cell.value };
-    value.to_owned()
 }
 
 fn count(tallies: &mut BTreeMap<Place, Tally>, place: Place, cell: &Cell) -> Result<(), TooLarge> {
@@ -447,6 +368,7 @@ impl Tally {
             stopped_why: whole(tally.stopped_why, StoppedWhy::ALL.iter().map(|why| why.as_str())),
             late_recoveries: tally.late_recoveries,
             reversals: tally.reversals,
+            customers: None,
         })
     }
 

@@ -9,6 +9,7 @@ mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
+mod exchange_rates;
 mod exports;
 mod inbox;
 pub(super) mod keys;
@@ -38,11 +39,17 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(reports::definitions::definitions)
         .service(reports::time::time)
         .service(reports::churn::churn)
+        .service(reports::funnel::funnel)
+        .service(reports::attempts::attempts)
+        .service(reports::attribution::attribution)
+        .service(reports::ages::ages)
         .service(reports::answers::answers)
         .service(exports::cases)
         .service(exports::attempts)
         .service(active_subscriptions::list)
         .service(active_subscriptions::upload)
+        .service(exchange_rates::list)
+        .service(exchange_rates::upload)
         .service(reports::uplift::uplift)
         .service(reports::compliance::compliance)
         .service(campaigns::list::list)

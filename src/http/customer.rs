@@ -28,7 +28,7 @@ use crate::links::Purpose;
 use crate::mailer::escape::write_escaped;
 use crate::mailer::render::PageDays;
 use crate::mailer::{Locale, MailContext};
-use crate::store::cases;
+use crate::store::{cases, funnel};
 
 const PAGE: &str = include_str!("customer/page.html");
 const STYLE: &str = include_str!("customer/style.css");
@@ -166,6 +166,7 @@ async fn act(
         },
         _ => return Err(Problem::not_found("there is nothing of that name to do")),
     };
+    clicked(&state, &seen, now).await;
     match state.engine.customer(&seen.case.id, action).await {
         // Done before is done as well.
         Ok(_) => Ok(back(&token, done)),
@@ -205,8 +206,16 @@ fn promise_of(case: &Case, on: Option<&str>) -> Option<CustomerAction> {
     Some(CustomerAction::Promise { until })
 }
 
+/// Notes for the funnel that the page was used. Whatever keeps that from being written keeps nobody from paying.
+async fn clicked(state: &HttpState, seen: &Seen, now: Timestamp) {
+    if let Err(error) = funnel::clicked(&state.store, &seen.case.id, now).await {
+        tracing::warn!(case_id = %seen.case.id, %error, "that a customer used the page could not be noted");
+    }
+}
+
 /// Makes the provider's page for payment data, and sends the browser there.
 async fn update(state: &HttpState, seen: &Seen, now: Timestamp) -> Result<HttpResponse, Problem> {
+    clicked(state, seen, now).await;
     let case = &seen.case;
     let connection = state.engine.connection(&case.connection);
     // Two clicks in one minute are one.

@@ -9,10 +9,12 @@ use super::error::Problem;
 use crate::domain::role::Role;
 use session::Visitor;
 
+mod bars;
 mod case;
 mod cases;
 mod chart;
 mod curve;
+mod figures;
 pub(super) mod headers;
 mod intervals;
 mod learning;
@@ -27,7 +29,7 @@ pub(super) mod show;
 mod welcome;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 20] = [
+pub const ROUTES: [(&str, &[&str]); 28] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -43,6 +45,14 @@ pub const ROUTES: [(&str, &[&str]); 20] = [
     ("/dashboard/learning", &["GET"]),
     ("/dashboard/reports", &["GET"]),
     ("/dashboard/reports/recovery.csv", &["GET"]),
+    ("/dashboard/reports/funnel", &["GET"]),
+    ("/dashboard/reports/funnel.csv", &["GET"]),
+    ("/dashboard/reports/attempts", &["GET"]),
+    ("/dashboard/reports/attempts.csv", &["GET"]),
+    ("/dashboard/reports/attribution", &["GET"]),
+    ("/dashboard/reports/attribution.csv", &["GET"]),
+    ("/dashboard/reports/ages", &["GET"]),
+    ("/dashboard/reports/ages.csv", &["GET"]),
     ("/dashboard/messages", &["GET"]),
     ("/dashboard/messages/mails/{name}", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
@@ -73,6 +83,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(learning::page)
         .service(reports::page)
         .service(reports::file)
+        .service(figures::funnel_page)
+        .service(figures::funnel_file)
+        .service(figures::attempts_page)
+        .service(figures::attempts_file)
+        .service(figures::attribution_page)
+        .service(figures::attribution_file)
+        .service(figures::ages_page)
+        .service(figures::ages_file)
         .service(messages::page)
         .service(messages::mail)
         .service(case::show_case)

@@ -91,6 +91,11 @@ impl Problem {
         Self { errors, ..self }
     }
 
+    /// What is wrong in detail.
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     /// 400: the request cannot be understood.
     pub fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)

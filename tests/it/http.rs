@@ -6,6 +6,7 @@ mod contract;
 mod doors;
 mod exports;
 mod figures;
+mod further;
 mod pages;
 mod people;
 mod problems;

@@ -11,6 +11,7 @@ mod posteriors;
 mod queues;
 mod rollups;
 pub mod samples;
+mod scans;
 mod schema;
 mod service;
 mod touches;

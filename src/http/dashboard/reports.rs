@@ -26,6 +26,7 @@ pub(super) struct Asked {
     from: Option<String>,
     to: Option<String>,
     by: Option<By>,
+    convert: Option<String>,
 }
 
 /// A row of the report as people read it.
@@ -42,6 +43,7 @@ struct Line {
     of_closed: Option<Rate>,
     of_retryable: Option<Rate>,
     net_of_all: Option<Rate>,
+    of_customers: Option<Rate>,
     maturity: Option<Rate>,
     mature: bool,
     /// The share of all that was recovered, in tenths: how dark its cell is.
@@ -70,7 +72,7 @@ pub(super) async fn page(
     let days = asked::days([given(query.from.as_ref()), given(query.to.as_ref())], &zones, now)?;
     let by = query.by.filter(|by| *by != By::None).unwrap_or(By::DeclineKind);
     let cohort = Cohort::Month;
-    let months = recovery::over(&state, days, Cut { cohort, by: By::None }).await?;
+    let months = recovery::with_customers(&state, days, Cut { cohort, by: By::None }).await?;
     let split = recovery::over(&state, days, Cut { cohort, by }).await?;
     let touched = recovery::over(
         &state,
@@ -92,6 +94,9 @@ pub(super) async fn page(
     let drawn = chart::months(&months);
     let context = context! {
         section => "reports",
+        page => "recovery",
+        convert => given(query.convert.as_ref()).unwrap_or_default(),
+        one => Value::from(Serde(in_one(&state, days, given(query.convert.as_ref())).await?)),
         now => now.to_string(),
         from => from.to_string(),
         to => to.to_string(),
@@ -113,6 +118,48 @@ pub(super) async fn page(
     Ok(shown("reports.html", &visitor, &context))
 }
 
+/// What was recovered in one currency, or which rates are missing for that.
+#[derive(Serialize)]
+struct InOne {
+    currency: String,
+    rows: Vec<[String; 4]>,
+    missing: Vec<String>,
+    refused: Option<String>,
+}
+
+async fn in_one(state: &HttpState, days: [Date; 2], convert: Option<&str>) -> Result<Option<InOne>, Stop> {
+    let Some(text) = convert else { return Ok(None) };
+    let to = recovery::currency(text.trim())?;
+    let cut = Cut {
+        cohort: Cohort::Month,
+        by: By::None,
+    };
+    let mut one = InOne {
+        currency: to.to_string(),
+        rows: Vec::new(),
+        missing: Vec::new(),
+        refused: None,
+    };
+    match recovery::in_one(state, days, cut, to).await {
+        Ok(converted) => {
+            let money = |minor| show::money(minor, to.code());
+            let rows = converted.rows.into_iter().chain(converted.totals);
+            one.rows = rows
+                .map(|row| {
+                    let [paid, net] = [row.recovered_minor, row.net_recovered_minor].map(money);
+                    [row.cohort, row.recovered_cases.to_string(), paid, net]
+                })
+                .collect();
+        }
+        Err(problem) if problem.code == "rates_missing" => {
+            one.missing = problem.errors().iter().map(|error| error.detail.clone()).collect();
+            one.refused = Some(problem.detail.to_string());
+        }
+        Err(problem) => return Err(problem.into()),
+    }
+    Ok(Some(one))
+}
+
 /// The report as a file, split by what is asked for.
 #[get("/dashboard/reports/recovery.csv")]
 pub(super) async fn file(
@@ -131,11 +178,15 @@ pub(super) async fn file(
         cohort: Cohort::Month,
         by: query.by.unwrap_or(By::None),
     };
+    if let Some(to) = given(query.convert.as_ref()) {
+        let to = recovery::currency(to.trim())?;
+        return Ok(recovery::converted_csv(&state, days, cut, to).await?);
+    }
     Ok(recovery::as_csv(&state, days, cut).await?)
 }
 
 /// A form sends what was left empty, too.
-fn given(text: Option<&String>) -> Option<&str> {
+pub(super) fn given(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.trim().is_empty())
 }
 
@@ -171,6 +222,10 @@ fn line(row: &Row) -> Line {
         of_closed: rates.amount_of_closed,
         of_retryable: rates.amount_of_retryable,
         net_of_all: rates.net_amount_of_all,
+        of_customers: row
+            .customers
+            .as_ref()
+            .and_then(|customers| customers.recovered_of_all.clone()),
         maturity: row.maturity.clone(),
         mature: row.mature,
         part: None,

@@ -18,7 +18,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 21] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -32,6 +32,12 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("table.html", include_str!("table.html")),
     ("learning.html", include_str!("learning.html")),
     ("reports.html", include_str!("reports.html")),
+    ("reports_nav.html", include_str!("reports_nav.html")),
+    ("definitions.html", include_str!("definitions.html")),
+    ("funnel.html", include_str!("funnel.html")),
+    ("attempts.html", include_str!("attempts.html")),
+    ("attribution.html", include_str!("attribution.html")),
+    ("ages.html", include_str!("ages.html")),
     ("messages.html", include_str!("messages.html")),
     ("error.html", include_str!("error.html")),
 ];
@@ -107,7 +113,7 @@ fn shown(text: &str, format: &str) -> String {
 }
 
 /// A word of the tables as people read it.
-fn words(word: &str) -> String {
+pub(super) fn words(word: &str) -> String {
     word.replace('_', " ")
 }
 

@@ -94,6 +94,14 @@ async fn html(answer: Response) -> String {
     answer.text().await.unwrap()
 }
 
+/// How many cases reached a stage of the funnel.
+async fn reached(story: &Story, stage: &str) -> u64 {
+    let (_, report) = story.get("/v1/reports/funnel?from=2026-03-01&to=2026-04-01").await;
+    let stages = report["data"][0]["stages"].as_array().unwrap();
+    let row = stages.iter().find(|row| row["stage"] == stage).unwrap();
+    row["reached"]["cases"].as_u64().unwrap()
+}
+
 #[test]
 fn a_promise_is_waited_for() {
     tell_in(
@@ -126,6 +134,7 @@ fn a_promise_is_waited_for() {
                 assert!(shown.contains(&pays) && !shown.contains("<script"), "{shown}");
             }
             assert_eq!(story.case(&failed.invoice).await, before, "looking changes nothing");
+            assert_eq!(reached(story, "clicked").await, 0, "nor is it a click");
             for late in ["2026-03-11", "2026-03-03", "soon"] {
                 let answer = send(story, &format!("{page}/promise"), &[("on", late)]).await;
                 assert_eq!(
@@ -149,6 +158,8 @@ fn a_promise_is_waited_for() {
             assert!(!shown.contains("type=\"date\""), "{shown}");
             story.advance("2026-03-12T00:00:00Z").await;
             assert_eq!(story.diary(&failed.invoice).await, WAITED);
+            let clicks = [reached(story, "delivered").await, reached(story, "clicked").await];
+            assert_eq!(clicks, [1, 1], "the customer used the page");
             let shown = html(open(story, &page).await).await;
             assert!(
                 shown.contains("Hier ist nichts mehr zu tun") && !shown.contains("<form"),

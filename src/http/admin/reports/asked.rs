@@ -10,6 +10,7 @@ use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
 use crate::domain::calendar;
+use crate::domain::report::By;
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::page;
@@ -28,6 +29,22 @@ pub struct SpanQuery {
     /// The IANA zone in which days begin.
     #[param(default = "UTC", example = "Europe/Berlin")]
     pub(super) zone: Option<String>,
+}
+
+/// Which cases to report of, and how to split them.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SplitQuery {
+    /// First day of the cases' opening. Eleven months before `to`'s month without it.
+    #[param(example = "2026-01-01")]
+    pub(super) from: Option<String>,
+    /// The day that ends the span, itself not included; tomorrow without it.
+    #[param(example = "2026-04-01")]
+    pub(super) to: Option<String>,
+    /// What to split by.
+    #[param(inline, default = "none")]
+    pub(super) by: Option<By>,
 }
 
 /// The longest span, in days.
@@ -137,7 +154,7 @@ fn moment(name: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Problem>
     day_begins(day, zone)
 }
 
-fn day_begins(day: Date, zone: &TimeZone) -> Result<Timestamp, Problem> {
+pub(super) fn day_begins(day: Date, zone: &TimeZone) -> Result<Timestamp, Problem> {
     let start = day.to_zoned(zone.clone()).map(|start| start.timestamp());
     start.map_err(|_| bad("the day lies outside of the calendar"))
 }
