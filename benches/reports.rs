@@ -208,7 +208,7 @@ async fn measure(told: &mut Report, what: &str, url: &str, now: Timestamp, limit
         slowest = slowest.max(took);
     }
     let ended = time(async || Ok(rollups::closed(store.conn(), days).await?)).await?;
-    let ages = time(async || Ok(rollups::ages(store.conn(), days).await?)).await?;
+    let ages = time(async || Ok(rollups::ages(store.conn(), days, now).await?)).await?;
     for (name, took) in [("churn", ended), ("times", ages)] {
         told.figure(&format!("{what}, {name}"), "ms", vec![took]);
         slowest = slowest.max(took);

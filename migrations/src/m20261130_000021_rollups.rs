@@ -28,7 +28,7 @@ impl MigrationTrait for Migration {
         let tables = [
             format!("CREATE TABLE report_deltas (id {key} PRIMARY KEY, {places}, {measures}){{strict}}"),
             format!("CREATE TABLE report_rollup ({ROLLUP_KEYS}, {measures}, PRIMARY KEY ({ROLLUP_KEY})){rowless}"),
-            format!("CREATE TABLE report_ages ({AGES}, PRIMARY KEY (month, status, hours)){rowless}"),
+            format!("CREATE TABLE report_ages ({AGES}, PRIMARY KEY (month, currency, status, hours)){rowless}"),
             format!(
                 "CREATE VIEW report_cases AS {} WHERE c.reversal_of IS NULL",
                 facts(sqlite)
@@ -184,7 +184,8 @@ const ROLLUP_KEYS: &str = "dimension TEXT NOT NULL, day TEXT NOT NULL, value TEX
     retryable TEXT NOT NULL";
 const ROLLUP_KEY: &str = "dimension, day, value, connection, currency, status, outcome_detail, outcome_then, retryable";
 
-const AGES: &str = "month TEXT NOT NULL, status TEXT NOT NULL, hours {int} NOT NULL, cases {int} NOT NULL";
+const AGES: &str = "month TEXT NOT NULL, currency TEXT NOT NULL, status TEXT NOT NULL, hours {int} NOT NULL,
+    cases {int} NOT NULL, amount_minor {int} NOT NULL, recovered_minor {int} NOT NULL";
 
 /// What changes without a report's noticing until the case is closed: every step of a case changes these.
 const ONCE_CLOSED: [&str; 2] = ["attempts", "notifications"];

@@ -5,7 +5,7 @@
 mod ages;
 mod merge;
 
-pub use ages::{Aged, ages};
+pub use ages::ages;
 pub use merge::{merge, verify};
 
 use jiff::ToSpan;

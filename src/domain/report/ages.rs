@@ -3,9 +3,9 @@
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Cell, Cohort, Rate, Sum, TooLarge};
+use super::{Cohort, Rate, Sum, TooLarge};
 use crate::domain::money::Currency;
-use crate::domain::outcome::{Outcome, Status};
+use crate::domain::outcome::Status;
 use crate::domain::words::words;
 
 words! {
@@ -45,7 +45,7 @@ pub const DEFINITIONS: [(&str, &str); 4] = [
     ),
     (
         "within",
-        "Recovered in fewer than so many times 24 hours (or 168, for weeks) after the case was opened, divided by all cases (or their \
+        "Recovered in fewer than so many times 24 hours (or 168, for weeks) after the hour in which the case was opened, divided by all cases (or their \
          money) of the cohort. The shares of a row never fall.",
     ),
     (
@@ -83,26 +83,38 @@ pub struct AgeRow {
     pub cells: Vec<Option<AgeCell>>,
 }
 
-/// Open cases: the month of their cohort, their age in whole hours, and how many they are.
-pub type OpenAges = [(Date, u64, u64)];
+/// Cases of a month that took as long as each other, or are as old; amounts in minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aged {
+    /// The first day of the month in which they were opened.
+    pub month: Date,
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// How they stand.
+    pub status: Status,
+    /// How many hours there are from that of their opening to that of their end; to the present one, while they are open.
+    pub hours: u64,
+    /// How many.
+    pub cases: i64,
+    /// What was owed.
+    pub amount_minor: i64,
+    /// What was paid while they were chased.
+    pub recovered_minor: i64,
+}
 
-/// The cohorts of the cells, oldest first. The value of a cell is the whole hours from opening to end; `running` is the first month
-/// that is not over everywhere.
-pub fn by_age(cells: &[Cell], open: &OpenAges, running: Date, age: Age) -> Result<Vec<AgeRow>, TooLarge> {
-    let mut places: Vec<(Date, Currency)> = cells.iter().map(|cell| (cell.day, cell.currency)).collect();
+/// The cohorts of the cases, oldest first. `running` is the first month that is not over everywhere.
+pub fn by_age(ages: &[Aged], running: Date, age: Age) -> Result<Vec<AgeRow>, TooLarge> {
+    let mut places: Vec<(Date, Currency)> = ages.iter().map(|aged| (aged.month, aged.currency)).collect();
     places.sort_unstable();
     places.dedup();
     let row = |(month, currency): (Date, Currency)| {
-        let its: Vec<&Cell> = cells
+        let its: Vec<&Aged> = ages
             .iter()
-            .filter(|cell| cell.day == month && cell.currency == currency)
+            .filter(|aged| aged.month == month && aged.currency == currency)
             .collect();
-        let all = sum(&its, |_| true, |cell| cell.counts.amount_minor)?;
-        let youngest = open
-            .iter()
-            .filter(|(of, ..)| *of == month)
-            .map(|(_, hours, _)| *hours)
-            .min();
+        let all = sum(&its, |_| true, |aged| aged.amount_minor)?;
+        let open = its.iter().filter(|aged| aged.status == Status::Open);
+        let youngest = open.map(|aged| aged.hours).min();
         let cell = |column: u64| {
             let below = column * age.hours();
             let settled = month < running && youngest.is_none_or(|hours| hours >= below);
@@ -118,12 +130,9 @@ pub fn by_age(cells: &[Cell], open: &OpenAges, running: Date, age: Age) -> Resul
     places.into_iter().map(row).collect()
 }
 
-fn within(its: &[&Cell], all: Sum, below: u64) -> Result<AgeCell, TooLarge> {
-    let in_time = |cell: &Cell| {
-        let recovered = cell.outcome.map(Outcome::status) == Some(Status::Recovered);
-        recovered && cell.value.parse().is_ok_and(|hours: u64| hours < below)
-    };
-    let recovered = sum(its, in_time, |cell| cell.counts.recovered_minor)?;
+fn within(its: &[&Aged], all: Sum, below: u64) -> Result<AgeCell, TooLarge> {
+    let in_time = |aged: &Aged| aged.status == Status::Recovered && aged.hours < below;
+    let recovered = sum(its, in_time, |aged| aged.recovered_minor)?;
     Ok(AgeCell {
         recovered,
         cases: Rate::of_counts(recovered.cases, all.cases),
@@ -131,10 +140,10 @@ fn within(its: &[&Cell], all: Sum, below: u64) -> Result<AgeCell, TooLarge> {
     })
 }
 
-fn sum(cells: &[&Cell], counts: impl Fn(&Cell) -> bool, minor: impl Fn(&Cell) -> i64) -> Result<Sum, TooLarge> {
+fn sum(ages: &[&Aged], counts: impl Fn(&Aged) -> bool, minor: impl Fn(&Aged) -> i64) -> Result<Sum, TooLarge> {
     let mut sum = Sum::default();
-    for cell in cells.iter().filter(|cell| counts(cell)) {
-        sum.add(cell.counts.cases, minor(cell))?;
+    for aged in ages.iter().filter(|aged| counts(aged)) {
+        sum.add(aged.cases, minor(aged))?;
     }
     Ok(sum)
 }
@@ -144,41 +153,31 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::domain::outcome::{RecoveredBy, StoppedWhy};
-    use crate::domain::report::Counts;
 
-    fn cell(month: Date, hours: &str, outcome: Option<Outcome>, cases: i64) -> Cell {
-        Cell {
-            day: month,
-            value: hours.to_owned(),
-            connection: "stripe".to_owned(),
+    fn aged(month: Date, hours: u64, status: Status, cases: i64) -> Aged {
+        Aged {
+            month,
             currency: "EUR".parse().unwrap(),
-            outcome,
-            retryable: true,
-            counts: Counts {
-                cases,
-                amount_minor: cases * 100,
-                recovered_minor: cases * 90,
-                ..Counts::default()
-            },
+            status,
+            hours,
+            cases,
+            amount_minor: cases * 100,
+            recovered_minor: cases * 90,
         }
     }
 
     #[test]
     fn what_can_still_change_is_blank_and_what_cannot_never_falls() {
         let (march, april) = (date(2026, 3, 1), date(2026, 4, 1));
-        let recovered = Some(Outcome::Recovered { by: RecoveredBy::Retry });
-        let why = StoppedWhy::Staff;
-        let cells = [
-            cell(march, "0", recovered, 1),
-            cell(march, "23", recovered, 1),
-            cell(march, "24", recovered, 2),
-            cell(march, "71", Some(Outcome::Stopped { why }), 3),
-            cell(march, "", None, 1),
-            cell(april, "5", recovered, 4),
+        let ages = [
+            aged(march, 0, Status::Recovered, 1),
+            aged(march, 23, Status::Recovered, 1),
+            aged(march, 24, Status::Recovered, 2),
+            aged(march, 71, Status::Stopped, 3),
+            aged(march, 75, Status::Open, 1),
+            aged(april, 5, Status::Recovered, 4),
         ];
-        let open = [(march, 75, 1)];
-        let rows = by_age(&cells, &open, april, Age::Day).unwrap();
+        let rows = by_age(&ages, april, Age::Day).unwrap();
         let counts = |row: &AgeRow| -> Vec<Option<u64>> {
             row.cells
                 .iter()
@@ -197,7 +196,7 @@ mod tests {
             "45.00"
         );
         assert_eq!(counts(&rows[1]), [None; 5], "the month still runs");
-        let later = by_age(&cells, &open, date(2026, 5, 1), Age::Week).unwrap();
+        let later = by_age(&ages, date(2026, 5, 1), Age::Week).unwrap();
         assert_eq!(counts(&later[1]), [Some(4); 5]);
         assert_eq!(counts(&later[0]), [None; 5]);
     }

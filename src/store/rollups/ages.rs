@@ -1,44 +1,51 @@
 //! How old cases were when they ended, and since when the others are open: what the report of times reads.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, QueryResult, Statement};
 
 use super::MONTH;
 use crate::domain::outcome::Status;
+use crate::domain::report::ages::Aged;
 use crate::store::row::Row;
 use crate::store::{StoreError, Tx};
 
-/// Cases of a month that took as long as each other, or were opened in the same hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aged {
-    /// The first day of the month.
-    pub month: Date,
-    /// How they stand.
-    pub status: Status,
-    /// The hours from that of their opening to that of their end; of open ones the hour of their opening, since 1970.
-    pub hours: u64,
-    /// How many.
-    pub cases: u64,
+const HOUR_SECS: i64 = 3600;
+/// What makes a row of the roll-up.
+const KEY: &str = "month, currency, status, hours";
+/// What is counted.
+const SUMS: [&str; 3] = ["cases", "amount_minor", "recovered_minor"];
+
+fn listed(each: impl Fn(&str) -> String) -> String {
+    SUMS.map(each).join(", ")
 }
 
 /// What the rows of `source`, which has the columns of a delta, come to, `sign` times.
 fn summed(source: &str, sign: &str) -> String {
+    let sums = listed(|name| format!("CAST({sign}SUM({name}) AS BIGINT) AS {name}"));
     format!(
-        "SELECT {MONTH} AS month, status, CAST(hours AS BIGINT) AS hours, CAST({sign}SUM(cases) AS BIGINT) AS cases \
-         FROM {source} GROUP BY 1, 2, 3"
+        "SELECT {MONTH} AS month, currency, status, CAST(hours AS BIGINT) AS hours, {sums} FROM {source} GROUP BY 1, 2, 3, 4"
     )
+}
+
+/// Whether a row says anything.
+fn any_sum() -> String {
+    SUMS.map(|name| format!("{name} <> 0")).join(" OR ")
 }
 
 /// Adds the rows of `source` to the roll-up.
 pub(super) async fn add(tx: &Tx, source: &str) -> Result<(), StoreError> {
     let add = format!(
-        "INSERT INTO report_ages (month, status, hours, cases) SELECT * FROM ({}) AS fresh WHERE cases <> 0 \
-         ON CONFLICT (month, status, hours) DO UPDATE SET cases = report_ages.cases + excluded.cases",
-        summed(source, "")
+        "INSERT INTO report_ages ({KEY}, {}) SELECT * FROM ({}) AS fresh WHERE {} ON CONFLICT ({KEY}) DO UPDATE SET {}",
+        SUMS.join(", "),
+        summed(source, ""),
+        any_sum(),
+        listed(|name| format!("{name} = report_ages.{name} + excluded.{name}"))
     );
     // Each case leaves the hour of its opening sooner or later.
-    for sql in [add.as_str(), "DELETE FROM report_ages WHERE cases = 0"] {
-        tx.conn().execute_raw(tx.statement(sql, [])).await?;
+    let gone = format!("DELETE FROM report_ages WHERE NOT ({})", any_sum());
+    for sql in [add, gone] {
+        tx.conn().execute_raw(tx.statement(&sql, [])).await?;
     }
     Ok(())
 }
@@ -46,10 +53,11 @@ pub(super) async fn add(tx: &Tx, source: &str) -> Result<(), StoreError> {
 /// A statement that finds a row where roll-up and deltas do not say what a scan of all cases says.
 pub(super) fn differing() -> String {
     format!(
-        "SELECT 1 FROM (SELECT month, status, hours, cases FROM report_ages UNION ALL {} UNION ALL {}) AS every \
-         GROUP BY month, status, hours HAVING SUM(cases) <> 0 LIMIT 1",
+        "SELECT 1 FROM (SELECT {KEY}, {} FROM report_ages UNION ALL {} UNION ALL {}) AS every GROUP BY {KEY} HAVING {} LIMIT 1",
+        SUMS.join(", "),
         summed("report_deltas", ""),
-        summed("report_cases", "-")
+        summed("report_cases", "-"),
+        SUMS.map(|name| format!("SUM({name}) <> 0")).join(" OR ")
     )
 }
 
@@ -61,31 +69,48 @@ pub(super) async fn make_anew(tx: &Tx) -> Result<(), StoreError> {
     add(tx, "report_cases").await
 }
 
-/// The cases of the months of `[from, to)`, by month, as they are at this moment.
-pub async fn ages<C: ConnectionTrait>(conn: &C, [from, to]: [Date; 2]) -> Result<Vec<Aged>, StoreError> {
+/// The cases of the months of `[from, to)` as they are at this moment, by how long they took or are open.
+pub async fn ages<C: ConnectionTrait>(
+    conn: &C,
+    [from, to]: [Date; 2],
+    now: Timestamp,
+) -> Result<Vec<Aged>, StoreError> {
     let sql = format!(
-        "SELECT month, status, hours, CAST(SUM(cases) AS BIGINT) FROM (SELECT month, status, hours, cases FROM report_ages \
-         UNION ALL {}) AS every WHERE month >= $1 AND month < $2 GROUP BY month, status, hours HAVING SUM(cases) <> 0 \
-         ORDER BY month, status, hours",
+        "SELECT {KEY}, {} FROM (SELECT {KEY}, {} FROM report_ages UNION ALL {}) AS every \
+         WHERE month >= $1 AND month < $2 GROUP BY {KEY} HAVING SUM(cases) <> 0 ORDER BY {KEY}",
+        listed(|name| format!("CAST(SUM({name}) AS BIGINT)")),
+        SUMS.join(", "),
         summed("report_deltas", "")
     );
     let values = [from.first_of_month(), to].map(|day| day.to_string().into());
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     let rows = conn.query_all_raw(statement).await?;
-    rows.iter()
-        .map(|found| {
-            let month: String = found.try_get_by_index(0)?;
-            let row = Row {
-                table: "report_ages",
-                id: &month,
-            };
-            let whole = |index: usize| found.try_get_by_index::<i64>(index).map(i64::cast_unsigned);
-            Ok(Aged {
-                month: month.parse().map_err(|_| row.corrupt("month: not a day"))?,
-                status: row.word("status", &found.try_get_by_index::<String>(1)?)?,
-                hours: whole(2)?,
-                cases: whole(3)?,
-            })
-        })
-        .collect()
+    let this_hour = now.as_second() / HOUR_SECS;
+    rows.iter().map(|found| decode(found, this_hour)).collect()
+}
+
+fn decode(found: &QueryResult, this_hour: i64) -> Result<Aged, StoreError> {
+    let text = |index: usize| found.try_get_by_index::<String>(index);
+    let whole = |index: usize| found.try_get_by_index::<i64>(index);
+    let month = text(0)?;
+    let row = Row {
+        table: "report_ages",
+        id: &month,
+    };
+    let status = row.word("status", &text(2)?)?;
+    let hours = whole(3)?;
+    let hours = if status == Status::Open {
+        this_hour - hours
+    } else {
+        hours
+    };
+    Ok(Aged {
+        currency: row.word("currency", &text(1)?)?,
+        status,
+        hours: hours.max(0).unsigned_abs(),
+        cases: whole(4)?,
+        amount_minor: whole(5)?,
+        recovered_minor: whole(6)?,
+        month: month.parse().map_err(|_| row.corrupt("month: not a day"))?,
+    })
 }

@@ -241,12 +241,12 @@ fn one_currency_for_all_takes_a_rate_for_each_day() {
             json!({"taken": 1, "replaced": 0}),
             "the same again changes nothing"
         );
-        let list = get(stage, "/v1/exchange-rates?limit=2").await;
+        let page = get(stage, "/v1/exchange-rates?limit=2").await;
         assert_eq!(
-            (&list["data"][0]["day"], &list["data"][0]["rate"]),
+            (&page["data"][0]["day"], &page["data"][0]["rate"]),
             (&json!("2026-04-01"), &json!("2"))
         );
-        let next = list["next_cursor"].as_str().unwrap();
+        let next = page["next_cursor"].as_str().unwrap();
         let rest = get(stage, &format!("/v1/exchange-rates?cursor={next}")).await;
         assert_eq!(
             (rest["data"].as_array().unwrap().len(), &rest["next_cursor"]),

@@ -13,7 +13,7 @@ use recoup::domain::decline::{Decline, DeclineKind, Disposition};
 use recoup::domain::ids::{CaseId, NotificationId, TransferId};
 use recoup::domain::ledger::{Account, Transfer, TransferKind};
 use recoup::domain::money::Money;
-use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
+use recoup::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, Status, StoppedWhy};
 use recoup::domain::report::{By, Cohort, Counts};
 use recoup::store::changes::{RowWrite, Written};
 use recoup::store::{Store, rollups};
@@ -355,20 +355,32 @@ fn sums_are_those_of_a_look_at_every_case_merged_or_not() {
             *by_end.entry(cell.day.to_string()).or_default() += cell.counts.cases;
         }
         assert_eq!(by_end, closed);
-        let aged = rollups::ages(store.conn(), DAYS).await.unwrap();
-        let aged = aged
-            .into_iter()
-            .map(|aged| ((aged.month, aged.status.as_str(), aged.hours), aged.cases));
-        let mut expected: BTreeMap<(Date, &str, u64), u64> = BTreeMap::new();
-        for Known { case, .. } in &town.cases {
-            let hour = |at: Timestamp| at.as_second().unsigned_abs() / 3600;
-            let opened = hour(case.opened_at);
-            let hours = case.closed_at.map_or(opened, |at| hour(at) - opened);
+        let now: Timestamp = "2026-09-01T12:34:56Z".parse().unwrap();
+        let aged = rollups::ages(store.conn(), DAYS, now).await.unwrap();
+        let found = aged.into_iter().map(|aged| {
+            let sums = [aged.cases, aged.amount_minor, aged.recovered_minor];
+            (
+                format!("{} {} {} {}", aged.month, aged.currency, aged.status, aged.hours),
+                sums,
+            )
+        });
+        let mut expected: BTreeMap<String, [i64; 3]> = BTreeMap::new();
+        for Known { case, counts, .. } in &town.cases {
+            let hour = |at: Timestamp| at.as_second() / 3600;
+            let hours = hour(case.closed_at.unwrap_or(now)) - hour(case.opened_at);
             let month = case.birth.day.unwrap().first_of_month();
-            let status = case.outcome().map_or("open", |outcome| outcome.status().as_str());
-            *expected.entry((month, status, hours)).or_default() += 1;
+            let status = case.outcome().map_or(Status::Open, Outcome::status);
+            let sums = expected
+                .entry(format!("{month} {} {status} {hours}", case.amount_due.currency))
+                .or_default();
+            for (sum, more) in sums
+                .iter_mut()
+                .zip([counts.cases, counts.amount_minor, counts.recovered_minor])
+            {
+                *sum += more;
+            }
         }
-        assert_eq!(aged.collect::<BTreeMap<_, _>>(), expected);
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
     });
 }
 

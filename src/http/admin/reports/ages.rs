@@ -92,12 +92,11 @@ pub(in crate::http::admin) async fn ages(
 pub(in crate::http) async fn over(state: &HttpState, days: [Date; 2], age: Age) -> Result<Vec<AgeRow>, Problem> {
     let now = state.engine.clock().now();
     let conn = state.reports.conn();
-    let cells = rollups::hours(conn, days).await?;
-    let open = rollups::open_hours(conn, days, now).await?;
+    let aged = rollups::ages(conn, days, now).await?;
     let zones = asked::zones(state);
     let today = zones.values().map(|name| calendar::zone(name).to_datetime(now).date());
     let running = today.min().unwrap_or(days[0]).first_of_month();
-    by_age(&cells, &open, running, age).map_err(too_large)
+    by_age(&aged, running, age).map_err(too_large)
 }
 
 /// The columns of the file.

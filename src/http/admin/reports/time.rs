@@ -7,7 +7,6 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asked;
-use crate::domain::outcome::Status;
 use crate::domain::report::Cohort;
 use crate::domain::report::survival::{Ages, DEFINITIONS, Step, Times};
 use crate::http::HttpState;
@@ -95,17 +94,13 @@ pub(in crate::http) async fn ages(
     state: &HttpState,
     days: [Date; 2],
 ) -> Result<(BTreeMap<String, Ages>, Ages), Problem> {
-    let this_hour = state.engine.clock().now().as_second().unsigned_abs() / 3600;
+    let now = state.engine.clock().now();
     let mut all = Ages::default();
     let mut months: BTreeMap<String, Ages> = BTreeMap::new();
-    for aged in rollups::ages(state.reports.conn(), days).await? {
+    for aged in rollups::ages(state.reports.conn(), days, now).await? {
         let month = months.entry(Cohort::Month.label(aged.month)).or_default();
-        let hours = match aged.status {
-            Status::Open => this_hour.saturating_sub(aged.hours),
-            Status::Recovered | Status::Exhausted | Status::Stopped => aged.hours,
-        };
         for ages in [month, &mut all] {
-            ages.add(aged.status, hours, aged.cases);
+            ages.add(aged.status, aged.hours, aged.cases.unsigned_abs());
         }
     }
     Ok((months, all))
