@@ -23,6 +23,7 @@ pub mod outcome;
 pub mod renewal;
 pub mod report;
 pub mod retention;
+pub mod retry;
 pub mod role;
 pub mod schedule;
 pub mod snapshot;

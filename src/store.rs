@@ -41,6 +41,7 @@ pub mod digests;
 pub mod drift;
 mod entity;
 mod error;
+pub mod exclusions;
 pub mod idempotency;
 pub mod inbox;
 pub mod instruments;

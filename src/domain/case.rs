@@ -112,10 +112,13 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge_id: Option<String>,
     },
-    /// Staff paused it.
+    /// Staff paused it, or holds it.
     Paused {
-        /// When it goes on by itself.
+        /// When it goes on by itself; where it is on hold, when the invoice is read next.
         until: Timestamp,
+        /// Since when it is on hold, where only staff lets it go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held_since: Option<Timestamp>,
     },
     /// Only a person can say how to go on.
     NeedsPerson,
@@ -337,6 +340,20 @@ impl Case {
         }
     }
 
+    /// Since when staff holds it, where it is on hold.
+    pub fn held_since(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Paused { held_since, .. } => *held_since,
+            State::Active
+            | State::Charging { .. }
+            | State::InDoubt { .. }
+            | State::Processing { .. }
+            | State::NeedsPerson
+            | State::Ending { .. }
+            | State::Closed { .. } => None,
+        }
+    }
+
     /// How the case ended, if it did.
     pub fn outcome(&self) -> Option<Outcome> {
         match &self.state {
@@ -396,7 +413,18 @@ impl Case {
             )),
             State::InDoubt { .. } => look("a charge got no clear answer; the provider is asked again"),
             State::Processing { .. } => look("the provider is still working on a charge"),
-            State::Paused { until } => Some(("resume", *until, "paused by staff".to_owned())),
+            State::Paused {
+                until,
+                held_since: Some(_),
+            } => Some((
+                "look",
+                *until,
+                "on hold until staff releases it; the invoice is watched".to_owned(),
+            )),
+            State::Paused {
+                until,
+                held_since: None,
+            } => Some(("resume", *until, "paused by staff".to_owned())),
             State::NeedsPerson => look("a person must decide; the invoice is watched meanwhile"),
             State::Ending { action, .. } => timers
                 .look_at

@@ -35,7 +35,7 @@ mod target;
 mod timers;
 
 pub use asks::{bank_asked, instruments_asked};
-pub use open::{NoCase, facts, open, open_reversal};
+pub use open::{NoCase, facts, open, open_excluded, open_reversal};
 
 /// The first wait after the provider was out of reach; it doubles up to the longest.
 const BACKOFF_FIRST_SECS: i64 = 60;
@@ -217,6 +217,7 @@ impl<'a> Draft<'a> {
             case: self.case,
             entries: self.entries,
             commands: self.commands,
+            refused: None,
         }))
     }
 }

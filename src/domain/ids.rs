@@ -111,6 +111,11 @@ id!(
     PersonId,
     "per"
 );
+id!(
+    /// Names an entry of the list of customers who are not chased.
+    ExclusionId,
+    "exc"
+);
 
 #[cfg(test)]
 mod tests {

@@ -204,6 +204,9 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     if row.message.is_for_staff() {
         return Ok(gates::for_staff(row.message, case));
     }
+    if inner.storage.is_excluded(&case.connection, &case.customer_id).await? {
+        return Ok(Gate::Suppress("excluded"));
+    }
     if row.message == Message::PaymentReceived {
         return Ok(match case.outcome() {
             Some(_) if case.warnings.contains(&Warning::MailBounced) => Gate::Suppress("mail_bounced"),

@@ -9,6 +9,7 @@ mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
+pub(super) mod exclusions;
 mod inbox;
 pub(super) mod keys;
 pub(super) mod learning;
@@ -51,6 +52,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(suppressions::list)
         .service(suppressions::add)
         .service(suppressions::lift)
+        .service(exclusions::list)
+        .service(exclusions::add)
+        .service(exclusions::lift)
         .service(templates::list)
         .service(templates::preview)
         .service(test_clock::get)

@@ -77,7 +77,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(messages::mail)
         .service(case::show_case)
         .service(case::mail)
-        .service(case::act_on);
+        .service(case::acts::act_on);
 }
 
 #[get("/")]

@@ -1,5 +1,6 @@
 //! Stories with dates: the clock is advanced, the queues are drained, the whole timeline is asserted.
 
+mod actions;
 mod awkward;
 mod campaigns;
 mod ceiling;

@@ -136,6 +136,18 @@ pub struct Memory {
     /// When staff let its campaign begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<Timestamp>,
+    /// Until when staff passed over the charges of its campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_until: Option<Timestamp>,
+    /// How many of them there were.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub skipped: u32,
+    /// How often the end was moved after it had been announced, so that it is announced again.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub announced_anew: u32,
+    /// Its customer was excluded during an open attempt: it ends once that is answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excluded: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -190,7 +202,16 @@ impl Memory {
             end_planned: None,
             opened_with: None,
             restarted_at: None,
+            skipped_until: None,
+            skipped: 0,
+            announced_anew: 0,
+            excluded: false,
         }
+    }
+
+    /// From when on its campaign may charge, at `now`: what staff passed over stays passed over.
+    pub fn charges_from(&self, now: Timestamp) -> Timestamp {
+        self.skipped_until.map_or(now, |skipped| skipped.max(now))
     }
 
     /// Whether the card of that stable name must never be charged again for this invoice; an unknown one may.

@@ -52,6 +52,8 @@ pub struct CaseJson {
     pub notifications: u32,
     /// What a person should see.
     pub warnings: Vec<Warning>,
+    /// Since when staff holds it; null unless it is on hold, when its state is `paused`.
+    pub held_since: Option<Instant>,
     /// The customer's IANA time zone.
     pub zone: String,
     /// Whom messages go to.
@@ -124,6 +126,7 @@ impl CaseJson {
             attempts: case.attempts,
             notifications: case.notifications,
             warnings: case.warnings.clone(),
+            held_since: case.held_since().map(Instant),
             zone: case.zone.clone(),
             contact: contact(case, role),
             reversal_of: case.reversal_of.as_ref().map(ToString::to_string),

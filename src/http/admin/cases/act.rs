@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::domain::command::Refusal;
 use crate::domain::event::StaffAction;
 use crate::engine::StaffError;
 use crate::http::HttpState;
@@ -150,7 +151,7 @@ async fn notes(
     answer(&state, &caller, id, StaffAction::Note, Some(body.0.comment)).await
 }
 
-async fn answer(
+pub(super) async fn answer(
     state: &HttpState,
     caller: &Caller,
     id: web::Path<String>,
@@ -179,6 +180,13 @@ pub(in crate::http) async fn act(
             reason.as_str(),
             "the case does not allow this now; the code says why",
         )),
+        Err(StaffError::Forbidden(Refusal { reason, rule, until })) => {
+            let detail = match until {
+                Some(until) => format!("the rule {rule} allows no charge before {until}"),
+                None => format!("the rule {rule} allows no further charge of this payment method"),
+            };
+            Err(Problem::new(StatusCode::CONFLICT, reason.as_str(), detail))
+        }
         Err(StaffError::Store(error)) => Err(error.into()),
     }
 }
