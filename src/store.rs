@@ -29,6 +29,7 @@ pub use port::{Lease, Storage};
 pub use suppressions::Reach;
 
 pub mod active;
+pub mod approvals;
 pub mod attempts;
 pub mod audit;
 pub mod backup;

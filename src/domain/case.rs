@@ -14,11 +14,13 @@ use super::words::words;
 
 pub use birth::{Birth, FirstDecline};
 pub use campaign_ref::{BadCampaignRef, CampaignRef};
-pub use memory::Memory;
+pub use memory::{Memory, Undo};
+pub use warning::Warning;
 
 mod birth;
 mod campaign_ref;
 mod memory;
+mod warning;
 
 words! {
     /// Who may charge an invoice; never both.
@@ -53,36 +55,6 @@ words! {
         CardUpdate = "card_update",
         /// Staff asked for it.
         Staff = "staff",
-    }
-}
-
-words! {
-    /// Something about a case that a person should see.
-    Warning {
-        /// The provider plans retries of its own although we are the collector; we do not charge meanwhile.
-        ProviderRetriesOn = "provider_retries_on",
-        /// The decline is our own fault.
-        MerchantFault = "merchant_fault",
-        /// The customer has no address we could write to.
-        NoAddress = "no_address",
-        /// The provider refuses our calls: credentials, rights or the request itself.
-        ProviderRefuses = "provider_refuses",
-        /// The provider no longer knows the invoice.
-        InvoiceMissing = "invoice_missing",
-        /// The provider's answer contradicts what we asked for.
-        AnswerMismatch = "answer_mismatch",
-        /// An attempt could not be resolved in time.
-        AttemptUnresolved = "attempt_unresolved",
-        /// Money of this invoice was paid back during the chase.
-        RefundSeen = "refund_seen",
-        /// The provider refused the final action.
-        FinalActionRefused = "final_action_refused",
-        /// A message could not be delivered.
-        MailBounced = "mail_bounced",
-        /// Money came more than once for this invoice.
-        Overpaid = "overpaid",
-        /// What the provider shows of this invoice's money does not fit with our books.
-        BooksDisagree = "books_disagree",
     }
 }
 
@@ -426,6 +398,13 @@ impl Case {
                 held_since: None,
             } => Some(("resume", *until, "paused by staff".to_owned())),
             State::NeedsPerson => look("a person must decide; the invoice is watched meanwhile"),
+            State::Ending { sent: 0, .. } => timers.look_at.map(|at| {
+                (
+                    "final_action",
+                    at,
+                    "staff ended it; until then that can be undone".to_owned(),
+                )
+            }),
             State::Ending { action, .. } => timers
                 .look_at
                 .map(|at| ("final_action", at, format!("final action: {action}"))),

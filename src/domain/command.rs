@@ -278,6 +278,10 @@ words! {
         OnHold = "on_hold",
         /// The case is not on hold.
         NotOnHold = "not_on_hold",
+        /// No act can be taken back: none was made, or something has followed from it.
+        NothingToUndo = "nothing_to_undo",
+        /// The minute is over in which an act can be taken back.
+        TooLate = "too_late",
     }
 }
 

@@ -102,6 +102,8 @@ struct Draft<'a> {
     entries: Vec<Entry>,
     commands: Vec<Command>,
     moment: Moment<'a>,
+    /// Whether what is said leaves the case as it is, so that an act before it can still be taken back.
+    is_aside: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -112,6 +114,7 @@ impl<'a> Draft<'a> {
             entries: Vec::new(),
             commands: Vec::new(),
             moment,
+            is_aside: false,
         }
     }
 
@@ -212,6 +215,10 @@ impl<'a> Draft<'a> {
         }
         if self.case == *self.before && self.commands.is_empty() && self.entries.is_empty() {
             return Decision::Ignored(Reason::NothingNew);
+        }
+        // Once something else has happened, taking an act back would undo that too.
+        if !self.is_aside && self.case.memory.undo == self.before.memory.undo {
+            self.case.memory.undo = None;
         }
         Decision::Changed(Box::new(Change {
             case: self.case,

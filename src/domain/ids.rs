@@ -116,6 +116,11 @@ id!(
     ExclusionId,
     "exc"
 );
+id!(
+    /// Names an act that waits for a second person.
+    ApprovalId,
+    "apr"
+);
 
 #[cfg(test)]
 mod tests {

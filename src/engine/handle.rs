@@ -24,6 +24,7 @@ pub mod asks;
 mod notices;
 mod opening;
 mod rows;
+mod staff;
 
 pub use notices::{end_notice, learn_fate, lose_notice};
 pub use opening::{Hand, Opened, open_case, put_in, resend_secs};
@@ -297,17 +298,7 @@ impl<'a> Draft<'a> {
     }
 
     fn change(&mut self, change: &Change, mut written: CaseChange, event: &Event, actor: &str, release: Release) {
-        if let Event::Staff { action, comment, .. } = event {
-            let refused = if change.refused.is_some() { ".refused" } else { "" };
-            written.audit.push(AuditRow {
-                id: AuditId::new(self.inner.now_ms(), self.inner.clock.entropy()),
-                at: self.now,
-                actor: actor.to_owned(),
-                action: format!("{}{refused}", action.as_str()),
-                object: change.case.id.to_string(),
-                comment: comment.clone(),
-            });
-        }
+        staff::beside(self.inner, change, event, actor, &mut written);
         written.release = match release {
             Release::Now(fence) => Some(fence),
             Release::WhenDone(fence) if !change.commands.iter().any(is_carried_out) => Some(fence),

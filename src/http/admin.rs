@@ -4,6 +4,7 @@ use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 mod active_subscriptions;
+pub(super) mod approvals;
 mod audit;
 mod campaigns;
 pub(super) mod cases;
@@ -52,6 +53,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(suppressions::list)
         .service(suppressions::add)
         .service(suppressions::lift)
+        .service(approvals::list)
+        .service(approvals::approve)
+        .service(approvals::refuse)
         .service(exclusions::list)
         .service(exclusions::add)
         .service(exclusions::lift)

@@ -13,6 +13,7 @@ mod case;
 mod cases;
 mod chart;
 mod curve;
+mod desk;
 pub(super) mod headers;
 mod intervals;
 mod learning;
@@ -27,7 +28,7 @@ pub(super) mod show;
 mod welcome;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 20] = [
+pub const ROUTES: [(&str, &[&str]); 24] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -40,6 +41,10 @@ pub const ROUTES: [(&str, &[&str]); 20] = [
     ("/dashboard/keys", &["POST"]),
     ("/dashboard/keys/{id}/revoke", &["POST"]),
     ("/dashboard/cases", &["GET"]),
+    ("/dashboard/desk", &["GET"]),
+    ("/dashboard/desk/approvals/{id}", &["POST"]),
+    ("/dashboard/desk/invoices", &["POST"]),
+    ("/dashboard/desk/exclusions/{verb}", &["POST"]),
     ("/dashboard/learning", &["GET"]),
     ("/dashboard/reports", &["GET"]),
     ("/dashboard/reports/recovery.csv", &["GET"]),
@@ -70,6 +75,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(people::create_key)
         .service(people::revoke_key)
         .service(cases::cases)
+        .service(desk::page)
+        .service(desk::rule)
+        .service(desk::put_in)
+        .service(desk::exclude)
         .service(learning::page)
         .service(reports::page)
         .service(reports::file)
@@ -152,6 +161,7 @@ fn page(status: StatusCode, template: &str, visitor: Option<&Visitor>, context: 
             role => role.as_str(),
             cases => role.allows(Role::Viewer),
             acts => role.allows(Role::Billing) && !visitor.is_demo(),
+            desk => role.allows(Role::Billing),
             reports => role.allows(Role::Marketing),
             people => role.allows(Role::Admin),
             person => visitor.person.is_some(),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CampaignRef, OpenAttempt};
+use super::{CampaignRef, OpenAttempt, State, Timers};
 use crate::domain::event::CustomerAnswer;
 use crate::domain::instrument::Instrument;
 use crate::domain::learning::choice::Choice;
@@ -148,6 +148,28 @@ pub struct Memory {
     /// Its customer was excluded during an open attempt: it ends once that is answered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub excluded: bool,
+    /// How it stood before the last act of staff, as long as nothing else has happened since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Undo>>,
+}
+
+/// How a case stood before an act of staff.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The act.
+    pub act: String,
+    /// Whose it was.
+    pub actor: String,
+    /// Until when it can be taken back.
+    pub until: Timestamp,
+    /// Where the case stood.
+    pub state: State,
+    /// What was planned.
+    pub timers: Timers,
+    /// The campaign that it was pinned to.
+    pub campaign: CampaignRef,
+    /// What it remembered.
+    pub memory: Memory,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -206,6 +228,7 @@ impl Memory {
             skipped: 0,
             announced_anew: 0,
             excluded: false,
+            undo: None,
         }
     }
 

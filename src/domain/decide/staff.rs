@@ -5,20 +5,21 @@ use serde_json::{Value, json};
 use super::Draft;
 use super::close::{begin, close};
 use super::migrate::migrate;
+use crate::domain::approval::Weighty;
 use crate::domain::calendar::written;
-use crate::domain::campaign::FinalAction;
 use crate::domain::case::{CampaignRef, State, Trigger};
 use crate::domain::ceiling::{Verdict, may_charge};
 use crate::domain::command::{Decision, EntryKind, Reason, Refusal};
 use crate::domain::event::StaffAction;
 use crate::domain::message::Message;
 use crate::domain::mutant::alive;
-use crate::domain::outcome::{Outcome, RecoveredBy, StoppedWhy};
+use crate::domain::outcome::{Outcome, StoppedWhy};
 use crate::domain::retry;
 use crate::domain::schedule::step_at;
 
 mod hold;
 mod plan;
+mod undo;
 
 /// Why an action is not carried out.
 enum No {
@@ -44,12 +45,8 @@ pub fn act<'a>(mut draft: Draft<'a>, action: &'a StaffAction, actor: &str, comme
     let (text, data) = told(&draft, action, actor, comment);
     draft.say(EntryKind::Staff, text, data);
     match action {
-        StaffAction::Note => {}
-        StaffAction::Retry => {
-            draft.case.state = State::Active;
-            draft.case.timers.look_at = None;
-            draft.charge_now(Trigger::Staff);
-        }
+        StaffAction::Note | StaffAction::Ask(_) | StaffAction::Refuse(_) => draft.is_aside = true,
+        StaffAction::Retry => weighty(&mut draft, Weighty::Retry),
         StaffAction::Pause { until } => {
             draft.case.state = State::Paused {
                 until: *until,
@@ -63,22 +60,57 @@ pub fn act<'a>(mut draft: Draft<'a>, action: &'a StaffAction, actor: &str, comme
         StaffAction::Hold => hold::hold(&mut draft),
         StaffAction::Release => hold::release(&mut draft),
         StaffAction::Migrate { campaign, how } => migrate(&mut draft, campaign, *how),
-        StaffAction::Stop => close(&mut draft, Outcome::Stopped { why: StoppedWhy::Staff }),
+        StaffAction::Stop => weighty(&mut draft, Weighty::Stop),
         StaffAction::Exclude => exclude(&mut draft),
-        StaffAction::MarkPaid => close(
-            &mut draft,
-            Outcome::Recovered {
-                by: RecoveredBy::OutOfBand,
-            },
-        ),
-        StaffAction::WriteOff => {
-            let outcome = Outcome::Stopped {
-                why: StoppedWhy::WrittenOff,
-            };
-            begin(&mut draft, FinalAction::MarkUncollectible, outcome);
-        }
+        StaffAction::MarkPaid => weighty(&mut draft, Weighty::MarkPaid),
+        StaffAction::WriteOff => weighty(&mut draft, Weighty::WriteOff),
+        StaffAction::Approve(ruling) => weighty(&mut draft, ruling.act),
+        StaffAction::Soon(act) => match undo::ends(*act) {
+            Some((action, outcome)) => undo::end_soon(&mut draft, action, outcome),
+            None => weighty(&mut draft, *act),
+        },
+        StaffAction::Undo => undo::undo(&mut draft),
+    }
+    if can_be_undone(action) {
+        undo::remember(&mut draft, action.as_str(), actor);
     }
     draft.done()
+}
+
+/// Whether an act can be taken back within a minute. What was approved by a second person was thought over.
+fn can_be_undone(action: &StaffAction) -> bool {
+    match action {
+        StaffAction::Retry
+        | StaffAction::Pause { .. }
+        | StaffAction::Resume
+        | StaffAction::Skip { .. }
+        | StaffAction::Extend { .. }
+        | StaffAction::Hold
+        | StaffAction::Release
+        | StaffAction::Migrate { .. }
+        | StaffAction::Soon(_) => true,
+        StaffAction::Stop
+        | StaffAction::Exclude
+        | StaffAction::MarkPaid
+        | StaffAction::WriteOff
+        | StaffAction::Note
+        | StaffAction::Undo
+        | StaffAction::Ask(_)
+        | StaffAction::Approve(_)
+        | StaffAction::Refuse(_) => false,
+    }
+}
+
+/// Charges, or ends the case.
+fn weighty(draft: &mut Draft<'_>, act: Weighty) {
+    match undo::ends(act) {
+        Some((action, outcome)) => begin(draft, action, outcome),
+        None => {
+            draft.case.state = State::Active;
+            draft.case.timers.look_at = None;
+            draft.charge_now(Trigger::Staff);
+        }
+    }
 }
 
 /// What the timeline says of an action.
@@ -104,21 +136,63 @@ fn told(draft: &Draft<'_>, action: &StaffAction, actor: &str, comment: Option<&s
         StaffAction::Exclude => format!("{actor}: the customer is excluded."),
         StaffAction::Note => format!("{actor} wrote a note."),
         StaffAction::Hold => format!("{actor}: on hold, because the customer disputes what is owed."),
+        StaffAction::Undo => {
+            let act = draft.case.memory.undo.as_ref().map_or("nothing", |undo| &undo.act);
+            data["undone"] = json!(act);
+            format!("{actor} took back: {act}.")
+        }
+        StaffAction::Ask(ask) => {
+            data["approval"] = json!(ask.id);
+            data["act"] = json!(ask.act);
+            let until = written(ask.expires_at);
+            format!(
+                "{actor} asks for {}: a second person has to approve it by {until}.",
+                ask.act
+            )
+        }
+        StaffAction::Approve(ruling) => {
+            data["approval"] = json!(ruling.id);
+            data["act"] = json!(ruling.act);
+            format!("{actor} approved what {} asked for: {}.", ruling.asked_by, ruling.act)
+        }
+        StaffAction::Refuse(ruling) => {
+            data["approval"] = json!(ruling.id);
+            data["act"] = json!(ruling.act);
+            format!("{actor} refused what {} asked for: {}.", ruling.asked_by, ruling.act)
+        }
         StaffAction::Retry
         | StaffAction::Resume
         | StaffAction::Extend { .. }
         | StaffAction::Release
         | StaffAction::Stop
         | StaffAction::MarkPaid
-        | StaffAction::WriteOff => format!("{actor}: {}.", action.as_str()),
+        | StaffAction::WriteOff
+        | StaffAction::Soon(_) => format!("{actor}: {}.", action.as_str()),
     };
     (text, data)
 }
 
 fn allowed(draft: &Draft<'_>, action: &StaffAction) -> Result<(), No> {
     let stops_a_charge = alive("staff_stops_a_charge") && draft.case.open_attempt().is_some();
-    if *action == StaffAction::Note || stops_a_charge {
-        return Ok(());
+    match action {
+        _ if stops_a_charge => return Ok(()),
+        StaffAction::Note | StaffAction::Refuse(_) => return Ok(()),
+        StaffAction::Undo => return undo::may_undo(draft).map_err(No::Now),
+        StaffAction::Ask(ask) => return allowed(draft, &ask.act.action()),
+        StaffAction::Approve(ruling) => return allowed(draft, &ruling.act.action()),
+        StaffAction::Soon(act) => return allowed(draft, &act.action()),
+        StaffAction::Retry
+        | StaffAction::Pause { .. }
+        | StaffAction::Resume
+        | StaffAction::Skip { .. }
+        | StaffAction::Extend { .. }
+        | StaffAction::Hold
+        | StaffAction::Release
+        | StaffAction::Stop
+        | StaffAction::Exclude
+        | StaffAction::MarkPaid
+        | StaffAction::WriteOff
+        | StaffAction::Migrate { .. } => {}
     }
     if *action == StaffAction::Exclude && draft.case.memory.excluded {
         return Err(Reason::NothingNew.into());
@@ -154,7 +228,12 @@ fn allowed(draft: &Draft<'_>, action: &StaffAction) -> Result<(), No> {
         | StaffAction::Exclude
         | StaffAction::MarkPaid
         | StaffAction::WriteOff
-        | StaffAction::Note => Ok(()),
+        | StaffAction::Note
+        | StaffAction::Soon(_)
+        | StaffAction::Undo
+        | StaffAction::Ask(_)
+        | StaffAction::Approve(_)
+        | StaffAction::Refuse(_) => Ok(()),
     }
 }
 
@@ -185,6 +264,7 @@ fn refused(
     (actor, comment): (&str, Option<&str>),
     refusal: Refusal,
 ) -> Decision {
+    draft.is_aside = true;
     let Refusal { reason, rule, until } = refusal;
     let verdict = until.map_or(Verdict::Never(rule), |until| Verdict::NotBefore(until, rule));
     draft.block(draft.case.instrument(), verdict);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::approval::{Ask, Ruling, Weighty};
 use crate::domain::campaign::Campaign;
 use crate::domain::words::words;
 
@@ -48,6 +49,16 @@ pub enum StaffAction {
     },
     /// Only a remark.
     Note,
+    /// Carry out an act that ends the case once the minute is over in which it can be undone.
+    Soon(Weighty),
+    /// Take the last act back.
+    Undo,
+    /// Have a second person approve an act.
+    Ask(Box<Ask>),
+    /// Approve what another person asked for, and do it.
+    Approve(Box<Ruling>),
+    /// Refuse what another person asked for.
+    Refuse(Box<Ruling>),
 }
 
 words! {
@@ -98,6 +109,11 @@ impl StaffAction {
             Self::WriteOff => "write-off",
             Self::Migrate { .. } => "migrate",
             Self::Note => "notes",
+            Self::Soon(act) => act.as_str(),
+            Self::Undo => "undo",
+            Self::Ask(_) => "approvals.ask",
+            Self::Approve(_) => "approvals.approve",
+            Self::Refuse(_) => "approvals.refuse",
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cases::act::remark;
 use crate::clock;
+use crate::domain::approval::is_needed;
 use crate::domain::event::StaffAction;
 use crate::domain::ids::{AuditId, ExclusionId};
 use crate::engine::StaffError;
@@ -17,7 +18,7 @@ use crate::http::error::Problem;
 use crate::http::page::{self, ListQuery, Page, Window};
 use crate::http::wire::Instant;
 use crate::store::audit::{self, AuditRow};
-use crate::store::cases::open_by_customer;
+use crate::store::cases::{self, open_by_customer};
 use crate::store::exclusions::{self, ExclusionRow};
 
 /// A customer who is excluded.
@@ -123,6 +124,15 @@ pub(in crate::http) async fn exclude(
 ) -> Result<Excluded, Problem> {
     let (connection, customer_id) = check(state, customer)?;
     let now = state.engine.clock().now();
+    let open = open_by_customer(state.store.conn(), connection, customer_id).await?;
+    for id in &open {
+        let case = cases::find(state.store.conn(), id).await?;
+        // Whoever excludes a customer gives up what their open cases are about.
+        if case.is_some_and(|case| is_needed(&state.approval_above, case.amount_due)) {
+            let detail = format!("a second person has to approve that the case {id} is stopped: stop it first");
+            return Err(Problem::new(StatusCode::CONFLICT, "stop_needs_approval", detail));
+        }
+    }
     let row = ExclusionRow {
         id: ExclusionId::new(now.as_millisecond(), clock::entropy()),
         connection: connection.to_owned(),
@@ -168,7 +178,8 @@ pub(in crate::http) async fn include(
     let now = state.engine.clock().now();
     let tx = state.store.begin().await?;
     let found = exclusions::find(tx.conn(), connection, customer_id).await?;
-    let found = found.ok_or_else(|| Problem::not_found("this customer is not excluded"))?;
+    let not_there = || Problem::new(StatusCode::CONFLICT, "not_excluded", "this customer is not excluded");
+    let found = found.ok_or_else(not_there)?;
     if exclusions::lift(tx.conn(), connection, customer_id).await? {
         audit::append(&tx, &entry(caller, "exclusions.lift", customer, comment, now)).await?;
     }

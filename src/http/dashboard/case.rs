@@ -10,13 +10,14 @@ use crate::domain::case::Trigger;
 use crate::domain::role::Role;
 use crate::domain::{explain, forecast};
 use crate::http::HttpState;
+use crate::http::admin::approvals::ApprovalJson;
 use crate::http::admin::cases::{find, grounds, retry};
 use crate::http::error::Problem;
 use crate::http::wire::MoneyJson;
 use crate::http::wire::case::CaseJson;
 use crate::http::wire::history::{NotificationJson, TimelineJson};
 use crate::store::attempts::AttemptRow;
-use crate::store::{attempts, notifications, timeline, touches};
+use crate::store::{approvals, attempts, notifications, timeline, touches};
 
 pub(super) mod acts;
 
@@ -69,6 +70,8 @@ pub(super) async fn show_case(
     let grounds = grounds(&state, &case, &learned, &history);
     let written = touches::written(conn, &case.connection, &case.customer_id).await?;
     let retry = retry::check(&state, &case).await?;
+    let waiting = approvals::of_case(conn, &case.id, now).await?;
+    let waiting: Vec<_> = waiting.iter().map(|row| ApprovalJson::of(row, now)).collect();
     let acts = acts::offered(&state, &case, &campaign, &retry).await?;
     let context = context! {
         section => "cases",
@@ -82,6 +85,8 @@ pub(super) async fn show_case(
         mails => Value::from(Serde(mails)),
         acts => acts,
         done => report.done.as_deref(),
+        waiting => Value::from(Serde(waiting)),
+        undo => case.memory.undo.as_ref().filter(|undo| undo.until > now).map(|undo| undo.act.as_str()),
         refused => report.refused.as_deref(),
     };
     Ok(shown("case.html", &visitor, &context))

@@ -68,7 +68,7 @@ pub(in crate::http) async fn put_in(
         NotPutIn::Chased(id) => refused("already_chased", format!("the invoice has the case {id}")),
         NotPutIn::Excluded => refused("excluded", "the customer is excluded: lift that first"),
         NotPutIn::None(reason) => refused(reason.as_str(), why(reason)),
-        NotPutIn::Read(ReadError::NotFound) => Problem::not_found("the provider knows no such invoice"),
+        NotPutIn::Read(ReadError::NotFound) => refused("unknown_to_provider", "the provider knows no such invoice"),
         NotPutIn::Read(ReadError::Refused(_) | ReadError::Unavailable { .. }) => Problem::provider_away(),
         NotPutIn::Store(error) => error.into(),
     })

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use minijinja::{Value, context};
 use std::collections::HashMap;
 
+use crate::domain::approval::Weighty;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{CampaignRef, Case, State, Trigger};
 use crate::domain::event::{ExtendTo, MigrateHow, SkipStep, StaffAction};
@@ -209,25 +210,28 @@ pub(in crate::http::dashboard) async fn act_on(
     let page = format!("/dashboard/cases/{}", find(&state, id.clone()).await?.id);
     let done = carry_out(&state, &visitor.caller, (id, &verb), &fields).await;
     match done {
-        Ok(()) => Ok(to(&format!("{page}?done={verb}"))),
+        Ok(true) => Ok(to(&format!("{page}?done={verb}"))),
+        // The page tells what waits by itself.
+        Ok(false) => Ok(to(&page)),
         Err(problem) if problem.status.as_u16() == 409 => Ok(to(&format!("{page}?refused={}", problem.code))),
         Err(problem) => Err(problem.into()),
     }
 }
 
+/// Does what a form asks for; says no where a second person has to approve it first.
 async fn carry_out(
     state: &HttpState,
     caller: &crate::http::auth::Caller,
     (id, verb): (String, &str),
     fields: &HashMap<String, String>,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let field = |name: &str| fields.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let comment = field("comment");
     if verb == "exclude" {
         let case = find(state, id).await?;
         let customer = (case.connection.as_str(), case.customer_id.as_str());
         exclusions::exclude(state, caller, customer, act::remark(comment)?).await?;
-        return Ok(());
+        return Ok(true);
     }
     let action = match verb {
         "retry" => StaffAction::Retry,
@@ -247,14 +251,16 @@ async fn carry_out(
             campaign: Box::new(plan::version(state, field("choice").unwrap_or_default()).await?),
             how: chosen::<MigrateHow>(field("how"))?,
         },
-        "stop" => StaffAction::Stop,
-        "mark-paid" => StaffAction::MarkPaid,
-        "write-off" => StaffAction::WriteOff,
+        // A hand slips: what ends a case from here takes effect a minute later.
+        "stop" => act::ending(Weighty::Stop, true),
+        "mark-paid" => act::ending(Weighty::MarkPaid, true),
+        "write-off" => act::ending(Weighty::WriteOff, true),
+        "undo" => StaffAction::Undo,
         "notes" => StaffAction::Note,
         _ => return Err(Problem::not_found("there is no such action")),
     };
-    act::act(state, caller, id, action, comment.map(str::to_owned)).await?;
-    Ok(())
+    let acted = act::act(state, caller, id, action, comment.map(str::to_owned)).await?;
+    Ok(matches!(acted, act::Acted::Done(_)))
 }
 
 /// A field that holds one of a few values.
