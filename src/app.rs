@@ -237,6 +237,7 @@ impl App {
         let options = http::Options {
             public_url: config.http.public_url.clone(),
             bootstrap_key: config.admin.bootstrap_key.clone(),
+            approval_above: config.desk.approval_above.clone(),
             demo: setting.demo,
             mail_events_secrets: config.mail.events_secrets.clone(),
             return_path: return_path(config, &store).await?,

@@ -8,6 +8,7 @@ pub mod campaigns;
 mod ceiling;
 pub mod clock;
 pub mod database;
+pub mod desk;
 mod fault;
 mod file;
 pub mod http;
@@ -55,6 +56,8 @@ pub struct Config {
     pub rules: Rules,
     /// Access from the start.
     pub admin: admin::Admin,
+    /// What staff may do by themselves.
+    pub desk: desk::Desk,
     /// Where campaigns come from.
     pub campaigns: campaigns::Campaigns,
     /// How logs are written.
@@ -84,6 +87,7 @@ impl Config {
         let learning = learning::read(&mut values);
         let rules = ceiling::read(&mut values);
         let admin = admin::read(&mut values);
+        let desk = desk::read(&mut values);
         let campaigns = campaigns::read(&mut values);
         let log = log::read(&mut values);
         refuse_test_clock_with_live_key(&mut values);
@@ -102,6 +106,7 @@ impl Config {
                     learning,
                     rules,
                     admin,
+                    desk,
                     campaigns,
                     log,
                 })

@@ -1,5 +1,6 @@
 //! F0, pure: words, state and decisions. No async, no IO, no clock, no entropy, no logging.
 
+pub mod approval;
 pub mod brand;
 pub mod calendar;
 pub mod campaign;
@@ -24,6 +25,7 @@ pub mod outcome;
 pub mod renewal;
 pub mod report;
 pub mod retention;
+pub mod retry;
 pub mod role;
 pub mod schedule;
 pub mod snapshot;

@@ -14,7 +14,7 @@ use crate::domain::brand::Look;
 use crate::domain::campaign::Campaign;
 use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ceiling::Rules;
-use crate::domain::command::Reason;
+use crate::domain::command::{Reason, Refusal};
 use crate::domain::event::{Event, StaffAction};
 use crate::domain::ids::CaseId;
 use crate::domain::instrument::History;
@@ -26,6 +26,7 @@ use crate::mailer::{Courier, Templates};
 use crate::providers::ReadError;
 use crate::store::{Lease, Storage, StoreError};
 
+mod by_hand;
 mod campaigns;
 mod connection;
 mod count;
@@ -48,6 +49,7 @@ mod stretch;
 mod sweep;
 mod tick;
 
+pub use by_hand::NotPutIn;
 pub use connection::Connection;
 pub use gate::{BIRTHMARK, HEARTBEAT};
 pub use pump::PLACES;
@@ -218,6 +220,9 @@ pub enum StaffError {
     /// The decider refused.
     #[error("refused: {0}")]
     Refused(Reason),
+    /// A rule forbids it, which the timeline tells.
+    #[error("refused: {} by {}", .0.reason, .0.rule)]
+    Forbidden(Refusal),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -352,7 +357,10 @@ impl Engine {
         let work = async move { handle::handle(&engine.inner, &id, event, &actor).await };
         let handled = detached(&self.inner.clock, work).await?;
         let case = match handled {
-            handle::Handled::Changed(change) => change.case,
+            handle::Handled::Changed(change) => match change.refused {
+                Some(refusal) => return Err(StaffError::Forbidden(refusal)),
+                None => change.case,
+            },
             handle::Handled::Ignored(reason) => return Err(StaffError::Refused(reason)),
             handle::Handled::Gone => return Err(StaffError::NotFound),
         };

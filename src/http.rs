@@ -17,6 +17,7 @@ use url::Url;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::domain::money::Money;
 use crate::engine::Engine;
 use crate::return_path::ReturnPath;
 use crate::store::Store;
@@ -66,6 +67,8 @@ pub struct Options {
     pub mail_events_secrets: Vec<SecretString>,
     /// Where mails come back, where they have addresses of their own.
     pub return_path: Option<ReturnPath>,
+    /// The amounts above which a second person has to approve an act.
+    pub approval_above: Vec<Money>,
 }
 
 /// What every handler can reach.
@@ -84,6 +87,8 @@ pub struct HttpState {
     pub(crate) mail_events_secrets: Vec<SecretString>,
     /// Where mails come back, where they have addresses of their own.
     pub(crate) return_path: Option<ReturnPath>,
+    /// The amounts above which a second person has to approve an act.
+    pub(crate) approval_above: Vec<Money>,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
     /// The address that others reach us by, where configured.
@@ -114,6 +119,7 @@ impl HttpState {
             mail_limiter: limiter::Limiter::default(),
             mail_events_secrets: options.mail_events_secrets.clone(),
             return_path: options.return_path.clone(),
+            approval_above: options.approval_above.clone(),
             engine,
             store,
             reports,

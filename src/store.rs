@@ -29,6 +29,7 @@ pub use port::{Lease, Storage};
 pub use suppressions::Reach;
 
 pub mod active;
+pub mod approvals;
 pub mod attempts;
 pub mod audit;
 pub mod backup;
@@ -42,6 +43,7 @@ pub mod drift;
 mod entity;
 mod error;
 pub mod exchange;
+pub mod exclusions;
 pub mod exports;
 pub mod funnel;
 pub mod idempotency;

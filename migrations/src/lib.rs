@@ -30,6 +30,7 @@ mod m20261130_000020_people;
 mod m20261130_000021_rollups;
 mod m20261130_000022_metrics;
 mod m20261130_000023_figures;
+mod m20261130_000024_actions;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000021_rollups::Migration),
             Box::new(m20261130_000022_metrics::Migration),
             Box::new(m20261130_000023_figures::Migration),
+            Box::new(m20261130_000024_actions::Migration),
         ]
     }
 }

@@ -95,6 +95,7 @@ pub(super) const KEYS: &[Key] = &[
     number("ceiling.discover_attempts"),
     number("ceiling.other_card_attempts"),
     secret("admin.bootstrap_key"),
+    text("desk.approval_above"),
     text("campaigns.dir"),
     text("log.format"),
 ];

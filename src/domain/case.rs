@@ -14,11 +14,13 @@ use super::words::words;
 
 pub use birth::{Birth, FirstDecline};
 pub use campaign_ref::{BadCampaignRef, CampaignRef};
-pub use memory::Memory;
+pub use memory::{Memory, Undo};
+pub use warning::Warning;
 
 mod birth;
 mod campaign_ref;
 mod memory;
+mod warning;
 
 words! {
     /// Who may charge an invoice; never both.
@@ -56,36 +58,6 @@ words! {
     }
 }
 
-words! {
-    /// Something about a case that a person should see.
-    Warning {
-        /// The provider plans retries of its own although we are the collector; we do not charge meanwhile.
-        ProviderRetriesOn = "provider_retries_on",
-        /// The decline is our own fault.
-        MerchantFault = "merchant_fault",
-        /// The customer has no address we could write to.
-        NoAddress = "no_address",
-        /// The provider refuses our calls: credentials, rights or the request itself.
-        ProviderRefuses = "provider_refuses",
-        /// The provider no longer knows the invoice.
-        InvoiceMissing = "invoice_missing",
-        /// The provider's answer contradicts what we asked for.
-        AnswerMismatch = "answer_mismatch",
-        /// An attempt could not be resolved in time.
-        AttemptUnresolved = "attempt_unresolved",
-        /// Money of this invoice was paid back during the chase.
-        RefundSeen = "refund_seen",
-        /// The provider refused the final action.
-        FinalActionRefused = "final_action_refused",
-        /// A message could not be delivered.
-        MailBounced = "mail_bounced",
-        /// Money came more than once for this invoice.
-        Overpaid = "overpaid",
-        /// What the provider shows of this invoice's money does not fit with our books.
-        BooksDisagree = "books_disagree",
-    }
-}
-
 /// Where a case stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -112,10 +84,13 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge_id: Option<String>,
     },
-    /// Staff paused it.
+    /// Staff paused it, or holds it.
     Paused {
-        /// When it goes on by itself.
+        /// When it goes on by itself; where it is on hold, when the invoice is read next.
         until: Timestamp,
+        /// Since when it is on hold, where only staff lets it go on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held_since: Option<Timestamp>,
     },
     /// Only a person can say how to go on.
     NeedsPerson,
@@ -337,6 +312,20 @@ impl Case {
         }
     }
 
+    /// Since when staff holds it, where it is on hold.
+    pub fn held_since(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Paused { held_since, .. } => *held_since,
+            State::Active
+            | State::Charging { .. }
+            | State::InDoubt { .. }
+            | State::Processing { .. }
+            | State::NeedsPerson
+            | State::Ending { .. }
+            | State::Closed { .. } => None,
+        }
+    }
+
     /// How the case ended, if it did.
     pub fn outcome(&self) -> Option<Outcome> {
         match &self.state {
@@ -396,8 +385,26 @@ impl Case {
             )),
             State::InDoubt { .. } => look("a charge got no clear answer; the provider is asked again"),
             State::Processing { .. } => look("the provider is still working on a charge"),
-            State::Paused { until } => Some(("resume", *until, "paused by staff".to_owned())),
+            State::Paused {
+                until,
+                held_since: Some(_),
+            } => Some((
+                "look",
+                *until,
+                "on hold until staff releases it; the invoice is watched".to_owned(),
+            )),
+            State::Paused {
+                until,
+                held_since: None,
+            } => Some(("resume", *until, "paused by staff".to_owned())),
             State::NeedsPerson => look("a person must decide; the invoice is watched meanwhile"),
+            State::Ending { sent: 0, .. } => timers.look_at.map(|at| {
+                (
+                    "final_action",
+                    at,
+                    "staff ended it; until then that can be undone".to_owned(),
+                )
+            }),
             State::Ending { action, .. } => timers
                 .look_at
                 .map(|at| ("final_action", at, format!("final action: {action}"))),

@@ -209,6 +209,19 @@ pub struct Change {
     pub entries: Vec<Entry>,
     /// What to commit with it.
     pub commands: Vec<Command>,
+    /// What was asked for and not done, where all that is written is that it was refused.
+    pub refused: Option<Refusal>,
+}
+
+/// A wish of staff that a rule forbids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of refusal it is.
+    pub reason: Reason,
+    /// The rule.
+    pub rule: Rule,
+    /// From when on the rule allows it; none where it never does.
+    pub until: Option<Timestamp>,
 }
 
 /// The answer of the decider.
@@ -251,6 +264,24 @@ words! {
         PromiseRefused = "promise_refused",
         /// The customer wants no more reminders about this invoice.
         RemindersStopped = "reminders_stopped",
+        /// No such step is planned.
+        NothingToSkip = "nothing_to_skip",
+        /// The step announces the end, and nobody is cut off without having been told.
+        FinalNotice = "final_notice",
+        /// The charge is one of a new payment method; it is made as soon as it may be.
+        NewMethod = "new_method",
+        /// The end asked for is not later than the present one.
+        NotLater = "not_later",
+        /// The end asked for lies further away than an end may be put off.
+        TooFar = "too_far",
+        /// The case is on hold: only its release lets it go on.
+        OnHold = "on_hold",
+        /// The case is not on hold.
+        NotOnHold = "not_on_hold",
+        /// No act can be taken back: none was made, or something has followed from it.
+        NothingToUndo = "nothing_to_undo",
+        /// The minute is over in which an act can be taken back.
+        TooLate = "too_late",
     }
 }
 

@@ -35,7 +35,7 @@ mod target;
 mod timers;
 
 pub use asks::{bank_asked, instruments_asked};
-pub use open::{NoCase, facts, open, open_reversal};
+pub use open::{NoCase, facts, open, open_excluded, open_reversal};
 
 /// The first wait after the provider was out of reach; it doubles up to the longest.
 const BACKOFF_FIRST_SECS: i64 = 60;
@@ -102,6 +102,8 @@ struct Draft<'a> {
     entries: Vec<Entry>,
     commands: Vec<Command>,
     moment: Moment<'a>,
+    /// Whether what is said leaves the case as it is, so that an act before it can still be taken back.
+    is_aside: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -112,6 +114,7 @@ impl<'a> Draft<'a> {
             entries: Vec::new(),
             commands: Vec::new(),
             moment,
+            is_aside: false,
         }
     }
 
@@ -213,10 +216,15 @@ impl<'a> Draft<'a> {
         if self.case == *self.before && self.commands.is_empty() && self.entries.is_empty() {
             return Decision::Ignored(Reason::NothingNew);
         }
+        // Once something else has happened, taking an act back would undo that too.
+        if !self.is_aside && self.case.memory.undo == self.before.memory.undo {
+            self.case.memory.undo = None;
+        }
         Decision::Changed(Box::new(Change {
             case: self.case,
             entries: self.entries,
             commands: self.commands,
+            refused: None,
         }))
     }
 }

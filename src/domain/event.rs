@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::campaign::Campaign;
 use super::case::{Collector, Contact};
 use super::decline::Decline;
 use super::ids::AttemptId;
@@ -13,6 +12,10 @@ use super::message::Message;
 use super::money::Money;
 use super::snapshot::{CardShown, Snapshot};
 use super::words::words;
+
+pub use staff::{ExtendTo, MigrateHow, SkipStep, StaffAction};
+
+mod staff;
 
 words! {
     /// Why the provider was asked where the invoice stands.
@@ -79,63 +82,6 @@ pub enum Answer {
         /// What differs.
         reason: String,
     },
-}
-
-/// What staff can ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StaffAction {
-    /// Charge now.
-    Retry,
-    /// Do nothing until then.
-    Pause {
-        /// When the case goes on by itself.
-        until: Timestamp,
-    },
-    /// Go on now; skipped steps are not replayed.
-    Resume,
-    /// End the chase, leave the invoice as it is.
-    Stop,
-    /// The money came another way.
-    MarkPaid,
-    /// Give the invoice up, at the provider too.
-    WriteOff,
-    /// Go on by another version of a campaign.
-    Migrate {
-        /// The version.
-        campaign: Box<Campaign>,
-        /// Where in it the case stands then.
-        how: MigrateHow,
-    },
-    /// Only a remark.
-    Note,
-}
-
-words! {
-    /// Where a case stands in the campaign that it is moved to.
-    MigrateHow {
-        /// The case keeps its start: the last of the messages that would have come by now comes at once.
-        Keep = "keep",
-        /// The case keeps its start, and what would have come by now is passed over.
-        Elapsed = "elapsed",
-        /// The campaign begins now; messages that the customer had are not sent again.
-        Restart = "restart",
-    }
-}
-
-impl StaffAction {
-    /// The action as the API names it.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Pause { .. } => "pause",
-            Self::Resume => "resume",
-            Self::Stop => "stop",
-            Self::MarkPaid => "mark-paid",
-            Self::WriteOff => "write-off",
-            Self::Migrate { .. } => "migrate",
-            Self::Note => "notes",
-        }
-    }
 }
 
 words! {

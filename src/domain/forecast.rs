@@ -38,8 +38,16 @@ pub fn forecast(
 ) -> Vec<ForecastStep> {
     let resumed_at = match &case.state {
         // Where a person must decide, nothing happens while nobody intervenes.
-        State::Closed { .. } | State::Ending { .. } | State::NeedsPerson => return Vec::new(),
-        State::Paused { until } => Some(*until),
+        State::Closed { .. }
+        | State::Ending { .. }
+        | State::NeedsPerson
+        | State::Paused {
+            held_since: Some(_), ..
+        } => return Vec::new(),
+        State::Paused {
+            until,
+            held_since: None,
+        } => Some(*until),
         State::Active | State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => None,
     };
     let from = resumed_at.unwrap_or(now).max(now);

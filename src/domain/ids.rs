@@ -111,6 +111,16 @@ id!(
     PersonId,
     "per"
 );
+id!(
+    /// Names an entry of the list of customers who are not chased.
+    ExclusionId,
+    "exc"
+);
+id!(
+    /// Names an act that waits for a second person.
+    ApprovalId,
+    "apr"
+);
 
 #[cfg(test)]
 mod tests {

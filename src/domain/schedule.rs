@@ -39,6 +39,7 @@ pub fn charges_after(
     let Some(ladder) = campaign.ladder(case.decline.kind) else {
         return Charges::default();
     };
+    let after = case.memory.charges_from(after);
     if let Some(planned) = &ladder.planned {
         let (choice, _) = planned::arm(case, planned, grounds.learned);
         let first = planned::next(case, planned, choice, after, &tried, grounds);

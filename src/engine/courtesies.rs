@@ -26,6 +26,8 @@ use crate::store::notifications::NotificationStatus;
 
 /// Who is chased is written to already.
 const CASE_OPEN: &str = "case_open";
+/// Staff excluded the customer.
+const EXCLUDED: &str = "excluded";
 
 /// Queues a word about the card of a renewal that the provider announces, or says why nobody is written to.
 pub(super) async fn plan(
@@ -41,6 +43,13 @@ pub(super) async fn plan(
     }
     if is_chased(inner, &connection.name, &upcoming.customer_id).await? {
         return Ok(Some(CASE_OPEN));
+    }
+    if inner
+        .storage
+        .is_excluded(&connection.name, &upcoming.customer_id)
+        .await?
+    {
+        return Ok(Some(EXCLUDED));
     }
     let renewal = renewal(inner, connection, &upcoming.subscription_id, &upcoming.customer_id).await?;
     let zone = renewal.zone(&connection.default_zone);
@@ -96,6 +105,9 @@ pub(super) async fn deliver(inner: &Inner, row: &CourtesyRow, claimed: &Stopwatc
     };
     if is_chased(inner, &row.connection, &row.customer_id).await? {
         return end(inner, row, NotificationStatus::Superseded, Some(CASE_OPEN.to_owned())).await;
+    }
+    if inner.storage.is_excluded(&row.connection, &row.customer_id).await? {
+        return end(inner, row, NotificationStatus::Suppressed, Some(EXCLUDED.to_owned())).await;
     }
     let read = inner.clock.stopwatch();
     let renewal = match renewal(inner, connection, &row.subscription_id, &row.customer_id).await {

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Connection, Inner, count, desk};
+use super::{Inner, count, desk};
 use crate::domain::case::{CampaignRef, Case};
 use crate::domain::ceiling::Grounds;
 use crate::domain::command::{Change, Command, Decision, Entry, Moment, Reason};
-use crate::domain::decide::{NoCase, decide, facts, open, open_reversal};
-use crate::domain::event::{Event, Opening};
+use crate::domain::decide::{decide, open_reversal};
+use crate::domain::event::Event;
 use crate::domain::ids::{AttemptId, AuditId, CaseId, TimelineId, TransferId};
 use crate::domain::instrument::History;
 use crate::domain::learning::Learned;
 use crate::domain::ledger::{Transfer, transfers};
-use crate::domain::snapshot::Snapshot;
 use crate::store::StoreError;
 use crate::store::audit::AuditRow;
 use crate::store::changes::{CaseChange, Found, Line, Locked, NoticeEnd, RowWrite, Written};
@@ -23,9 +22,12 @@ use crate::store::inbox::EventEnd;
 
 pub mod asks;
 mod notices;
+mod opening;
 mod rows;
+mod staff;
 
 pub use notices::{end_notice, learn_fate, lose_notice};
+pub use opening::{Hand, Opened, open_case, put_in, resend_secs};
 pub use rows::is_carried_out;
 
 /// Who acted, where nobody of the staff did.
@@ -40,17 +42,6 @@ pub enum Handled {
     Ignored(Reason),
     /// There is no such case.
     Gone,
-}
-
-/// What became of an invoice that may get a case.
-#[derive(Debug)]
-pub enum Opened {
-    /// It has one now.
-    New,
-    /// It had one already, opened by somebody else in the meantime.
-    Exists,
-    /// It gets none, and why.
-    None(NoCase),
 }
 
 /// When the claim of a case is given back together with the change.
@@ -79,7 +70,12 @@ pub enum Request {
         release: Release,
     },
     /// A new case.
-    Open(Box<Change>),
+    Open {
+        /// The case.
+        change: Box<Change>,
+        /// Whose doing it is, where staff put it in.
+        by: Option<Hand>,
+    },
     /// The end of a message.
     Notice(NoticeEnd),
     /// The end of an event of the inbox.
@@ -92,7 +88,7 @@ impl Request {
         match self {
             Self::Event { id, .. } => Some(id),
             Self::Notice(end) => Some(&end.case_id),
-            Self::Open(_) | Self::EventEnd(_) => None,
+            Self::Open { .. } | Self::EventEnd(_) => None,
         }
     }
 }
@@ -136,55 +132,6 @@ pub async fn handle_claimed(
             Done::Written(_) => unreachable!("an event is answered by what became of it"),
         }
     }
-}
-
-/// Opens a case for an invoice whose charge failed, unless it has one or needs none.
-pub async fn open_case(inner: &Inner, connection: &Connection, snapshot: &Snapshot) -> Result<Opened, StoreError> {
-    let learned = inner.knowledge.newest();
-    let facts = facts(snapshot, inner.now());
-    let customer = (connection.name.as_str(), snapshot.customer_id.as_str());
-    let campaign = inner.campaigns.for_new_case(&*inner.storage, &facts, customer).await?;
-    let shadow = inner.campaigns.shadow_of(&campaign.name);
-    let instrument = snapshot.instrument().map(|instrument| instrument.key.clone());
-    let keys: Vec<String> = instrument.into_iter().collect();
-    let history = inner.storage.history(&connection.name, &keys).await?;
-    let fresh_attempt = AttemptId::new(inner.now_ms(), inner.clock.entropy());
-    let moment = Moment {
-        now: inner.now(),
-        campaign: &campaign,
-        shadow: shadow.as_deref(),
-        fresh_attempt: &fresh_attempt,
-        grounds: Grounds {
-            codes: connection.provider.codes(),
-            learned: &learned,
-            rules: &inner.rules,
-            history: &history,
-        },
-        resend_secs: resend_secs(connection),
-    };
-    let opening = Opening {
-        connection: connection.name.clone(),
-        collector: connection.collector,
-        default_zone: connection.default_zone.clone(),
-    };
-    let id = CaseId::new(inner.now_ms(), inner.clock.entropy());
-    let change = match open(id, &opening, snapshot, &moment) {
-        Ok(change) => change,
-        Err(reason) => return Ok(Opened::None(reason)),
-    };
-    crate::failpoint!("case_before_open");
-    let done = desk::submit(inner, Request::Open(Box::new(change))).await?;
-    crate::failpoint!("case_opened");
-    Ok(match done {
-        Done::Written(true) => Opened::New,
-        Done::Written(false) | Done::Handled(_) | Done::NeedsCampaign(_) => Opened::Exists,
-    })
-}
-
-/// How long an idempotency key is sent again: 0.8 of its life at the provider.
-pub fn resend_secs(connection: &Connection) -> i64 {
-    let ttl = connection.provider.capabilities().idempotency_ttl.as_secs();
-    i64::try_from(ttl / 5 * 4).unwrap_or(i64::MAX)
 }
 
 fn line(inner: &Inner, actor: &str, entry: Entry) -> Line {
@@ -270,9 +217,10 @@ impl<'a> Draft<'a> {
                 actor,
                 release,
             } => self.event(id, event, actor, *release).map(Drafted::Done),
-            Request::Open(change) => {
+            Request::Open { change, by } => {
                 let piece = self.pieces.len();
-                self.open(change, ENGINE);
+                self.open(change, by.as_ref().map_or(ENGINE, |by| &by.actor));
+                self.audit_opening(change, by.as_ref());
                 Ok(Drafted::Opened(change.clone(), piece))
             }
             Request::Notice(end) => Ok(self.row(Written::Notice(end.clone()))),
@@ -350,16 +298,7 @@ impl<'a> Draft<'a> {
     }
 
     fn change(&mut self, change: &Change, mut written: CaseChange, event: &Event, actor: &str, release: Release) {
-        if let Event::Staff { action, comment, .. } = event {
-            written.audit.push(AuditRow {
-                id: AuditId::new(self.inner.now_ms(), self.inner.clock.entropy()),
-                at: self.now,
-                actor: actor.to_owned(),
-                action: action.as_str().to_owned(),
-                object: change.case.id.to_string(),
-                comment: comment.clone(),
-            });
-        }
+        staff::beside(self.inner, change, event, actor, &mut written);
         written.release = match release {
             Release::Now(fence) => Some(fence),
             Release::WhenDone(fence) if !change.commands.iter().any(is_carried_out) => Some(fence),
@@ -386,6 +325,20 @@ impl<'a> Draft<'a> {
         let moved = transfers(None, &change.case, &change.commands);
         let written = self.beside(change, moved, actor);
         self.pieces.push(Written::Opened(Box::new(written)));
+    }
+
+    /// What staff put in stands in the audit log.
+    fn audit_opening(&mut self, change: &Change, by: Option<&Hand>) {
+        if let (Some(by), Some(Written::Opened(written))) = (by, self.pieces.last_mut()) {
+            written.audit.push(AuditRow {
+                id: AuditId::new(self.inner.now_ms(), self.inner.clock.entropy()),
+                at: self.now,
+                actor: by.actor.clone(),
+                action: "cases.open".to_owned(),
+                object: change.case.id.to_string(),
+                comment: by.comment.clone(),
+            });
+        }
     }
 
     fn beside(&self, change: &Change, moved: Vec<Transfer>, actor: &str) -> CaseChange {

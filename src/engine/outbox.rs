@@ -12,12 +12,12 @@ use super::pump::{CLAIMED_MAX, Work};
 use super::{Connection, Inner, SEND_BEFORE_SECS, reach};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::{secs_from, zone};
-use crate::domain::case::{Case, State, Warning};
+use crate::domain::case::{Case, Warning};
 use crate::domain::event::{Event, LookCause};
 use crate::domain::ids::NotificationId;
 use crate::domain::message::Message;
 use crate::domain::mutant::alive;
-use crate::domain::outcome::{Outcome, Status};
+use crate::domain::outcome::Outcome;
 use crate::domain::snapshot::InvoiceStatus;
 use crate::mailer::{self, Email, Locale, SendOutcome};
 use crate::providers::ReadError;
@@ -37,6 +37,9 @@ const LAST_WORD_WAITS_SECS_MAX: i64 = 14 * 24 * 3600;
 pub(super) const QUIET: &str = "it is night where the customer lives";
 /// Why a message waits for another day.
 const TOUCHED: &str = "the customer was written to lately";
+
+/// Why a message waits for a minute.
+const UNDO: &str = "staff may take its last act back";
 
 mod content;
 mod gates;
@@ -151,8 +154,12 @@ async fn not_before(
     if row.message.is_for_staff() {
         return Ok(None);
     }
-    let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
     let now = inner.now();
+    // What is told now might not be true any more a moment later.
+    if let Some(undo) = case.memory.undo.as_ref().filter(|undo| undo.until > now) {
+        return Ok(Some((undo.until, UNDO)));
+    }
+    let campaign = inner.campaigns.pinned(&*inner.storage, &case.campaign).await?;
     let morning = |at| campaign.quiet.map_or(at, |quiet| quiet.over(at, &zone(&case.zone)));
     if morning(now) > now {
         return Ok(Some((morning(now), QUIET)));
@@ -203,6 +210,9 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
     };
     if row.message.is_for_staff() {
         return Ok(gates::for_staff(row.message, case));
+    }
+    if inner.storage.is_excluded(&case.connection, &case.customer_id).await? {
+        return Ok(Gate::Suppress("excluded"));
     }
     if row.message == Message::PaymentReceived {
         return Ok(match case.outcome() {
@@ -255,16 +265,7 @@ async fn gate(inner: &Inner, connection: &Connection, row: &NotificationRow) -> 
         | Message::StaffMailBounced
         | Message::StaffDigest => {}
     }
-    let last_word = matches!(row.message, Message::SubscriptionEnded | Message::SubscriptionPaused);
-    Ok(match &case.state {
-        State::Active | State::NeedsPerson if !last_word => Gate::Send(Box::new(case)),
-        State::Closed { .. } if last_word && case.status() == Status::Exhausted => Gate::Send(Box::new(case)),
-        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => Gate::Later("a charge is open"),
-        State::Paused { .. } => Gate::MuchLater("paused"),
-        State::Active | State::NeedsPerson | State::Ending { .. } | State::Closed { .. } => {
-            Gate::Supersede("case_closed")
-        }
-    })
+    Ok(gates::by_state(row.message, case))
 }
 
 /// Sends a message whose obligation was read `read` ago.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use metrics::counter;
 
-use super::handle::{ENGINE, Handled, Release, handle_claimed, is_carried_out, resend_secs};
+use super::handle::{ENGINE, Handled, Release, handle, handle_claimed, is_carried_out, resend_secs};
 use super::pump::Work;
 use super::{Connection, Inner, SEND_BEFORE_SECS, count};
 use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, OpenAttempt, State};
 use crate::domain::command::{Change, Command};
-use crate::domain::event::{Answer, Event, LookCause};
+use crate::domain::event::{Answer, Event, LookCause, StaffAction};
 use crate::domain::ids::{AttemptId, CaseId};
 use crate::domain::mutant::alive;
 use crate::domain::snapshot::Snapshot;
@@ -81,6 +81,9 @@ async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left,
         tracing::error!(case_id = %claim.id, connection = claim.connection, "the case's connection is not configured");
         return Ok(Left::Stuck);
     };
+    if inner.storage.excludes(&claim.id).await? && exclude(inner, claim).await? {
+        return Ok(Left::Claim);
+    }
     let watch = inner.clock.stopwatch();
     let read = inner.snapshot(connection, &claim.invoice_id).await;
     count::call(&watch, "read", if read.is_ok() { "answered" } else { "unusable" });
@@ -113,6 +116,20 @@ async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left,
         }
         _ => Ok(Left::Claim),
     }
+}
+
+/// Ends the case of an excluded customer that was opened while they were being excluded; says whether it has ended. A charge or an
+/// end that is under way goes on first.
+async fn exclude(inner: &Inner, claim: &Claim) -> Result<bool, StoreError> {
+    let event = Event::Staff {
+        action: StaffAction::Exclude,
+        actor: ENGINE.to_owned(),
+        comment: None,
+    };
+    Ok(match handle(inner, &claim.id, event, ENGINE).await? {
+        Handled::Changed(change) => change.case.outcome().is_some(),
+        Handled::Ignored(_) | Handled::Gone => false,
+    })
 }
 
 /// What is left of a case that somebody else may have worked on: its claim, unless it is still due.

@@ -4,12 +4,14 @@ use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 mod active_subscriptions;
+pub(super) mod approvals;
 mod audit;
 mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
 mod exchange_rates;
+pub(super) mod exclusions;
 mod exports;
 mod inbox;
 pub(super) mod keys;
@@ -61,6 +63,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(suppressions::list)
         .service(suppressions::add)
         .service(suppressions::lift)
+        .service(approvals::list)
+        .service(approvals::approve)
+        .service(approvals::refuse)
+        .service(exclusions::list)
+        .service(exclusions::add)
+        .service(exclusions::lift)
         .service(templates::list)
         .service(templates::preview)
         .service(test_clock::get)

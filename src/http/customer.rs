@@ -174,6 +174,7 @@ async fn act(
             tracing::info!(case_id = %seen.case.id, %reason, act, "what a customer asked for was not done");
             Ok(back(&token, if done == "promised" { "refused" } else { done }))
         }
+        Err(StaffError::Forbidden(_)) => unreachable!("no rule is asked about what customers do"),
         Err(StaffError::NotFound) => gone(&state, &request),
         Err(StaffError::Store(error)) => Err(error.into()),
     }
@@ -256,7 +257,10 @@ fn back(token: &str, done: &str) -> HttpResponse {
 fn page(state: &HttpState, token: &str, seen: &Seen, done: Option<&str>) -> Result<HttpResponse, Problem> {
     let Seen { case, facts, .. } = seen;
     let promised_until = match case.state {
-        State::Paused { until } if case.memory.promises > 0 => Some(until),
+        State::Paused {
+            until,
+            held_since: None,
+        } if case.memory.promises > 0 => Some(until),
         _ => None,
     };
     let local = |at: Timestamp| at.to_zoned(zone(&case.zone)).date();

@@ -14,6 +14,7 @@ mod case;
 mod cases;
 mod chart;
 mod curve;
+mod desk;
 mod figures;
 pub(super) mod headers;
 mod intervals;
@@ -29,7 +30,7 @@ pub(super) mod show;
 mod welcome;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 28] = [
+pub const ROUTES: [(&str, &[&str]); 32] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -42,6 +43,10 @@ pub const ROUTES: [(&str, &[&str]); 28] = [
     ("/dashboard/keys", &["POST"]),
     ("/dashboard/keys/{id}/revoke", &["POST"]),
     ("/dashboard/cases", &["GET"]),
+    ("/dashboard/desk", &["GET"]),
+    ("/dashboard/desk/approvals/{id}", &["POST"]),
+    ("/dashboard/desk/invoices", &["POST"]),
+    ("/dashboard/desk/exclusions/{verb}", &["POST"]),
     ("/dashboard/learning", &["GET"]),
     ("/dashboard/reports", &["GET"]),
     ("/dashboard/reports/recovery.csv", &["GET"]),
@@ -80,6 +85,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(people::create_key)
         .service(people::revoke_key)
         .service(cases::cases)
+        .service(desk::page)
+        .service(desk::rule)
+        .service(desk::put_in)
+        .service(desk::exclude)
         .service(learning::page)
         .service(reports::page)
         .service(reports::file)
@@ -95,7 +104,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(messages::mail)
         .service(case::show_case)
         .service(case::mail)
-        .service(case::act_on);
+        .service(case::acts::act_on);
 }
 
 #[get("/")]
@@ -170,6 +179,7 @@ fn page(status: StatusCode, template: &str, visitor: Option<&Visitor>, context: 
             role => role.as_str(),
             cases => role.allows(Role::Viewer),
             acts => role.allows(Role::Billing) && !visitor.is_demo(),
+            desk => role.allows(Role::Billing),
             reports => role.allows(Role::Marketing),
             people => role.allows(Role::Admin),
             person => visitor.person.is_some(),

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::approvals::ApprovalWrite;
 use super::audit::AuditRow;
 use super::inbox::EventEnd;
 use super::notifications::NotificationStatus;
 use super::timeline::LineOf;
 use super::{
-    Store, StoreError, Tx, attempts, audit, cases, inbox, instruments, late, learning, ledger, notifications, shadows,
-    timeline, unknown_codes,
+    Store, StoreError, Tx, approvals, attempts, audit, cases, inbox, instruments, late, learning, ledger,
+    notifications, shadows, timeline, unknown_codes,
 };
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::ceiling::Rule;
@@ -131,6 +132,8 @@ pub enum RowWrite {
     Shadow(Box<Shadowed>),
     /// A code of a decline that nobody knows: counted.
     UnknownCode(UnknownCode),
+    /// What becomes of an act that needs a second person. One that is decided already refuses with `Conflict`.
+    Approval(Box<ApprovalWrite>),
 }
 
 /// How an attempt ended.
@@ -323,6 +326,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
             RowWrite::Block(one) => blocked.push((case, one, *at)),
             RowWrite::Shadow(both) => shadowed.push((case, &**both, *at)),
+            RowWrite::Approval(what) => approvals::write(tx, case, what, *at).await?,
             // All cases share these rows: they are written last, so that nobody waits for them long.
             RowWrite::UnknownCode(_) => {}
         }

@@ -9,8 +9,8 @@ use sha2::Sha256;
 
 use super::notifications::{self, NotificationRow};
 use super::row::Row;
-use super::{Store, StoreError, settings, touches};
-use crate::domain::ids::{NotificationId, SuppressionId};
+use super::{Store, StoreError, exclusions, settings, touches};
+use crate::domain::ids::{CaseId, NotificationId, SuppressionId};
 use crate::domain::suppression::{SuppressionScope, SuppressionWhy};
 
 /// The setting that holds the key of the list, as the migration made it.
@@ -53,6 +53,12 @@ pub trait Reach: Send + Sync {
     /// Why an address gets no message of that scope, where it gets none.
     async fn suppressed(&self, address: &str, scope: SuppressionScope) -> Result<Option<SuppressionWhy>, StoreError>;
 
+    /// Whether a customer is excluded: neither charged nor written to.
+    async fn is_excluded(&self, connection: &str, customer_id: &str) -> Result<bool, StoreError>;
+
+    /// Whether the customer of a case is excluded.
+    async fn excludes(&self, case: &CaseId) -> Result<bool, StoreError>;
+
     /// Puts an address on the list. A complaint stays one, whatever comes after it.
     async fn suppress(&self, new: NewSuppression<'_>) -> Result<(), StoreError>;
 
@@ -70,6 +76,14 @@ impl Reach for Store {
         let rows = of_address(self.conn(), &key).await?;
         let stands = |row: &&SuppressionRow| row.scope == SuppressionScope::All || row.scope == scope;
         Ok(rows.iter().find(stands).map(|row| row.why))
+    }
+
+    async fn is_excluded(&self, connection: &str, customer_id: &str) -> Result<bool, StoreError> {
+        Ok(exclusions::find(self.conn(), connection, customer_id).await?.is_some())
+    }
+
+    async fn excludes(&self, case: &CaseId) -> Result<bool, StoreError> {
+        exclusions::holds_case(self.conn(), case).await
     }
 
     async fn suppress(&self, new: NewSuppression<'_>) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 mod api;
 mod browser;
 mod contract;
+mod desk;
 mod doors;
 mod exports;
 mod figures;

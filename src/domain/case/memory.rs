@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{CampaignRef, OpenAttempt};
+use super::{CampaignRef, OpenAttempt, State, Timers};
 use crate::domain::event::CustomerAnswer;
 use crate::domain::instrument::Instrument;
 use crate::domain::learning::choice::Choice;
@@ -136,6 +136,40 @@ pub struct Memory {
     /// When staff let its campaign begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_at: Option<Timestamp>,
+    /// Until when staff passed over the charges of its campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_until: Option<Timestamp>,
+    /// How many of them there were.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub skipped: u32,
+    /// How often the end was moved after it had been announced, so that it is announced again.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub announced_anew: u32,
+    /// Its customer was excluded during an open attempt: it ends once that is answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excluded: bool,
+    /// How it stood before the last act of staff, as long as nothing else has happened since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Undo>>,
+}
+
+/// How a case stood before an act of staff.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The act.
+    pub act: String,
+    /// Whose it was.
+    pub actor: String,
+    /// Until when it can be taken back.
+    pub until: Timestamp,
+    /// Where the case stood.
+    pub state: State,
+    /// What was planned.
+    pub timers: Timers,
+    /// The campaign that it was pinned to.
+    pub campaign: CampaignRef,
+    /// What it remembered.
+    pub memory: Memory,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -190,7 +224,17 @@ impl Memory {
             end_planned: None,
             opened_with: None,
             restarted_at: None,
+            skipped_until: None,
+            skipped: 0,
+            announced_anew: 0,
+            excluded: false,
+            undo: None,
         }
+    }
+
+    /// From when on its campaign may charge, at `now`: what staff passed over stays passed over.
+    pub fn charges_from(&self, now: Timestamp) -> Timestamp {
+        self.skipped_until.map_or(now, |skipped| skipped.max(now))
     }
 
     /// Whether the card of that stable name must never be charged again for this invoice; an unknown one may.

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Draft;
 use super::close::notify;
 use super::plan::plan_notice;
-use super::reach::step_of;
+use super::reach::{queued_as, step_of};
 use crate::domain::calendar::written;
 use crate::domain::case::State;
 use crate::domain::command::{Decision, EntryKind, Reason};
@@ -39,7 +39,8 @@ pub(super) fn announce(draft: &mut Draft<'_>) -> bool {
     let overtaken = overdue.filter(|(other, at)| *at <= now && other.key != step.key);
     let overtaken: Vec<String> = overtaken.map(|(other, _)| other.key.clone()).collect();
     draft.case.memory.steps_done.extend(overtaken);
-    notify(draft, Message::FinalNotice, &step.key);
+    let queued = queued_as(&draft.case, &step.key, Message::FinalNotice);
+    notify(draft, Message::FinalNotice, &queued);
     draft.case.memory.last_notice_at = Some(now);
     put_end_off(draft, &step.key, now);
     true

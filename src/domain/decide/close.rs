@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Draft;
 use super::doubt::brought_by;
 use super::look::recovered_by;
+use super::reach::step_of;
 use crate::domain::calendar::{days_from, written, zone};
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{Case, State, Timers, Warning};
@@ -108,7 +109,10 @@ pub fn notify(draft: &mut Draft<'_>, message: Message, step: &str) {
 
 /// Queues a message that is due at an instant, or says why not.
 pub fn notify_at(draft: &mut Draft<'_>, message: Message, step: &str, due_at: Timestamp) {
-    draft.case.memory.steps_done.push(step.to_owned());
+    let done = &mut draft.case.memory.steps_done;
+    // The step itself is done too where the message comes under a name of its own.
+    done.extend(Some(step_of(step)).filter(|key| *key != step).map(str::to_owned));
+    done.push(step.to_owned());
     let reason = if draft.case.address().is_none() {
         if message.is_dunning() {
             draft.warn(

@@ -64,7 +64,10 @@ fn promise(mut draft: Draft<'_>, until: Timestamp) -> Decision {
         return Decision::Ignored(Reason::PromiseRefused);
     }
     draft.case.memory.promises = draft.case.memory.promises.saturating_add(1);
-    draft.case.state = State::Paused { until };
+    draft.case.state = State::Paused {
+        until,
+        held_since: None,
+    };
     draft.case.timers.look_at = None;
     draft.say(
         EntryKind::Customer,

@@ -244,6 +244,10 @@ pub fn settle(draft: &mut Draft<'_>) {
         );
         return;
     }
+    if draft.case.memory.excluded {
+        close(draft, Outcome::Stopped { why: StoppedWhy::Staff });
+        return;
+    }
     let again = std::mem::take(&mut draft.case.memory.look_again);
     if std::mem::take(&mut draft.case.memory.refund_pending_minor) > 0 {
         hold(draft);

@@ -47,9 +47,9 @@ pub fn looked(mut draft: Draft<'_>, snapshot: &Snapshot, cause: LookCause) -> De
             reached(&mut draft);
             processing(&mut draft, snapshot, attempt.as_ref(), charge_id.as_ref());
         }
-        (State::Paused { until }, LookCause::Hint | LookCause::Due) => {
+        (State::Paused { until, held_since }, LookCause::Hint | LookCause::Due) => {
             reached(&mut draft);
-            paused(&mut draft, snapshot, *until);
+            paused(&mut draft, snapshot, *until, *held_since);
         }
         (State::NeedsPerson, LookCause::Hint | LookCause::Due) => {
             reached(&mut draft);
@@ -419,12 +419,19 @@ fn waits(
     true
 }
 
-fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp) {
+fn paused(draft: &mut Draft<'_>, snapshot: &Snapshot, until: Timestamp, held_since: Option<Timestamp>) {
     if ended(draft, snapshot) {
         return;
     }
     absorb_facts(draft, snapshot);
-    if until <= draft.now() {
+    if until > draft.now() {
+        return;
+    }
+    if held_since.is_some() {
+        // A hold has no end of its own; the invoice is only watched.
+        let until = draft.in_secs(DAILY_SECS);
+        draft.case.state = State::Paused { until, held_since };
+    } else {
         super::staff::resume(draft, "clock");
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn migrate<'a>(draft: &mut Draft<'a>, campaign: &'a Campaign, how: Mi
         draft.case.memory.disposition_since = now;
         draft.case.memory.kind_since = now;
     }
-    draft.case.timers.final_at = Some(end(&draft.case, campaign, now));
+    let planned = final_at(draft.case.campaign_since(), campaign, &draft.case.zone);
+    draft.case.timers.final_at = Some(planned.max(soonest_end(&draft.case, campaign, now)));
     draft.case.memory.end_planned = None;
     if how == MigrateHow::Elapsed {
         let why = "Messages that would have come before the change are not sent.";
@@ -40,9 +41,8 @@ pub(super) fn migrate<'a>(draft: &mut Draft<'a>, campaign: &'a Campaign, how: Mi
     }
 }
 
-/// When the new campaign ends for the case: never so soon that its last notice could not come before.
-fn end(case: &Case, campaign: &Campaign, now: Timestamp) -> Timestamp {
-    let planned = final_at(case.campaign_since(), campaign, &case.zone);
+/// The soonest end of a campaign for a case at which its last notice can still come before.
+pub(super) fn soonest_end(case: &Case, campaign: &Campaign, now: Timestamp) -> Timestamp {
     let steps = campaign.messages.iter().filter(|step| step.is_for(&case.decline));
     let left = steps.filter(|step| !case.memory.steps_done.contains(&step.key));
     let notice = left.filter_map(|step| match step.when {
@@ -50,5 +50,5 @@ fn end(case: &Case, campaign: &Campaign, now: Timestamp) -> Timestamp {
         When::AfterHours(_) | When::AfterDays { .. } => None,
     });
     let days = notice.max().map_or(0, |days| i32::from(days) + 1);
-    planned.max(days_from(now, days, campaign.ending.at, &zone(&case.zone)))
+    days_from(now, days, campaign.ending.at, &zone(&case.zone))
 }

@@ -8,7 +8,7 @@ use super::{Draft, look};
 use crate::domain::calendar::{secs_from, zone};
 use crate::domain::campaign::Facts;
 use crate::domain::case::{Birth, CampaignRef, Case, Collector, Contact, FirstDecline, Memory, Origin, State, Timers};
-use crate::domain::command::{Change, Command, EntryKind, Moment};
+use crate::domain::command::{Change, Command, Entry, EntryKind, Moment};
 use crate::domain::decline::{Decline, DeclineKind, Disposition};
 use crate::domain::event::{Opening, SeenAttempt};
 use crate::domain::ids::CaseId;
@@ -78,6 +78,35 @@ pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         case: draft.case,
         entries: draft.entries,
         commands: draft.commands,
+        refused: None,
+    })
+}
+
+/// The case of an invoice whose customer is excluded: it is recorded and born closed, because nothing of it is chased.
+pub fn open_excluded(
+    id: CaseId,
+    opening: &Opening,
+    snapshot: &Snapshot,
+    moment: &Moment<'_>,
+) -> Result<Change, NoCase> {
+    let opened = open(id, opening, snapshot, moment)?;
+    let mut draft = Draft::new(&opened.case, *moment);
+    let is_record = |command: &Command| matches!(command, Command::RecordAttempt { .. });
+    draft.commands.extend(opened.commands.into_iter().filter(is_record));
+    let is_told = |entry: &Entry| entry.kind == EntryKind::Opened;
+    draft.entries.extend(opened.entries.into_iter().filter(is_told));
+    draft.say(
+        EntryKind::StoodBack,
+        "The customer is excluded: nothing is charged and nothing is written.",
+        json!({"why": "excluded"}),
+    );
+    let outcome = Outcome::Stopped { why: StoppedWhy::Staff };
+    super::close::close(&mut draft, outcome);
+    Ok(Change {
+        case: draft.case,
+        entries: draft.entries,
+        commands: draft.commands,
+        refused: None,
     })
 }
 
@@ -268,6 +297,7 @@ pub fn open_reversal(id: CaseId, recovered: &Case, moment: &Moment<'_>) -> Chang
         case: draft.case,
         entries: draft.entries,
         commands: Vec::new(),
+        refused: None,
     }
 }
 

@@ -53,7 +53,8 @@ fn charges(case: &mut Case, moment: &Moment<'_>, tried: &Tried) -> (Charges, Val
     };
     let (choice, chosen) = planned::arm(case, planned, grounds.learned);
     case.memory.choice = Some(choice);
-    let first = planned::next(case, planned, choice, moment.now, tried, grounds);
+    let after = case.memory.charges_from(moment.now);
+    let first = planned::next(case, planned, choice, after, tried, grounds);
     let decision = json!({
         "arm": choice.arm,
         "propensity": choice.propensity,

@@ -3,16 +3,30 @@
 use serde_json::json;
 
 use super::Draft;
-use crate::domain::case::{State, Warning};
+use crate::domain::case::{Case, State, Warning};
 use crate::domain::command::{Command, Decision, EntryKind, Reason};
 use crate::domain::message::Message;
 
 /// Ends the step of a message that goes to the second address because the first one refused it.
 const AGAIN: &str = ":alternate";
+/// Stands before the number of a final notice that announces a moved end.
+const ANEW: &str = ":anew";
 
-/// The step of the campaign that a message belongs to, whichever address it goes to.
+/// The step of the campaign that a message belongs to, whichever address it goes to and however often it comes.
 pub fn step_of(step: &str) -> &str {
-    step.strip_suffix(AGAIN).unwrap_or(step)
+    let step = step.strip_suffix(AGAIN).unwrap_or(step);
+    let numbered = step.rsplit_once(ANEW);
+    let numbered =
+        numbered.filter(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    numbered.map_or(step, |(step, _)| step)
+}
+
+/// What the next message of a step is queued as: a case receives each step once, but for the notice of an end that was moved.
+pub(super) fn queued_as(case: &Case, key: &str, message: Message) -> String {
+    match case.memory.announced_anew {
+        moved if moved > 0 && message == Message::FinalNotice => format!("{key}{ANEW}{moved}"),
+        _ => key.to_owned(),
+    }
 }
 
 /// An address refuses our mail for good. From the first address messages move to the second one, where there is one; else a person

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::announce::announce;
 use super::close::{end_campaign, notify};
 use super::plan::plan_notice;
+use super::reach::queued_as;
 use super::target::Target;
 use super::{DAILY_SECS, Draft};
 use crate::domain::calendar::{secs_from, written};
@@ -71,7 +72,8 @@ fn notice(draft: &mut Draft<'_>) {
         .find(|step| step.key == key)
         .map(|step| step.message);
     if let Some(message) = message {
-        notify(draft, message, &key);
+        let step = queued_as(&draft.case, &key, message);
+        notify(draft, message, &step);
         draft.case.memory.last_notice_at = Some(now);
     }
     plan_notice(&mut draft.case, draft.moment.campaign, now);

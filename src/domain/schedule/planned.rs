@@ -118,7 +118,10 @@ pub fn arm(case: &Case, planned: &Planned, learned: &Learned) -> (Choice, Option
 pub fn inputs(case: &Case, planned: &Planned, learned: &Learned, choice: Choice, after: Timestamp) -> Inputs {
     let kind = case.decline.kind;
     let from = full_hour(case.campaign_since(), &case.zone);
-    let last = case.memory.last_charge_at.map(|last| hours(from, last));
+    // A charge that staff passed over took its turn all the same; else the next one would come right behind it.
+    let last = case.memory.last_charge_at.max(case.memory.skipped_until);
+    let last = last.map(|last| hours(from, last));
+    let made = case.memory.charges.saturating_add(case.memory.skipped);
     Inputs {
         version: learned.version,
         choice,
@@ -126,7 +129,7 @@ pub fn inputs(case: &Case, planned: &Planned, learned: &Learned, choice: Choice,
             kind,
             now: hours(from, after),
             last,
-            made: u8::try_from(case.memory.charges).unwrap_or(u8::MAX),
+            made: u8::try_from(made).unwrap_or(u8::MAX),
             budget: planned.charges.min(charges_at_most(kind)),
             window: planned.within_days.saturating_mul(DAY_HOURS),
             amount_minor: case.amount_due.amount_minor,

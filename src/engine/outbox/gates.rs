@@ -1,9 +1,10 @@
 //! Messages that ask for no money: when each may leave, and what it tells.
 
-use super::Gate;
 use super::content::facts;
+use super::{Gate, UNDO};
 use crate::domain::case::{Case, State, Warning};
 use crate::domain::message::Message;
+use crate::domain::outcome::Status;
 use crate::engine::{Connection, Inner};
 use crate::mailer::MailContext;
 use crate::mailer::context::StaffFacts;
@@ -29,6 +30,21 @@ pub(super) fn for_staff(message: Message, case: Case) -> Gate {
     }
 }
 
+/// Whether the state of a case lets a message of it leave that asks for money, or tells how the case ended.
+pub(super) fn by_state(message: Message, case: Case) -> Gate {
+    let last_word = matches!(message, Message::SubscriptionEnded | Message::SubscriptionPaused);
+    match &case.state {
+        State::Active | State::NeedsPerson if !last_word => Gate::Send(Box::new(case)),
+        State::Closed { .. } if last_word && case.status() == Status::Exhausted => Gate::Send(Box::new(case)),
+        State::Charging { .. } | State::InDoubt { .. } | State::Processing { .. } => Gate::Later("a charge is open"),
+        State::Paused { .. } => Gate::MuchLater("paused"),
+        State::Ending { sent: 0, .. } => Gate::Later(UNDO),
+        State::Active | State::NeedsPerson | State::Ending { .. } | State::Closed { .. } => {
+            Gate::Supersede("case_closed")
+        }
+    }
+}
+
 /// That a new payment method was taken is true only while it is still to be charged.
 pub(super) fn method_updated(case: Case) -> Gate {
     let planned = case.timers.charge_at.or(case.memory.provider_next_attempt_at);
@@ -40,6 +56,7 @@ pub(super) fn method_updated(case: Case) -> Gate {
         }
         State::Paused { .. } => Gate::Supersede("paused"),
         State::NeedsPerson => Gate::Supersede("needs_person"),
+        State::Ending { sent: 0, .. } => Gate::Later(UNDO),
         State::Ending { .. } | State::Closed { .. } => Gate::Supersede("case_closed"),
     }
 }

@@ -16,16 +16,22 @@ mod explain;
 mod forecast;
 mod get;
 mod list;
+pub(in crate::http) mod open;
+pub(in crate::http) mod plan;
+pub(in crate::http) mod retry;
 mod timeline;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(list::list)
+        .service(open::open)
         .service(get::get)
         .service(timeline::timeline)
         .service(explain::explain)
-        .service(forecast::forecast);
+        .service(forecast::forecast)
+        .service(retry::look);
     act::routes(config);
+    plan::routes(config);
 }
 
 /// What the charges of a case are planned and judged by.

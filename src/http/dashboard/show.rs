@@ -18,7 +18,7 @@ const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-const TEMPLATES: [(&str, &str); 21] = [
+const TEMPLATES: [(&str, &str); 22] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -29,6 +29,7 @@ const TEMPLATES: [(&str, &str); 21] = [
     ("overview.html", include_str!("overview.html")),
     ("cases.html", include_str!("cases.html")),
     ("case.html", include_str!("case.html")),
+    ("desk.html", include_str!("desk.html")),
     ("table.html", include_str!("table.html")),
     ("learning.html", include_str!("learning.html")),
     ("reports.html", include_str!("reports.html")),

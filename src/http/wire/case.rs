@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Instant, MoneyJson};
-use crate::domain::case::{CampaignRef, Case, Collector, NextAction, Warning};
+use crate::domain::case::{CampaignRef, Case, Collector, NextAction, Undo, Warning};
 use crate::domain::decline::Decline;
 use crate::domain::outcome::{ExhaustedReason, ExhaustedThen, Outcome, RecoveredBy, Status, StoppedWhy};
 use crate::domain::role::Role;
@@ -52,12 +52,38 @@ pub struct CaseJson {
     pub notifications: u32,
     /// What a person should see.
     pub warnings: Vec<Warning>,
+    /// Since when staff holds it; null unless it is on hold, when its state is `paused`.
+    pub held_since: Option<Instant>,
+    /// The act of staff that can be taken back now; null where none can.
+    pub undo: Option<UndoJson>,
     /// The customer's IANA time zone.
     pub zone: String,
     /// Whom messages go to.
     pub contact: ContactJson,
     /// The case whose recovery was taken back, where this one goes back to one.
     pub reversal_of: Option<String>,
+}
+
+/// An act of staff that can be taken back.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Undo)]
+pub struct UndoJson {
+    /// The act.
+    pub act: String,
+    /// Whose it was.
+    pub actor: String,
+    /// Until when it can be taken back, unless something follows from it before.
+    pub until: Instant,
+}
+
+impl From<&Undo> for UndoJson {
+    fn from(undo: &Undo) -> Self {
+        Self {
+            act: undo.act.clone(),
+            actor: undo.actor.clone(),
+            until: Instant(undo.until),
+        }
+    }
 }
 
 /// How a case ended.
@@ -124,6 +150,8 @@ impl CaseJson {
             attempts: case.attempts,
             notifications: case.notifications,
             warnings: case.warnings.clone(),
+            held_since: case.held_since().map(Instant),
+            undo: case.memory.undo.as_deref().map(UndoJson::from),
             zone: case.zone.clone(),
             contact: contact(case, role),
             reversal_of: case.reversal_of.as_ref().map(ToString::to_string),

@@ -256,8 +256,9 @@ impl Desk {
     pub fn tell(&mut self, event: &Event) -> Result<(), Reason> {
         match self.decide(event) {
             Decision::Changed(change) => {
+                let refused = change.refused;
                 self.take(*change);
-                Ok(())
+                refused.map_or(Ok(()), |refusal| Err(refusal.reason))
             }
             Decision::Ignored(reason) => Err(reason),
         }

@@ -369,6 +369,14 @@ impl Reach for Held {
         unreachable!("only cases are changed")
     }
 
+    async fn is_excluded(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn excludes(&self, _: &CaseId) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
     async fn suppress(&self, _: NewSuppression<'_>) -> Result<(), StoreError> {
         unreachable!("only cases are changed")
     }

@@ -83,6 +83,15 @@ fn a_login_shows_the_pages_until_it_ends() {
             browser.post(&path, &[("comment", "ok")]).await
         };
         assert!(post("stop").await.header("location").ends_with("?done=stop"));
+        assert!(
+            post("stop")
+                .await
+                .header("location")
+                .ends_with("?refused=final_action_running")
+        );
+        // What ends a case from its page takes effect once the minute is over in which it can be undone.
+        stage.clock.advance_to(at("2026-03-02T10:01:00Z")).unwrap();
+        stage.engine.tick().await.unwrap();
         assert!(post("stop").await.header("location").ends_with("?refused=case_closed"));
         for path in [
             "/dashboard".to_owned(),

@@ -165,7 +165,10 @@ pub fn every_state() -> Vec<Case> {
             attempt: None,
             charge_id: None,
         },
-        State::Paused { until: in_secs(300) },
+        State::Paused {
+            until: in_secs(300),
+            held_since: None,
+        },
         State::NeedsPerson,
         State::Ending {
             action: FinalAction::Cancel,

@@ -4,8 +4,8 @@ mod town;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::{Date, date};
 use jiff::Timestamp;
+use jiff::civil::{Date, date};
 use recoup::domain::exchange::ExchangeRate;
 use recoup::domain::money::Currency;
 use recoup::domain::report::ages::{Age, by_age};

@@ -124,6 +124,7 @@ fn the_ceiling_stands_above_staff() {
 03-02 08:30 planned          charges [] notice update_payment_method 03-02 10:30
 03-02 10:30 notice_queued    update_payment_method
 03-02 10:30 notice_ended     sent
+03-02 12:00 stood_back       retry terminal_decline
 03-02 12:00 staff            write-off
 03-02 12:00 final_action     mark_uncollectible
 03-02 12:00 closed           stopped written_off

@@ -363,6 +363,9 @@ fn brief(kind: &str, data: &Value) -> String {
             None => text(&data["action"]),
         },
         "warned" => text(&data["warning"]),
+        "stood_back" if data["rule"].is_string() && data["action"].is_string() => {
+            format!("{} {}", text(&data["action"]), text(&data["rule"]))
+        }
         _ => String::new(),
     }
     .trim_end()

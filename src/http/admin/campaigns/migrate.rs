@@ -152,6 +152,7 @@ fn moved_case(case: &Case, moved: Result<Case, StaffError>) -> Result<MigratedCa
     let (after, refused) = match moved {
         Ok(moved) => (Some(Plan::of(&moved)), None),
         Err(StaffError::Refused(reason)) => (None, Some(reason.as_str())),
+        Err(StaffError::Forbidden(refusal)) => (None, Some(refusal.reason.as_str())),
         Err(StaffError::NotFound) => (None, Some("not_found")),
         Err(StaffError::Store(error)) => return Err(error.into()),
     };

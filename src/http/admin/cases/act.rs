@@ -5,14 +5,17 @@ use actix_web::{HttpResponse, post, web};
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::domain::approval::Weighty;
+use crate::domain::command::Refusal;
 use crate::domain::event::StaffAction;
 use crate::engine::StaffError;
 use crate::http::HttpState;
+use crate::http::admin::approvals::{self, ApprovalJson};
 use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
 use crate::http::error::Problem;
+use crate::http::wire;
 use crate::http::wire::case::CaseJson;
-use crate::http::{page, wire};
 
 /// The longest remark, in characters.
 const COMMENT_CHARS_MAX: usize = 2_000;
@@ -21,6 +24,18 @@ const COMMENT_CHARS_MAX: usize = 2_000;
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActBody {
+    /// A remark for the timeline and the audit.
+    #[schema(max_length = 2000)]
+    pub comment: Option<String>,
+}
+
+/// What goes with an act that ends a case. An empty body is allowed.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndBody {
+    /// Whether it takes effect a minute later, so that it can be undone until then. Nothing is charged and nothing is written meanwhile.
+    #[serde(default)]
+    pub undoable: bool,
     /// A remark for the timeline and the audit.
     #[schema(max_length = 2000)]
     pub comment: Option<String>,
@@ -55,11 +70,12 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(stop)
         .service(mark_paid)
         .service(write_off)
+        .service(undo)
         .service(notes);
 }
 
 /// Charges now, where rules and state allow it.
-#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson), (status = 202, description = "A second person has to approve it.", body = ApprovalJson)))]
 #[post("/v1/cases/{id}/retry")]
 async fn retry(
     state: web::Data<HttpState>,
@@ -96,39 +112,60 @@ async fn resume(
 }
 
 /// Ends the chase and leaves the invoice as it is.
-#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[utoipa::path(tag = "cases", request_body = inline(Option<EndBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson), (status = 202, description = "A second person has to approve it.", body = ApprovalJson)))]
 #[post("/v1/cases/{id}/stop")]
 async fn stop(
     state: web::Data<HttpState>,
     caller: Caller,
     id: web::Path<String>,
-    body: JsonBody<ActBody>,
+    body: JsonBody<EndBody>,
 ) -> Result<HttpResponse, Problem> {
-    answer(&state, &caller, id, StaffAction::Stop, body.0.comment).await
+    answer(
+        &state,
+        &caller,
+        id,
+        ending(Weighty::Stop, body.0.undoable),
+        body.0.comment,
+    )
+    .await
 }
 
 /// Says that the money came another way.
-#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[utoipa::path(tag = "cases", request_body = inline(Option<EndBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson), (status = 202, description = "A second person has to approve it.", body = ApprovalJson)))]
 #[post("/v1/cases/{id}/mark-paid")]
 async fn mark_paid(
     state: web::Data<HttpState>,
     caller: Caller,
     id: web::Path<String>,
-    body: JsonBody<ActBody>,
+    body: JsonBody<EndBody>,
 ) -> Result<HttpResponse, Problem> {
-    answer(&state, &caller, id, StaffAction::MarkPaid, body.0.comment).await
+    answer(
+        &state,
+        &caller,
+        id,
+        ending(Weighty::MarkPaid, body.0.undoable),
+        body.0.comment,
+    )
+    .await
 }
 
 /// Gives the invoice up, at the provider too.
-#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[utoipa::path(tag = "cases", request_body = inline(Option<EndBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson), (status = 202, description = "A second person has to approve it.", body = ApprovalJson)))]
 #[post("/v1/cases/{id}/write-off")]
 async fn write_off(
     state: web::Data<HttpState>,
     caller: Caller,
     id: web::Path<String>,
-    body: JsonBody<ActBody>,
+    body: JsonBody<EndBody>,
 ) -> Result<HttpResponse, Problem> {
-    answer(&state, &caller, id, StaffAction::WriteOff, body.0.comment).await
+    answer(
+        &state,
+        &caller,
+        id,
+        ending(Weighty::WriteOff, body.0.undoable),
+        body.0.comment,
+    )
+    .await
 }
 
 /// Writes a note into the timeline; nothing else happens.
@@ -150,36 +187,80 @@ async fn notes(
     answer(&state, &caller, id, StaffAction::Note, Some(body.0.comment)).await
 }
 
-async fn answer(
+/// An act that ends a case: at once, or after the minute in which it can be undone.
+pub(in crate::http) const fn ending(act: Weighty, undoable: bool) -> StaffAction {
+    if undoable { StaffAction::Soon(act) } else { act.action() }
+}
+
+/// Takes the last act back, as long as nothing has followed from it, for a minute.
+#[utoipa::path(tag = "cases", request_body = inline(Option<ActBody>), responses((status = 200, description = "The case as it is now.", body = CaseJson)))]
+#[post("/v1/cases/{id}/undo")]
+async fn undo(
+    state: web::Data<HttpState>,
+    caller: Caller,
+    id: web::Path<String>,
+    body: JsonBody<ActBody>,
+) -> Result<HttpResponse, Problem> {
+    answer(&state, &caller, id, StaffAction::Undo, body.0.comment).await
+}
+
+pub(super) async fn answer(
     state: &HttpState,
     caller: &Caller,
     id: web::Path<String>,
     action: StaffAction,
     comment: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let case = act(state, caller, id.into_inner(), action, comment).await?;
-    Ok(HttpResponse::Ok().json(case))
+    Ok(match act(state, caller, id.into_inner(), action, comment).await? {
+        Acted::Done(case) => HttpResponse::Ok().json(case),
+        Acted::Waits(approval) => HttpResponse::Accepted().json(approval),
+    })
 }
 
-/// Acts on a case in the caller's name.
+/// What became of an act.
+pub(in crate::http) enum Acted {
+    /// It was done.
+    Done(Box<CaseJson>),
+    /// A second person has to approve it.
+    Waits(Box<ApprovalJson>),
+}
+
+/// Acts on a case in the caller's name, or asks for a second person where that is needed.
 pub(in crate::http) async fn act(
     state: &HttpState,
     caller: &Caller,
     id: String,
     action: StaffAction,
     comment: Option<String>,
-) -> Result<CaseJson, Problem> {
-    let id = page::known(id)?.into();
+) -> Result<Acted, Problem> {
     let comment = remark(comment.as_deref())?;
-    match state.engine.staff(&id, action, &caller.name, comment).await {
-        Ok(case) => Ok(CaseJson::of(&case, caller.role)),
-        Err(StaffError::NotFound) => Err(Problem::not_found("there is no such case")),
-        Err(StaffError::Refused(reason)) => Err(Problem::new(
+    let case = super::find(state, id).await?;
+    if let Some(act) = approvals::needed(state, &case, &action) {
+        let asked = approvals::ask(state, caller, &case, act, comment).await?;
+        return Ok(Acted::Waits(Box::new(asked)));
+    }
+    let done = state.engine.staff(&case.id, action, &caller.name, comment).await;
+    let case = done.map_err(refused)?;
+    Ok(Acted::Done(Box::new(CaseJson::of(&case, caller.role))))
+}
+
+/// Why an act was not done.
+pub(in crate::http) fn refused(error: StaffError) -> Problem {
+    match error {
+        StaffError::NotFound => Problem::not_found("there is no such case"),
+        StaffError::Refused(reason) => Problem::new(
             StatusCode::CONFLICT,
             reason.as_str(),
             "the case does not allow this now; the code says why",
-        )),
-        Err(StaffError::Store(error)) => Err(error.into()),
+        ),
+        StaffError::Forbidden(Refusal { reason, rule, until }) => {
+            let detail = match until {
+                Some(until) => format!("the rule {rule} allows no charge before {until}"),
+                None => format!("the rule {rule} allows no further charge of this payment method"),
+            };
+            Problem::new(StatusCode::CONFLICT, reason.as_str(), detail)
+        }
+        StaffError::Store(error) => error.into(),
     }
 }
 

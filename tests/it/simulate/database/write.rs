@@ -173,6 +173,7 @@ impl Database {
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
             // No campaign of the model is a shadow.
             RowWrite::Block(_) | RowWrite::Shadow(_) => {}
+            RowWrite::Approval(_) => unreachable!("nobody of the model needs a second person"),
             RowWrite::UnknownCode(unknown) => unreachable!("every code of the model is known, not so {unknown:?}"),
         }
     }

@@ -110,7 +110,7 @@ fn at_rest(state: &mut State) {
     for row in state.db.cases.values() {
         let rests = match row.case.state {
             CaseState::Closed { .. } | CaseState::NeedsPerson => true,
-            CaseState::Paused { until } => until.as_millisecond() > now,
+            CaseState::Paused { until, .. } => until.as_millisecond() > now,
             CaseState::Processing { .. } => {
                 let invoice = &state.books.invoices[state.books.by_name[&row.case.invoice_id]];
                 invoice.charges.last().is_some_and(|last| last.fate == Fate::Processing)

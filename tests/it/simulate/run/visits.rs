@@ -72,7 +72,9 @@ impl Runner {
             self.spawn(worker, false, async move {
                 match engine.staff(&id, action, "eve", None).await {
                     Ok(_) => *line.world.lock().judge.staff_done.entry(id.to_string()).or_default() += 1,
-                    Err(StaffError::Refused(_) | StaffError::NotFound | StaffError::Store(_)) => {}
+                    Err(
+                        StaffError::Refused(_) | StaffError::Forbidden(_) | StaffError::NotFound | StaffError::Store(_),
+                    ) => {}
                 }
             });
         }

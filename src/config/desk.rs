@@ -1,0 +1,29 @@
+//! `[desk]`: what staff may do by themselves.
+
+use super::values::Values;
+use crate::domain::money::Money;
+
+/// What staff may do by themselves.
+#[derive(Clone, Debug, Default)]
+pub struct Desk {
+    /// The amounts above which an act that gives up or charges money waits for a second person, one for each currency.
+    pub approval_above: Vec<Money>,
+}
+
+pub(super) fn read(values: &mut Values) -> Desk {
+    let approval_above = values.optional("desk.approval_above", |text| {
+        let read: Result<Vec<Money>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+        let Ok(amounts) = read else {
+            return Err("is no list of amounts; write one like \"500 EUR, 550.00 USD\"".to_owned());
+        };
+        let mut currencies: Vec<_> = amounts.iter().map(|amount| amount.currency).collect();
+        currencies.sort_unstable();
+        if currencies.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err("names a currency twice; give each currency one amount".to_owned());
+        }
+        Ok(amounts)
+    });
+    Desk {
+        approval_above: approval_above.unwrap_or_default(),
+    }
+}
