@@ -214,7 +214,7 @@ fn one_currency_for_all_takes_a_rate_for_each_day() {
         let days = missing.json()["errors"].as_array().unwrap().clone();
         assert_eq!(days.len(), 2, "{}", missing.text);
         assert_eq!(days[0]["detail"], "EUR to USD on 2026-03-02");
-        let last = days[1]["detail"]
+        let second_day = days[1]["detail"]
             .as_str()
             .unwrap()
             .split(' ')
@@ -225,7 +225,7 @@ fn one_currency_for_all_takes_a_rate_for_each_day() {
         let first = upload(stage, json!([rate("2026-03-02", "1.0834")]), false).await;
         assert_eq!((first.status, first.json()), (200, json!({"taken": 1, "replaced": 0})));
         assert_eq!(stage.get(&path).await.json()["errors"].as_array().unwrap().len(), 1);
-        upload(stage, json!([rate(&last, "1.1"), rate("2026-04-01", "2")]), false).await;
+        upload(stage, json!([rate(&second_day, "1.1"), rate("2026-04-01", "2")]), false).await;
         let report = get(stage, &path).await;
         let converted = &report["converted"];
         assert_eq!(converted["currency"], "USD");
