@@ -197,6 +197,9 @@ fn by_number(group: &Charged) -> String {
             ),
         })
         .collect();
+    if bars.is_empty() {
+        return String::new();
+    }
     bars::svg(&format!("Success by charge in {}", group.currency), &bars)
 }
 

@@ -164,6 +164,8 @@ impl Town {
         let opened = bare(&case, opened_at);
         write(store, Written::Opened(Box::new(opened))).await.unwrap();
         let attempts = self.charge(store, &mut case).await;
+        let charged = bare(&case, opened_at);
+        write(store, Written::Changed(Box::new(charged))).await.unwrap();
         let mut known = Known {
             messages: Vec::new(),
             clicked: None,
