@@ -25,6 +25,7 @@ pub mod report;
 pub mod retention;
 pub mod role;
 pub mod schedule;
+pub mod search;
 pub mod snapshot;
 pub mod standing;
 pub mod suppression;

@@ -29,6 +29,7 @@ mod m20261130_000019_digests;
 mod m20261130_000020_people;
 mod m20261130_000021_rollups;
 mod m20261130_000022_metrics;
+mod m20261130_000025_desk;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000020_people::Migration),
             Box::new(m20261130_000021_rollups::Migration),
             Box::new(m20261130_000022_metrics::Migration),
+            Box::new(m20261130_000025_desk::Migration),
         ]
     }
 }

@@ -17,6 +17,7 @@ pub mod cohort;
 pub mod compliance;
 pub mod definitions;
 pub mod digest;
+pub mod pace;
 pub mod rate;
 pub mod survival;
 pub mod uplift;

@@ -4,12 +4,12 @@ use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 mod active_subscriptions;
-mod audit;
-mod campaigns;
+pub(super) mod audit;
+pub(super) mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
-mod inbox;
+pub(super) mod inbox;
 pub(super) mod keys;
 pub(super) mod learning;
 mod notifications;

@@ -3,6 +3,7 @@
 mod api;
 mod browser;
 mod contract;
+mod desk;
 mod doors;
 mod figures;
 mod pages;
@@ -14,6 +15,7 @@ mod roles;
 mod sessions;
 mod sign_in;
 mod walk;
+mod watch;
 mod webhooks;
 
 use std::sync::Arc;

@@ -12,6 +12,8 @@ use crate::http::page;
 use crate::store;
 
 pub(in crate::http) mod act;
+pub(in crate::http) mod asked;
+pub(in crate::http) mod bulk;
 mod explain;
 mod forecast;
 mod get;
@@ -21,6 +23,7 @@ mod timeline;
 pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(list::list)
+        .service(bulk::bulk)
         .service(get::get)
         .service(timeline::timeline)
         .service(explain::explain)

@@ -208,7 +208,7 @@ fn action_of(verb: &str, until: Option<&str>) -> Result<StaffAction, Problem> {
 }
 
 /// A field `datetime-local`, which carries no zone; the page says that it means UTC.
-fn until_of(text: Option<&str>) -> Result<Timestamp, Problem> {
+pub(super) fn until_of(text: Option<&str>) -> Result<Timestamp, Problem> {
     let local: Option<DateTime> = text.and_then(|text| text.parse().ok());
     let instant = local
         .and_then(|local| local.to_zoned(TimeZone::UTC).ok())
