@@ -28,6 +28,7 @@ pub mod retention;
 pub mod retry;
 pub mod role;
 pub mod schedule;
+pub mod search;
 pub mod snapshot;
 pub mod standing;
 pub mod suppression;

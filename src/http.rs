@@ -101,6 +101,10 @@ pub struct HttpState {
     pub demo: bool,
     /// Who tries to sign in at the dashboard.
     pub(crate) sign_ins: sign_in::SignIns,
+    /// The feeds of the dashboard that are open.
+    pub(crate) feeds: dashboard::Feeds,
+    /// What the last two months come to, as the dashboard worked it out last.
+    pub(crate) last_pace: dashboard::LastPace,
     /// The routes with their methods, and the document about them.
     pub(crate) routes: openapi::Routes,
 }
@@ -129,6 +133,8 @@ impl HttpState {
             bootstrap: options.bootstrap_key.as_ref().map(keys::digest_of),
             demo: options.demo,
             sign_ins: sign_in::SignIns::default(),
+            feeds: dashboard::Feeds::default(),
+            last_pace: dashboard::LastPace::default(),
             routes: openapi::Routes::new(),
         }
     }

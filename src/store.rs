@@ -60,6 +60,7 @@ pub mod notifications;
 mod oversight;
 pub mod people;
 mod port;
+pub mod queues;
 pub mod reports;
 mod retention;
 pub mod rollups;
@@ -72,6 +73,7 @@ pub mod suppressions;
 pub mod timeline;
 pub mod touches;
 pub mod unknown_codes;
+pub mod views;
 
 /// How long a caller waits for a free connection to PostgreSQL.
 const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -31,6 +31,7 @@ mod m20261130_000021_rollups;
 mod m20261130_000022_metrics;
 mod m20261130_000023_figures;
 mod m20261130_000024_actions;
+mod m20261130_000025_desk;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000022_metrics::Migration),
             Box::new(m20261130_000023_figures::Migration),
             Box::new(m20261130_000024_actions::Migration),
+            Box::new(m20261130_000025_desk::Migration),
         ]
     }
 }

@@ -266,7 +266,7 @@ impl Case {
             warnings: _,
             attempts: _,
             notifications: _,
-            memory: _,
+            memory,
             campaign,
             subscription_id,
             customer_id,
@@ -285,6 +285,7 @@ impl Case {
             )
             || (closed_at, zone, contact) != (&before.closed_at, &before.zone, &before.contact)
             || *campaign != before.campaign
+            || memory.card != before.memory.card
     }
 
     /// When its campaign began: with the case, or when staff let it begin anew.

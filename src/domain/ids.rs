@@ -77,6 +77,11 @@ id!(
     "tl"
 );
 id!(
+    /// Names a view of the list of cases.
+    ViewId,
+    "view"
+);
+id!(
     /// Names an API key; it is the public part of the key.
     KeyId,
     "key"

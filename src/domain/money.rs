@@ -35,6 +35,15 @@ impl Currency {
         std::str::from_utf8(&self.0).expect("a currency is made of ASCII letters only")
     }
 
+    /// The codes whose amounts carry none, or three decimals; all others carry two.
+    pub const fn codes_with(decimals: u32) -> &'static [&'static str] {
+        match decimals {
+            0 => &NO_DECIMALS,
+            3 => &THREE_DECIMALS,
+            _ => &[],
+        }
+    }
+
     /// How many decimals the amounts of this currency carry in minor units, as the provider counts them.
     pub fn decimals(&self) -> u32 {
         if NO_DECIMALS.contains(&self.code()) {

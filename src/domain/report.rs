@@ -23,6 +23,7 @@ pub mod customers;
 pub mod definitions;
 pub mod digest;
 pub mod funnel;
+pub mod pace;
 pub mod rate;
 pub mod survival;
 pub mod uplift;

@@ -67,6 +67,12 @@ impl Engine {
         campaign: &Campaign,
         how: MigrateHow,
     ) -> Result<Result<Case, Reason>, StoreError> {
+        let campaign = Box::new(campaign.clone());
+        self.would(case, StaffAction::Migrate { campaign, how }).await
+    }
+
+    /// What would become of a case if staff asked for this now, or why it would be refused; nothing is written.
+    pub async fn would(&self, case: &Case, action: StaffAction) -> Result<Result<Case, Reason>, StoreError> {
         let pinned = self.campaign(&case.campaign).await?;
         let (learned, history) = (self.learned(), self.history(case).await?);
         let moment = Moment {
@@ -83,10 +89,7 @@ impl Engine {
             resend_secs: 0,
         };
         let event = Event::Staff {
-            action: StaffAction::Migrate {
-                campaign: Box::new(campaign.clone()),
-                how,
-            },
+            action,
             actor: String::new(),
             comment: None,
         };

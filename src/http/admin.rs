@@ -5,15 +5,15 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 mod active_subscriptions;
 pub(super) mod approvals;
-mod audit;
-mod campaigns;
+pub(super) mod audit;
+pub(super) mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
 mod exchange_rates;
 pub(super) mod exclusions;
 mod exports;
-mod inbox;
+pub(super) mod inbox;
 pub(super) mod keys;
 pub(super) mod learning;
 mod notifications;

@@ -1,23 +1,33 @@
-//! The dashboard: pages for billing staff, made on the server, with one stylesheet, no script and nothing from elsewhere.
+//! The dashboard: pages for billing staff, made on the server, with one stylesheet and nothing from elsewhere. One page has a script,
+//! and is whole without it.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, ResponseError, get, web};
+use minijinja::value::merge_maps;
 use minijinja::{Value, context};
 
 use super::error::Problem;
 use crate::domain::role::Role;
+use language::Language;
 use session::Visitor;
 
+mod audit;
 mod bars;
+mod bulk;
+mod campaigns;
 mod case;
 mod cases;
 mod chart;
 mod curve;
 mod desk;
+mod feed;
 mod figures;
 pub(super) mod headers;
+mod health;
+mod inbox;
 mod intervals;
+mod language;
 mod learning;
 mod login;
 mod me;
@@ -27,13 +37,19 @@ mod people;
 mod reports;
 mod session;
 pub(super) mod show;
+mod views;
 mod welcome;
 
+pub(crate) use feed::Feeds;
+pub(crate) use overview::LastPace;
+
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 32] = [
+pub const ROUTES: [(&str, &[&str]); 46] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
+    ("/dashboard/feed.js", &["GET"]),
+    ("/dashboard/feed", &["GET"]),
     ("/dashboard/login", &["GET", "POST"]),
     ("/dashboard/logout", &["POST"]),
     ("/dashboard/welcome/{token}", &["GET", "POST"]),
@@ -42,11 +58,23 @@ pub const ROUTES: [(&str, &[&str]); 32] = [
     ("/dashboard/people/{id}/{verb}", &["POST"]),
     ("/dashboard/keys", &["POST"]),
     ("/dashboard/keys/{id}/revoke", &["POST"]),
+    ("/dashboard/language", &["POST"]),
     ("/dashboard/cases", &["GET"]),
     ("/dashboard/desk", &["GET"]),
     ("/dashboard/desk/approvals/{id}", &["POST"]),
     ("/dashboard/desk/invoices", &["POST"]),
     ("/dashboard/desk/exclusions/{verb}", &["POST"]),
+    ("/dashboard/bulk", &["GET", "POST"]),
+    ("/dashboard/views", &["POST"]),
+    ("/dashboard/views/{id}", &["GET"]),
+    ("/dashboard/views/{id}/forget", &["POST"]),
+    ("/dashboard/campaigns", &["GET"]),
+    ("/dashboard/campaigns/write", &["GET", "POST"]),
+    ("/dashboard/inbox", &["GET"]),
+    ("/dashboard/inbox/{id}", &["GET"]),
+    ("/dashboard/inbox/{id}/rerun", &["POST"]),
+    ("/dashboard/audit", &["GET"]),
+    ("/dashboard/health", &["GET"]),
     ("/dashboard/learning", &["GET"]),
     ("/dashboard/reports", &["GET"]),
     ("/dashboard/reports/recovery.csv", &["GET"]),
@@ -84,11 +112,27 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(people::act_on)
         .service(people::create_key)
         .service(people::revoke_key)
-        .service(cases::cases)
         .service(desk::page)
         .service(desk::rule)
         .service(desk::put_in)
         .service(desk::exclude)
+        .service(language::choose)
+        .service(cases::show_list)
+        .service(feed::script)
+        .service(feed::follow)
+        .service(bulk::again)
+        .service(bulk::submit)
+        .service(views::keep)
+        .service(views::open)
+        .service(views::forget)
+        .service(campaigns::show_campaigns)
+        .service(campaigns::write)
+        .service(campaigns::submit)
+        .service(inbox::events)
+        .service(inbox::event)
+        .service(inbox::run_again)
+        .service(audit::log)
+        .service(health::health)
         .service(learning::page)
         .service(reports::page)
         .service(reports::file)
@@ -172,14 +216,15 @@ fn shown(template: &str, visitor: &Visitor, context: &Value) -> HttpResponse {
 }
 
 fn page(status: StatusCode, template: &str, visitor: Option<&Visitor>, context: &Value) -> HttpResponse {
+    let language = visitor.map_or(Language::English, |visitor| visitor.language).as_str();
     let visitor = visitor.map(|visitor| {
         let role = visitor.caller.role;
         context! {
             name => visitor.caller.name.as_str(),
             role => role.as_str(),
             cases => role.allows(Role::Viewer),
-            acts => role.allows(Role::Billing) && !visitor.is_demo(),
-            desk => role.allows(Role::Billing),
+            acts => visitor.acts(),
+            billing => role.allows(Role::Billing),
             reports => role.allows(Role::Marketing),
             people => role.allows(Role::Admin),
             person => visitor.person.is_some(),
@@ -187,7 +232,8 @@ fn page(status: StatusCode, template: &str, visitor: Option<&Visitor>, context: 
             csrf => visitor.csrf.as_str(),
         }
     });
-    let whole = context! { visitor, ..context.clone() };
+    // A page for nobody in particular says itself which language it is in.
+    let whole = merge_maps([context! { language }, context.clone(), context! { visitor }]);
     match show::PAGES
         .get_template(template)
         .and_then(|template| template.render(whole))

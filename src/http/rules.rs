@@ -8,6 +8,7 @@ use crate::domain::role::Role;
 pub const RULES: &[(&str, &str, Role)] = &[
     ("GET", "/v1/cases", Role::Viewer),
     ("POST", "/v1/cases", Role::Billing),
+    ("POST", "/v1/cases/bulk", Role::Billing),
     ("GET", "/v1/cases/{id}", Role::Viewer),
     ("GET", "/v1/cases/{id}/timeline", Role::Viewer),
     ("GET", "/v1/cases/{id}/explain", Role::Viewer),

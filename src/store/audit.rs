@@ -69,13 +69,35 @@ pub async fn append(tx: &Tx, entry: &AuditRow) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Which entries to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only those of somebody of this name.
+    pub actor: Option<String>,
+    /// Only those of this act.
+    pub action: Option<String>,
+    /// Only those about the thing of this id.
+    pub object: Option<String>,
+}
+
 /// Entries, newest first: at most `limit` after `cursor`.
 pub async fn list<C: ConnectionTrait>(
     conn: &C,
+    filter: &AuditFilter,
     cursor: Option<&AuditId>,
     limit: u64,
 ) -> Result<Vec<AuditRow>, StoreError> {
     let mut query = Entity::find();
+    let words = [
+        (Column::Actor, &filter.actor),
+        (Column::Action, &filter.action),
+        (Column::Object, &filter.object),
+    ];
+    for (column, word) in words {
+        if let Some(word) = word {
+            query = query.filter(column.eq(word));
+        }
+    }
     if let Some(cursor) = cursor {
         query = query.filter(Column::Id.lt(cursor.as_str()));
     }

@@ -12,38 +12,20 @@ use super::entity::cases::{Column, Entity, Model};
 use super::row::{Row, to_json};
 use super::{Dialect, StoreError, Tx, bulk};
 use crate::domain::case::{CampaignRef, Case};
-use crate::domain::decline::DeclineKind;
 use crate::domain::ids::CaseId;
 use crate::domain::outcome::Status;
 use codec::{FIXED, PLAN, SELDOM};
 
 mod codec;
 mod due;
+mod search;
 
 pub(super) use codec::outcome;
 pub use due::{Claim, claim_due, next_due, release};
+pub use search::{COUNTED_MAX, CaseFilter, Sort, count, list};
 
 /// For how long before a case closes a message counts as what moved the customer.
 const TOUCH_MS: i64 = 7 * 24 * 3_600_000;
-
-/// Which cases to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CaseFilter {
-    /// Only those that stand so.
-    pub status: Option<Status>,
-    /// Only those of this customer.
-    pub customer_id: Option<String>,
-    /// Only those of this invoice.
-    pub invoice_id: Option<String>,
-    /// Only those whose last decline is of this kind.
-    pub decline_kind: Option<DeclineKind>,
-    /// Only those that came by this connection.
-    pub connection: Option<String>,
-    /// Only those after this one in the list.
-    pub cursor: Option<CaseId>,
-    /// At most this many.
-    pub limit: u64,
-}
 
 /// Opens cases, except where an invoice has or had one; says which were opened. Only a reversal follows another case: whoever
 /// read the invoice long ago must not open a second one after the first has ended.
@@ -224,28 +206,6 @@ async fn open_by<C: ConnectionTrait>(
         .all(conn)
         .await?;
     Ok(ids.into_iter().map(CaseId::from).collect())
-}
-
-/// Cases, newest first.
-pub async fn list<C: ConnectionTrait>(conn: &C, filter: &CaseFilter) -> Result<Vec<Case>, StoreError> {
-    let words = [
-        (Column::Status, filter.status.map(Status::as_str)),
-        (Column::CustomerId, filter.customer_id.as_deref()),
-        (Column::InvoiceId, filter.invoice_id.as_deref()),
-        (Column::DeclineKind, filter.decline_kind.map(DeclineKind::as_str)),
-        (Column::Connection, filter.connection.as_deref()),
-    ];
-    let mut query = Entity::find();
-    for (column, word) in words {
-        if let Some(word) = word {
-            query = query.filter(column.eq(word));
-        }
-    }
-    if let Some(cursor) = &filter.cursor {
-        query = query.filter(Column::Id.lt(cursor.as_str()));
-    }
-    let rows = query.order_by_desc(Column::Id).limit(filter.limit).all(conn).await?;
-    rows.into_iter().map(codec::decode).collect()
 }
 
 /// At most `limit` open cases that are to be moved to a version, from the one after `after` on, oldest first: see [`to_move`].

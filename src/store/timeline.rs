@@ -11,7 +11,7 @@ use super::bulk::{Column as Field, Kind};
 use super::changes::Line;
 use super::entity::timeline::{Column, Entity, Model};
 use super::row::{Row, to_json};
-use super::{StoreError, Tx};
+use super::{Dialect, StoreError, Tx};
 use crate::domain::command::EntryKind;
 use crate::domain::ids::{CaseId, TimelineId};
 
@@ -129,6 +129,37 @@ pub async fn by_case<C: ConnectionTrait>(
     rows.into_iter().map(decode).collect()
 }
 
+/// The last line of a case that is of this kind.
+pub async fn last_of<C: ConnectionTrait>(
+    conn: &C,
+    case: &CaseId,
+    kind: EntryKind,
+) -> Result<Option<TimelineRow>, StoreError> {
+    let row = Entity::find()
+        .filter(Column::CaseId.eq(case.as_str()))
+        .filter(Column::Kind.eq(kind.as_str()))
+        .order_by_desc(Column::Seq)
+        .one(conn)
+        .await?;
+    row.map(decode).transpose()
+}
+
+/// The newest lines of all cases that were written at `since` or later, newest first.
+pub async fn newest<C: ConnectionTrait>(conn: &C, since: Timestamp, limit: u64) -> Result<Vec<Placed>, StoreError> {
+    let mut query = Entity::find().filter(Column::At.gte(since.as_millisecond()));
+    if Dialect::of(conn.get_database_backend()) == Dialect::Sqlite {
+        // There is no index by time; but the key of a line begins with it.
+        query = query.filter(Column::Id.gte(TimelineId::new(since.as_millisecond(), 0).as_str()));
+    }
+    let rows = query
+        .order_by_desc(Column::At)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(conn)
+        .await?;
+    rows.into_iter().map(placed).collect()
+}
+
 /// A line of some case, with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
@@ -165,14 +196,15 @@ pub async fn plans<C: ConnectionTrait>(
         .limit(limit)
         .all(conn)
         .await?;
-    let placed = rows.into_iter().map(|model| {
-        Ok(Placed {
-            case_id: CaseId::from(model.case_id.clone()),
-            seq: model.seq,
-            row: decode(model)?,
-        })
-    });
-    placed.collect()
+    rows.into_iter().map(placed).collect()
+}
+
+fn placed(model: Model) -> Result<Placed, StoreError> {
+    Ok(Placed {
+        case_id: CaseId::from(model.case_id.clone()),
+        seq: model.seq,
+        row: decode(model)?,
+    })
 }
 
 fn decode(model: Model) -> Result<TimelineRow, StoreError> {

@@ -4,6 +4,7 @@ mod api;
 mod browser;
 mod contract;
 mod desk;
+mod desk_page;
 mod doors;
 mod exports;
 mod figures;
@@ -17,6 +18,7 @@ mod roles;
 mod sessions;
 mod sign_in;
 mod walk;
+mod watch;
 mod webhooks;
 
 use std::sync::Arc;

@@ -103,13 +103,12 @@ fn can_be_undone(action: &StaffAction) -> bool {
 
 /// Charges, or ends the case.
 fn weighty(draft: &mut Draft<'_>, act: Weighty) {
-    match undo::ends(act) {
-        Some((action, outcome)) => begin(draft, action, outcome),
-        None => {
-            draft.case.state = State::Active;
-            draft.case.timers.look_at = None;
-            draft.charge_now(Trigger::Staff);
-        }
+    if let Some((action, outcome)) = undo::ends(act) {
+        begin(draft, action, outcome);
+    } else {
+        draft.case.state = State::Active;
+        draft.case.timers.look_at = None;
+        draft.charge_now(Trigger::Staff);
     }
 }
 

@@ -130,7 +130,7 @@ pub struct Dated {
 
 impl Dated {
     /// The case as it stood just before `at`, on the day of its opening in the zone; nothing where it did not exist.
-    fn stood(&self, at: Timestamp, zone: &TimeZone) -> Option<Cell> {
+    pub(super) fn stood(&self, at: Timestamp, zone: &TimeZone) -> Option<Cell> {
         if self.opened_at >= at {
             return None;
         }
@@ -408,7 +408,7 @@ fn total<'a>(report: &'a Report, code: &str) -> Option<&'a Row> {
 }
 
 impl Standing {
-    fn of(row: &Row) -> Self {
+    pub(super) fn of(row: &Row) -> Self {
         Self {
             all: row.all,
             rate: row.rates.amount_of_all.clone(),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::domain::campaign::Campaign;
 
-pub(super) mod create;
+pub(in crate::http) mod create;
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod migrate;

@@ -12,6 +12,8 @@ use crate::http::page;
 use crate::store;
 
 pub(in crate::http) mod act;
+pub(in crate::http) mod asked;
+pub(in crate::http) mod bulk;
 mod explain;
 mod forecast;
 mod get;
@@ -25,6 +27,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config
         .service(list::list)
         .service(open::open)
+        .service(bulk::bulk)
         .service(get::get)
         .service(timeline::timeline)
         .service(explain::explain)

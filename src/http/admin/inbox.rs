@@ -3,7 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 mod list;
-mod rerun;
+pub(in crate::http) mod rerun;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(list::list).service(rerun::rerun);

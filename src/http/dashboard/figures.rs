@@ -8,8 +8,9 @@ use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
 use super::bars::{self, Bar};
+use super::language::Language;
 use super::reports::given;
-use super::{Stop, session, show, shown};
+use super::{Stop, session, shown};
 use crate::domain::report::ages::Age;
 use crate::domain::report::attempts::Charged;
 use crate::domain::report::definitions::{self, Definition};
@@ -93,7 +94,7 @@ pub(super) async fn funnel_page(
     let left = funnels.len().saturating_sub(GROUPS_MAX);
     funnels.truncate(GROUPS_MAX);
     let charts: Vec<String> = match asked.by() {
-        By::None => funnels.iter().map(drawn).collect(),
+        By::None => funnels.iter().map(|funnel| drawn(funnel, visitor.language)).collect(),
         _ => Vec::new(),
     };
     let context = context! {
@@ -107,13 +108,13 @@ pub(super) async fn funnel_page(
     Ok(shown("funnel.html", &visitor, &context))
 }
 
-fn drawn(funnel: &Funnel) -> String {
+fn drawn(funnel: &Funnel, language: Language) -> String {
     let failed = funnel.stages.first().map_or(0, |first| first.reached.cases);
     let bars: Vec<Bar> = funnel
         .stages
         .iter()
         .map(|row| Bar {
-            name: show::words(row.stage.as_str()),
+            name: language.word(row.stage.as_str()),
             share: row.of_failed.clone(),
             inner: Rate::of_counts(row.in_turn.cases, failed),
             told: format!(

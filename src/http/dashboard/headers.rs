@@ -8,6 +8,9 @@ use actix_web::http::header::{
 /// Our own pages: one stylesheet, forms to ourselves, frames of ourselves (the preview of a mail); no script at all.
 const PAGES: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-src 'self'; \
      frame-ancestors 'none'; base-uri 'none'";
+/// The overview has one script of ours, which follows our own feed.
+const OVERVIEW: &str = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 /// The preview of a mail, which is made of what customers are called: no script, no form, an origin of its own.
 const MAIL: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; \
      frame-ancestors 'self'; base-uri 'none'";
@@ -34,6 +37,7 @@ pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str) {
     let is_mail = is_page && path.contains("/mails/");
     let policy = match path {
         _ if is_mail => MAIL,
+        "/dashboard" => OVERVIEW,
         _ if is_page => PAGES,
         _ if path.starts_with("/p/") => CUSTOMER,
         _ if path == "/docs" || path.starts_with("/docs/") => DOCS,

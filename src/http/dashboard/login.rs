@@ -5,6 +5,7 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use minijinja::context;
 
+use super::language::Language;
 use super::session::{self, anonymous, posted, with_cookie};
 use super::{Stop, page, to};
 use crate::http::error::Problem;
@@ -72,7 +73,8 @@ fn shown(
     email: &str,
 ) -> Result<HttpResponse, Problem> {
     let (csrf, cookie) = anonymous(state, request);
-    let shown = page(status, "login.html", None, &context! { csrf, wrong, email });
+    let language = Language::of(request).as_str();
+    let shown = page(status, "login.html", None, &context! { csrf, wrong, email, language });
     with_cookie(shown, cookie.as_ref())
 }
 

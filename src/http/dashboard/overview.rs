@@ -1,34 +1,48 @@
-//! The overview: how much is open, how much came back, and how each month went.
+//! The overview: what needs a person now, how much is at risk, how this month goes beside the last, what happens just now.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
-use super::{Stop, chart, session, show, shown};
+use super::{Stop, chart, feed, session, shown};
+use crate::domain::calendar;
+use crate::domain::case::Case;
+use crate::domain::command::EntryKind;
 use crate::domain::outcome::Status;
+use crate::domain::report::pace::{Months, Pace, pace};
 use crate::domain::report::{By, Cohort, Cut, Report, Row, Sum};
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::reports::{asked, recovery};
 use crate::http::error::Problem;
+use crate::http::wire::MoneyJson;
 use crate::http::wire::case::CaseJson;
-use crate::store::cases::{self, CaseFilter};
+use crate::store::cases::{self, CaseFilter, Sort};
 use crate::store::inbox::{self, InboxStatus};
+use crate::store::{digests, timeline};
 
 /// How many cases are shown.
 const NEWEST: u64 = 8;
+/// How many of the cases that need a person are shown; the list has all.
+const WAITING: u64 = 8;
+/// How long what two months come to is good for: it reads each case of them.
+const PACE_GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// What this and the last month come to, as it was worked out last.
+#[derive(Default)]
+pub(crate) struct LastPace(Mutex<Option<(Timestamp, Vec<Pace>)>>);
 
 /// One figure of the overview.
 #[derive(Serialize)]
 struct Tile {
     status: &'static str,
-    title: &'static str,
     cases: u64,
-    amounts: Vec<String>,
+    amounts: Vec<MoneyJson>,
 }
 
 #[get("/dashboard")]
@@ -37,14 +51,30 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
     let now = state.engine.clock().now();
     let report = last_months(&state, now).await?;
     let months = chart::months(&report);
+    let role = visitor.caller.role;
+    let sees_cases = role.allows(Role::Viewer);
+    let (waiting, waiting_count) = if sees_cases {
+        waiting(&state, role).await?
+    } else {
+        (Vec::new(), 0)
+    };
+    let lines = if sees_cases {
+        feed::newest(&state, visitor.language, now).await?
+    } else {
+        Vec::new()
+    };
     let context = context! {
         section => "overview",
         now => now.to_string(),
         tiles => Value::from(Serde(tiles(&report))),
+        paces => Value::from(Serde(paces(&state, now).await?)),
         chart => Value::from_safe_string(chart::svg(&months)),
         months => Value::from(Serde(&months)),
-        newest => Value::from(Serde(newest(&state, visitor.caller.role).await?)),
-        dead => dead_events(&state, visitor.caller.role).await?,
+        newest => Value::from(Serde(newest(&state, role).await?)),
+        dead => dead_events(&state, role).await?,
+        waiting,
+        waiting_count,
+        lines => Value::from(Serde(lines)),
     };
     Ok(shown("overview.html", &visitor, &context))
 }
@@ -58,30 +88,80 @@ async fn last_months(state: &HttpState, now: Timestamp) -> Result<Report, Proble
     recovery::over(state, days, cut).await
 }
 
+/// This month beside the last one at the same age, in the zone of the first connection. Who asks again within a minute gets what was
+/// worked out before.
+async fn paces(state: &HttpState, now: Timestamp) -> Result<Vec<Pace>, Problem> {
+    let kept = {
+        let last = state.last_pace.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    };
+    let good = |at: &Timestamp| (SignedDuration::ZERO..PACE_GOOD_FOR).contains(&now.duration_since(*at));
+    if let Some((_, paces)) = kept.filter(|(at, _)| good(at)) {
+        return Ok(paces);
+    }
+    let zone = asked::zones(state).into_values().next();
+    let zone = calendar::zone(zone.as_deref().unwrap_or("UTC"));
+    let months = Months::at(now, &zone);
+    let cases = digests::opened_between(&state.reports, months.before, now).await?;
+    let paces = pace(&cases, &months).map_err(|error| {
+        tracing::error!(%error, "the months could not be added up");
+        Problem::internal()
+    })?;
+    *state.last_pace.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, paces.clone()));
+    Ok(paces)
+}
+
 fn tiles(report: &Report) -> Vec<Tile> {
-    let tile = |status: Status, title, of: fn(&Row) -> Sum| {
+    let tile = |status: Status, of: fn(&Row) -> Sum| {
         let mut amounts = BTreeMap::new();
         let mut cases = 0;
         for row in &report.totals {
             let sum = of(row);
             cases += sum.cases;
             if sum.cases > 0 {
-                amounts.insert(row.currency.clone(), show::money(sum.amount_minor, &row.currency));
+                let money = MoneyJson {
+                    amount_minor: sum.amount_minor,
+                    currency: row.currency.clone(),
+                };
+                amounts.insert(row.currency.clone(), money);
             }
         }
         Tile {
             status: status.as_str(),
-            title,
             cases,
             amounts: amounts.into_values().collect(),
         }
     };
     vec![
-        tile(Status::Open, "Open", |row| row.open),
-        tile(Status::Recovered, "Recovered", |row| row.recovered),
-        tile(Status::Exhausted, "Exhausted", |row| row.exhausted),
-        tile(Status::Stopped, "Stopped", |row| row.stopped),
+        tile(Status::Open, |row| row.open),
+        tile(Status::Recovered, |row| row.recovered),
+        tile(Status::Exhausted, |row| row.exhausted),
+        tile(Status::Stopped, |row| row.stopped),
     ]
+}
+
+/// The cases that a person has to look at, those that wait longest first, each with its reason; and how many there are.
+async fn waiting(state: &HttpState, role: Role) -> Result<(Vec<Value>, u64), Problem> {
+    let conn = state.store.conn();
+    let filter = CaseFilter {
+        needs_person: true,
+        sort: Some(Sort::Oldest),
+        limit: WAITING,
+        ..CaseFilter::default()
+    };
+    let mut rows = Vec::new();
+    for case in cases::list(conn, &filter).await? {
+        let reason = reason(state, &case).await?;
+        rows.push(context! { case => Value::from(Serde(CaseJson::of(&case, role))), reason });
+    }
+    Ok((rows, cases::count(conn, &filter).await?))
+}
+
+/// Why somebody should look at a case: what its timeline warned of last, else what comes next.
+async fn reason(state: &HttpState, case: &Case) -> Result<Option<String>, Problem> {
+    let warned = timeline::last_of(state.store.conn(), &case.id, EntryKind::Warned).await?;
+    let next = || case.next_action().map(|next| next.why);
+    Ok(warned.map(|line| line.text).or_else(next))
 }
 
 /// The newest cases, for those who may see cases.

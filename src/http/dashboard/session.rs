@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::language::Language;
 use super::{Stop, show};
 use crate::clock;
 use crate::domain::ids::{KeyId, PersonId};
@@ -51,12 +52,19 @@ pub(super) struct Visitor {
     pub(super) person: Option<PersonId>,
     /// What the forms of their pages carry.
     pub(super) csrf: String,
+    /// The language of their pages.
+    pub(super) language: Language,
 }
 
 impl Visitor {
     /// Whether nobody signed in, and the page is open because it is the demo.
     pub(super) fn is_demo(&self) -> bool {
         self.caller.key_id == DEMO
+    }
+
+    /// Whether they may act on cases; the demo is only looked at.
+    pub(super) fn acts(&self) -> bool {
+        self.caller.role.allows(Role::Billing) && !self.is_demo()
     }
 
     /// Their name, and which person they are, for acts about people.
@@ -72,9 +80,20 @@ pub(super) async fn visitor(state: &HttpState, request: &HttpRequest, needed: Ro
     Ok(visitor)
 }
 
+/// The same of what the page asks for by itself: it is no sign that somebody is still there, and keeps no session alive.
+pub(super) async fn looking_on(state: &HttpState, request: &HttpRequest, needed: Role) -> Result<Visitor, Stop> {
+    let visitor = whoever(state, request, false).await?;
+    visitor.caller.require(needed)?;
+    Ok(visitor)
+}
+
 /// The visitor of a page that shows nothing about anybody, which is therefore open to every role.
 pub(super) async fn anybody(state: &HttpState, request: &HttpRequest) -> Result<Visitor, Stop> {
-    if let Some(visitor) = signed_in(state, request).await? {
+    whoever(state, request, true).await
+}
+
+async fn whoever(state: &HttpState, request: &HttpRequest, counts: bool) -> Result<Visitor, Stop> {
+    if let Some(visitor) = holder(state, request, counts).await? {
         return Ok(visitor);
     }
     // The demo is there to be looked at: what it would do, only who signs in may do.
@@ -89,11 +108,17 @@ pub(super) async fn anybody(state: &HttpState, request: &HttpRequest) -> Result<
         },
         person: None,
         csrf: String::new(),
+        language: Language::of(request),
     })
 }
 
 /// Whoever signed in. What they may do is read each time, so that a change of it counts at once.
 pub(super) async fn signed_in(state: &HttpState, request: &HttpRequest) -> Result<Option<Visitor>, Problem> {
+    holder(state, request, true).await
+}
+
+/// Whoever holds the session of a request; whether it counts as use of the session is up to who asks.
+async fn holder(state: &HttpState, request: &HttpRequest, counts: bool) -> Result<Option<Visitor>, Problem> {
     let Some(token) = token(state, request) else {
         return Ok(None);
     };
@@ -109,11 +134,17 @@ pub(super) async fn signed_in(state: &HttpState, request: &HttpRequest) -> Resul
     let Some((caller, person)) = holder_of(state, &token, row) else {
         return Ok(None);
     };
-    if unused >= SEEN_EVERY {
+    if counts && unused >= SEEN_EVERY {
         sessions::touch(state.store.conn(), &hash, now).await?;
     }
     let csrf = csrf_of(&token);
-    Ok(Some(Visitor { caller, person, csrf }))
+    let language = Language::of(request);
+    Ok(Some(Visitor {
+        caller,
+        person,
+        csrf,
+        language,
+    }))
 }
 
 fn holder_of(state: &HttpState, token: &str, row: SessionRow) -> Option<(Caller, Option<PersonId>)> {
@@ -204,9 +235,21 @@ pub(super) async fn posted(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HashMap<String, String>, Problem> {
+    let fields = posted_fields(state, request, payload, show::FORM_BYTES_MAX).await?;
+    Ok(fields.into_iter().collect())
+}
+
+/// The same of a form that may be longer, and in which several fields may have one name.
+pub(super) async fn posted_fields(
+    state: &HttpState,
+    request: &HttpRequest,
+    payload: web::Payload,
+    bytes_max: usize,
+) -> Result<Vec<(String, String)>, Problem> {
     check_origin(state, request)?;
-    let fields = show::form(request, payload).await?;
-    let given = fields.get(CSRF).map_or("", String::as_str);
+    let fields = show::fields(request, payload, bytes_max).await?;
+    let given = fields.iter().rev().find(|(name, _)| name == CSRF);
+    let given = given.map_or("", |(_, value)| value.as_str());
     let right = token(state, request).is_some_and(|token| csrf_of(&token).as_bytes().ct_eq(given.as_bytes()).into());
     if right {
         return Ok(fields);
@@ -257,7 +300,7 @@ fn name(state: &HttpState, request: &HttpRequest) -> &'static str {
 }
 
 /// Whether the browser speaks TLS: we are reached by it, or the proxy says so. Who says so without a proxy only harms their own cookie.
-fn by_tls(state: &HttpState, request: &HttpRequest) -> bool {
+pub(super) fn by_tls(state: &HttpState, request: &HttpRequest) -> bool {
     state.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
         || request.connection_info().scheme() == "https"
 }

@@ -6,19 +6,20 @@ use std::sync::LazyLock;
 use actix_web::{HttpRequest, web};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
+use super::language::{self, Language};
 use crate::domain::money::Currency;
 use crate::http::body;
 use crate::http::error::Problem;
 
 /// The most bytes of a form.
-const FORM_BYTES_MAX: usize = 16 * 1024;
+pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-const TEMPLATES: [(&str, &str); 22] = [
+pub(super) const TEMPLATES: [(&str, &str); 30] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -28,6 +29,14 @@ const TEMPLATES: [(&str, &str); 22] = [
     ("people.html", include_str!("people.html")),
     ("overview.html", include_str!("overview.html")),
     ("cases.html", include_str!("cases.html")),
+    ("bulk.html", include_str!("bulk.html")),
+    ("campaigns.html", include_str!("campaigns.html")),
+    ("campaign_text.html", include_str!("campaign_text.html")),
+    ("diff.html", include_str!("diff.html")),
+    ("inbox.html", include_str!("inbox.html")),
+    ("event.html", include_str!("event.html")),
+    ("audit.html", include_str!("audit.html")),
+    ("health.html", include_str!("health.html")),
     ("case.html", include_str!("case.html")),
     ("desk.html", include_str!("desk.html")),
     ("table.html", include_str!("table.html")),
@@ -47,9 +56,12 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_filter("money", money_filter);
-    environment.add_filter("when", when);
+    environment.add_filter("when", when_filter);
     environment.add_filter("day", day);
-    environment.add_filter("words", words);
+    environment.add_filter("words", words_filter);
+    environment.add_filter("t", language::translated);
+    environment.add_filter("number", number);
+    environment.add_filter("percent", percent);
     environment.add_filter("prose", prose);
     environment.add_filter("ending", ending);
     for (name, source) in TEMPLATES {
@@ -88,59 +100,127 @@ fn grouped(number: u64) -> String {
     text
 }
 
-fn money_filter(value: &Value) -> Result<String, Error> {
+fn money_filter(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     let amount = value.get_attr("amount_minor")?;
     let currency = value.get_attr("currency")?;
     let amount = i64::try_from(amount).map_err(|_| Error::new(ErrorKind::InvalidOperation, "no amount"))?;
-    Ok(money(amount, currency.as_str().unwrap_or_default()))
+    let english = money(amount, currency.as_str().unwrap_or_default());
+    Ok(match language::of_page(state) {
+        Language::English => english,
+        Language::German => with_signs_swapped(&english),
+    })
 }
+
+/// The number with German signs: `1.234,50`.
+fn with_signs_swapped(number: &str) -> String {
+    let swap = |letter| match letter {
+        ',' => '.',
+        '.' => ',',
+        other => other,
+    };
+    number.chars().map(swap).collect()
+}
+
+/// A rate as `53.12 %`; a dash where there is none.
+fn percent(state: &State<'_, '_>, rate: &Value) -> Result<String, Error> {
+    if rate.is_none() || rate.is_undefined() {
+        return Ok("–".to_owned());
+    }
+    let percent = rate.get_attr("percent")?;
+    let percent = percent.as_str().unwrap_or_default();
+    Ok(match language::of_page(state) {
+        Language::English => format!("{percent} %"),
+        Language::German => format!("{} %", with_signs_swapped(percent)),
+    })
+}
+
+/// A whole number with its thousands grouped.
+fn number(state: &State<'_, '_>, number: u64) -> String {
+    match language::of_page(state) {
+        Language::English => grouped(number),
+        Language::German => with_signs_swapped(&grouped(number)),
+    }
+}
+
+/// The months as German dates name them.
+const MONTHS: [&str; 12] = [
+    "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez.",
+];
 
 /// An RFC 3339 text as `1 Mar 2026, 09:00 UTC`.
 fn when(text: &str) -> String {
-    shown(text, "%-d %b %Y, %H:%M UTC")
+    when_in(Language::English, text)
+}
+
+fn when_filter(state: &State<'_, '_>, text: &str) -> String {
+    when_in(language::of_page(state), text)
+}
+
+/// The same in a language.
+pub(super) fn when_in(language: Language, text: &str) -> String {
+    shown(language, text, "%-d %b %Y", ", %H:%M UTC")
 }
 
 /// An RFC 3339 text as `1 Mar 2026`.
-fn day(text: &str) -> String {
-    shown(text, "%-d %b %Y")
+fn day(state: &State<'_, '_>, text: &str) -> String {
+    shown(language::of_page(state), text, "%-d %b %Y", "")
 }
 
-fn shown(text: &str, format: &str) -> String {
-    let instant: Result<Timestamp, _> = text.parse();
-    instant.map_or_else(
-        |_| text.to_owned(),
-        |instant| instant.to_zoned(TimeZone::UTC).strftime(format).to_string(),
-    )
+fn shown(language: Language, text: &str, day: &str, time: &str) -> String {
+    let Ok(instant) = text.parse::<Timestamp>() else {
+        return text.to_owned();
+    };
+    let at = instant.to_zoned(TimeZone::UTC);
+    let time = at.strftime(time);
+    match language {
+        Language::English => format!("{}{time}", at.strftime(day)),
+        Language::German => {
+            let month = MONTHS[usize::from(at.month().unsigned_abs() - 1)];
+            format!("{}. {month} {}{time}", at.day(), at.year())
+        }
+    }
 }
 
 /// A word of the tables as people read it.
-pub(super) fn words(word: &str) -> String {
-    word.replace('_', " ")
+fn words_filter(state: &State<'_, '_>, word: &str) -> String {
+    language::of_page(state).word(word)
 }
 
 /// What an outcome says besides its kind: by whom, what then, or why.
-fn ending(outcome: &Value) -> Result<String, Error> {
+fn ending(state: &State<'_, '_>, outcome: &Value) -> Result<String, Error> {
+    let language = language::of_page(state);
     for (field, before) in [("by", "by "), ("then", "then "), ("why", "")] {
         let value = outcome.get_attr(field)?;
         if let Some(word) = value.as_str() {
-            return Ok(format!("{before}{}", words(word)));
+            let before = if before.is_empty() { "" } else { language.say(before) };
+            return Ok(format!("{before}{}", language.word_of(field, word)));
         }
     }
     Ok(String::new())
 }
 
-/// Reads a form.
+/// Reads a form; of several fields of one name the last counts.
 pub(in crate::http) async fn form(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HashMap<String, String>, Problem> {
-    let body = body::read(request.headers(), &mut payload.into_inner(), FORM_BYTES_MAX).await?;
+    let fields = fields(request, payload, FORM_BYTES_MAX).await?;
+    Ok(fields.into_iter().collect())
+}
+
+/// Reads the fields of a form of at most so many bytes, in their order.
+pub(super) async fn fields(
+    request: &HttpRequest,
+    payload: web::Payload,
+    bytes_max: usize,
+) -> Result<Vec<(String, String)>, Problem> {
+    let body = body::read(request.headers(), &mut payload.into_inner(), bytes_max).await?;
     Ok(url::form_urlencoded::parse(&body).into_owned().collect())
 }
 
 /// A sentence of the timeline as people read it. Those are written in the terms of the tables: amounts in minor units before
 /// their currency, instants in RFC 3339, names with underscores.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let mut words = text.split(' ').peekable();
     let mut read = Vec::new();
     while let Some(word) = words.next() {

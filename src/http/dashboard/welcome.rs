@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use minijinja::context;
 
+use super::language::Language;
 use super::session::{self, anonymous, posted, with_cookie};
 use super::{Stop, page, to};
 use crate::http::error::Problem;
@@ -22,7 +23,7 @@ pub(super) async fn form(
 ) -> Result<HttpResponse, Stop> {
     let now = state.engine.clock().now();
     let Some(invited) = people::invited(&state.store, &token, now).await? else {
-        return Ok(gone());
+        return Ok(gone(&request));
     };
     let known = invited.as_ref().map_or(("", ""), |row| (&*row.name, &*row.email));
     Ok(shown(&state, &request, (&token, &invited), known, None)?)
@@ -39,7 +40,7 @@ pub(super) async fn join(
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
     let now = state.engine.clock().now();
     let Some(invited) = people::invited(&state.store, &token, now).await? else {
-        return Ok(gone());
+        return Ok(gone(&request));
     };
     let (name, email) = match &invited {
         Some(row) => (&*row.name, &*row.email),
@@ -58,7 +59,7 @@ pub(super) async fn join(
     let first = invited.is_none().then_some((name, email));
     let row = match people::join(&tx, &token, first, hash, now).await {
         Ok(row) => row,
-        Err(Refused::BadLink | Refused::Unknown) => return Ok(gone()),
+        Err(Refused::BadLink | Refused::Unknown) => return Ok(gone(&request)),
         Err(refused) => return Err(refused.into()),
     };
     let cookie = session::begin(&state, &request, &tx, Holder::Person(row.id), now).await?;
@@ -77,6 +78,7 @@ fn shown(
     let status = wrong.map_or(StatusCode::OK, |_| StatusCode::UNPROCESSABLE_ENTITY);
     let context = context! {
         csrf, token, name, email, wrong,
+        language => Language::of(request).as_str(),
         first => invited.is_none(),
         again => invited.as_ref().is_some_and(|row| row.password_hash.is_some()),
         chars_min => passwords::CHARS_MIN,
@@ -85,6 +87,7 @@ fn shown(
     with_cookie(page(status, "welcome.html", None, &context), cookie.as_ref())
 }
 
-fn gone() -> HttpResponse {
-    page(StatusCode::NOT_FOUND, "gone.html", None, &context! {})
+fn gone(request: &HttpRequest) -> HttpResponse {
+    let language = Language::of(request).as_str();
+    page(StatusCode::NOT_FOUND, "gone.html", None, &context! { language })
 }

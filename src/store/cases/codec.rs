@@ -48,7 +48,7 @@ pub(super) const FIXED: [Column; 17] = [
 ];
 
 /// The columns that change when more than its plan does.
-pub(super) const SELDOM: [Column; 24] = [
+pub(super) const SELDOM: [Column; 25] = [
     ("campaign_name", Kind::Text),
     ("campaign_version", Kind::Int),
     ("subscription_id", Kind::Text),
@@ -73,6 +73,7 @@ pub(super) const SELDOM: [Column; 24] = [
     ("contact_alternate", Kind::Text),
     ("contact_name", Kind::Text),
     ("contact_locale", Kind::Text),
+    ("card_last4", Kind::Text),
 ];
 
 /// The columns that move with its plan.
@@ -133,6 +134,7 @@ pub(super) struct Record<'a> {
     contact_alternate: Option<&'a str>,
     contact_name: Option<&'a str>,
     contact_locale: Option<&'a str>,
+    card_last4: Option<&'a str>,
     state: &'static str,
     next_action_at: Option<i64>,
     next_action_kind: Option<&'static str>,
@@ -240,6 +242,7 @@ pub(super) fn encode(case: &Case, now: Timestamp) -> Result<Record<'_>, StoreErr
         contact_alternate: contact.alternate.as_deref(),
         contact_name: contact.name.as_deref(),
         contact_locale: contact.locale.as_deref(),
+        card_last4: case.memory.card.as_ref().map(|card| card.last4.as_str()),
         state: plan.state,
         next_action_at: plan.next_action_at,
         next_action_kind: plan.next_action_kind,

@@ -38,6 +38,7 @@ pub struct Model {
     pub contact_alternate: Option<String>,
     pub contact_name: Option<String>,
     pub contact_locale: Option<String>,
+    pub card_last4: Option<String>,
     pub reversal_of: Option<String>,
     pub report_zone: Option<String>,
     pub cohort_day: Option<String>,

@@ -155,7 +155,10 @@ fn a_crowd_shares_a_transaction_and_whoever_was_answered_leaves_the_queue() {
         }
         assert_eq!(held.sizes().len(), 6);
         assert_eq!(
-            audit::list(store.conn(), None, 200).await.unwrap().len(),
+            audit::list(store.conn(), &audit::AuditFilter::default(), None, 200)
+                .await
+                .unwrap()
+                .len(),
             WRITERS + 2 * CROWD + 1
         );
     });

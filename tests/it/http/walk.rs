@@ -74,7 +74,10 @@ async fn world(stage: &Stage) -> World {
     assert_eq!(stage.post("/v1/suppressions", &list).await.status, 200);
     let key = json!({"name": "mxrk laptop", "role": "viewer"});
     assert_eq!(stage.post("/v1/keys", &key).await.status, 201);
-    joined(stage, "Mxrk Admin", Role::Admin).await;
+    let admin = joined(stage, "Mxrk Admin", Role::Admin).await;
+    admin.get("/dashboard/cases").await;
+    let view = [("name", "Mxrk view"), ("list", "q=mxrk.customer%40customers.example")];
+    assert_eq!(admin.post("/dashboard/views", &view).await.status, 303);
     let failed = Browser::new(stage);
     assert_eq!(
         failed
@@ -159,7 +162,9 @@ async fn walk_pages(browser: &Browser<'_>, world: &World, role: Role) -> (BTreeS
     let mut todo: VecDeque<String> = pages.map(|(pattern, _)| world.filled(pattern)).collect();
     let (mut known, mut told, mut open) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     while let Some(path) = todo.pop_front() {
-        if !known.insert(path.clone()) {
+        // A feed has no end to wait for; whom it names has a test of its own.
+        let endless = path == "/dashboard/feed" && role.allows(Role::Viewer);
+        if endless || !known.insert(path.clone()) {
             continue;
         }
         assert!(known.len() < PAGES_MAX, "the walk does not end");

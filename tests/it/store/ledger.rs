@@ -113,9 +113,10 @@ fn the_audit_log_is_read_backwards_in_pages() {
             audit::append(&tx, &audit_entry(number)).await.unwrap();
         }
         tx.commit().await.unwrap();
-        let newest = audit::list(store.conn(), None, 2).await.unwrap();
+        let all = audit::AuditFilter::default();
+        let newest = audit::list(store.conn(), &all, None, 2).await.unwrap();
         assert_eq!(newest, [audit_entry(5), audit_entry(4)]);
-        let rest = audit::list(store.conn(), Some(&newest[1].id), 9).await.unwrap();
+        let rest = audit::list(store.conn(), &all, Some(&newest[1].id), 9).await.unwrap();
         assert_eq!(rest, [audit_entry(3), audit_entry(2), audit_entry(1)]);
     });
 }

@@ -1,7 +1,7 @@
 //! What staff can do besides charging and stopping: skip, extend, hold, exclude, put in by hand.
 
 use recoup::sandbox::{Fault, Letter, Outcome, Shape};
-use recoup::store::audit;
+use recoup::store::audit::{self, AuditFilter};
 use serde_json::{Value, json};
 
 use crate::support::story::{Failed, Story, tell_in};
@@ -31,7 +31,9 @@ async fn done(story: &Story, path: &str, body: &Value) -> Value {
 
 /// What the audit log tells, by the alphabet: acts of one instant have no order there.
 async fn acts(story: &Story) -> Vec<String> {
-    let rows = audit::list(story.app.store.conn(), None, 50).await.unwrap();
+    let rows = audit::list(story.app.store.conn(), &AuditFilter::default(), None, 50)
+        .await
+        .unwrap();
     let mut acts: Vec<String> = rows.into_iter().map(|row| row.action).collect();
     acts.sort();
     acts

@@ -1,7 +1,7 @@
 //! Acts above an amount wait for a second person; and what staff did is undone while nothing has followed from it.
 
 use recoup::sandbox::{Outcome, Shape};
-use recoup::store::audit;
+use recoup::store::audit::{self, AuditFilter};
 use serde_json::{Value, json};
 
 use crate::support::story::{Failed, Story, tell_in};
@@ -40,7 +40,9 @@ async fn code(story: &Story, key: &str, path: &str) -> String {
 }
 
 async fn audited(story: &Story) -> Vec<String> {
-    let rows = audit::list(story.app.store.conn(), None, 50).await.unwrap();
+    let rows = audit::list(story.app.store.conn(), &AuditFilter::default(), None, 50)
+        .await
+        .unwrap();
     let told = rows.into_iter().filter(|row| row.action != "keys.create");
     let mut told: Vec<String> = told.map(|row| format!("{} {}", row.actor, row.action)).collect();
     // Acts of one instant have no order in the log.

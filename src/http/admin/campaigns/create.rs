@@ -32,7 +32,12 @@ pub(in crate::http::admin) async fn create(
     caller: Caller,
     body: JsonBody<CreateCampaignBody>,
 ) -> Result<HttpResponse, Problem> {
-    let text = &body.0.text;
+    let campaign = publish(&state, &caller, &body.0.text).await?;
+    Ok(HttpResponse::Created().json(CampaignJson::from(&campaign)))
+}
+
+/// Publishes a text in the caller's name.
+pub(in crate::http) async fn publish(state: &HttpState, caller: &Caller, text: &str) -> Result<Campaign, Problem> {
     let now = state.engine.clock().now();
     let tx = state.store.begin().await?;
     let others = campaigns::list(tx.conn()).await?;
@@ -55,7 +60,7 @@ pub(in crate::http::admin) async fn create(
     audit::append(&tx, &entry).await?;
     tx.commit().await?;
     state.engine.hear_of_campaigns().await?;
-    Ok(HttpResponse::Created().json(CampaignJson::from(&campaign)))
+    Ok(campaign)
 }
 
 fn refused(faults: &[Fault]) -> Problem {

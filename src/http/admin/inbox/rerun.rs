@@ -12,9 +12,12 @@ use crate::http::error::Problem;
 use crate::http::page;
 use crate::http::wire::history::InboxJson;
 use crate::store::audit::{self, AuditRow};
-use crate::store::inbox;
+use crate::store::inbox::{self, InboxRow};
 
 use super::super::NoBody;
+
+/// The code of the problem that an event is not dead.
+pub(in crate::http) const NOT_DEAD: &str = "not_dead";
 
 /// Tries a dead event again.
 #[utoipa::path(tag = "inbox", request_body = inline(Option<NoBody>), responses((status = 200, description = "The event, pending again.", body = InboxJson)))]
@@ -25,7 +28,13 @@ pub(super) async fn rerun(
     id: web::Path<String>,
     _: JsonBody<NoBody>,
 ) -> Result<HttpResponse, Problem> {
-    let id = InboxId::from(page::known(id.into_inner())?);
+    let row = revive(&state, &caller, id.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(InboxJson::from(&row)))
+}
+
+/// Puts a dead event back into the queue in the caller's name.
+pub(in crate::http) async fn revive(state: &HttpState, caller: &Caller, id: String) -> Result<InboxRow, Problem> {
+    let id = InboxId::from(page::known(id)?);
     let store = &state.store;
     let now = state.engine.clock().now();
     let tx = store.begin().await?;
@@ -47,10 +56,10 @@ pub(super) async fn rerun(
     if !revived {
         return Err(Problem::new(
             StatusCode::CONFLICT,
-            "not_dead",
+            NOT_DEAD,
             "only a dead event can be tried again",
         ));
     }
     state.engine.nudge();
-    Ok(HttpResponse::Ok().json(InboxJson::from(&row)))
+    Ok(row)
 }

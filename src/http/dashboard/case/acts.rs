@@ -270,7 +270,7 @@ fn chosen<T: std::str::FromStr>(text: Option<&str>) -> Result<T, Problem> {
 }
 
 /// A field `datetime-local`, which carries no zone; the page says that it means UTC.
-fn until_of(text: Option<&str>) -> Result<Timestamp, Problem> {
+pub(in crate::http::dashboard) fn until_of(text: Option<&str>) -> Result<Timestamp, Problem> {
     let local: Option<DateTime> = text.and_then(|text| text.parse().ok());
     let instant = local
         .and_then(|local| local.to_zoned(TimeZone::UTC).ok())

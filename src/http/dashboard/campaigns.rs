@@ -1,0 +1,203 @@
+//! Campaigns: their versions as they were written, what differs between two, a text looked over before it is published, and
+//! publishing.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use minijinja::value::merge_maps;
+use minijinja::{Value, context};
+use serde::Deserialize;
+
+use super::session::{self, Visitor};
+use super::{Stop, page, shown, to};
+use crate::domain::campaign::review::difference;
+use crate::domain::campaign::{BadCampaign, Campaign, Fault};
+use crate::domain::case::CampaignRef;
+use crate::domain::role::Role;
+use crate::http::HttpState;
+use crate::http::admin::campaigns::create;
+use crate::http::error::Problem;
+use crate::store::{campaigns, cases};
+
+/// The most bytes of the form around a text, in which browsers write many signs as three.
+const FORM_BYTES_MAX: usize = 192 * 1024;
+
+/// Which version is shown, beside which one; an empty field asks for nothing.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    against: String,
+    done: Option<String>,
+}
+
+#[get("/dashboard/campaigns")]
+pub(super) async fn show_campaigns(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Viewer).await?;
+    let conn = state.store.conn();
+    let version = named(&asked.version);
+    let text = match &version {
+        Some(version) => Some(text_of(&state, version).await?),
+        None => None,
+    };
+    let against = named(&asked.against);
+    let diff = match (&against, &version, &text) {
+        (Some(against), Some(version), Some(text)) => {
+            let before = text_of(&state, against).await?;
+            let (from, to) = (against.to_string(), version.to_string());
+            Some(difference((&from, &before), (&to, text)))
+        }
+        _ => None,
+    };
+    let open = match &version {
+        Some(version) => Some(cases::open_with(conn, version).await?),
+        None => None,
+    };
+    let context = context! {
+        section => "campaigns",
+        versions => versions(&state).await?,
+        version => version.as_ref().map(ToString::to_string),
+        against => against.as_ref().map(ToString::to_string),
+        text,
+        changes => diff.as_deref().map(changes),
+        open,
+        publishes => publishes(&visitor),
+        done => asked.done.as_deref(),
+    };
+    Ok(shown("campaigns.html", &visitor, &context))
+}
+
+/// Who may publish; the same role as at the API.
+fn publishes(visitor: &Visitor) -> bool {
+    visitor.caller.role.allows(Role::Admin)
+}
+
+fn named(text: &str) -> Option<CampaignRef> {
+    text.parse()
+        .ok()
+        .filter(|named: &CampaignRef| i32::try_from(named.version).is_ok())
+}
+
+async fn text_of(state: &HttpState, version: &CampaignRef) -> Result<String, Problem> {
+    let text = campaigns::text(state.store.conn(), version).await?;
+    text.ok_or_else(|| Problem::not_found("there is no such version of a campaign"))
+}
+
+/// All versions, those of one campaign together and the newest first.
+async fn versions(state: &HttpState) -> Result<Vec<Value>, Problem> {
+    let mut published = campaigns::published(state.store.conn()).await?;
+    published.sort_by(|(one, _), (other, _)| (&one.name, other.version).cmp(&(&other.name, one.version)));
+    let one =
+        |(version, at): (CampaignRef, jiff::Timestamp)| context! { id => version.to_string(), at => at.to_string() };
+    Ok(published.into_iter().map(one).collect())
+}
+
+/// The lines of a diff, each with how it is shown.
+fn changes(diff: &str) -> Vec<Value> {
+    let one = |line: &str| {
+        let kind = match line.as_bytes().first() {
+            Some(b'+') => "added",
+            Some(b'-') => "removed",
+            Some(b'@') => "place",
+            _ => "same",
+        };
+        context! { kind, line }
+    };
+    diff.lines().map(one).collect()
+}
+
+/// The form for a text: empty, or a version to go on from.
+#[get("/dashboard/campaigns/write")]
+pub(super) async fn write(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Viewer).await?;
+    let text = match named(&asked.version) {
+        Some(version) => text_of(&state, &version).await?,
+        None => String::new(),
+    };
+    Ok(written(&visitor, StatusCode::OK, &text, context! {}))
+}
+
+/// Looks a text over, and publishes it where that is asked for. Looking over stores nothing.
+#[post("/dashboard/campaigns/write")]
+pub(super) async fn submit(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Viewer).await?;
+    let fields = session::posted_fields(&state, &request, payload, FORM_BYTES_MAX).await?;
+    let field = |name: &str| {
+        fields
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    };
+    // Browsers send each end of a line as two signs.
+    let text = field("text").unwrap_or_default().replace("\r\n", "\n");
+    let others = campaigns::list(state.store.conn()).await?;
+    let campaign = match Campaign::review(&text, &others) {
+        Ok(campaign) => campaign,
+        Err(BadCampaign(faults)) => {
+            let told = context! { faults => faults.iter().map(fault).collect::<Vec<_>>() };
+            return Ok(written(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &text, told));
+        }
+    };
+    let version = CampaignRef::of(&campaign);
+    if field("act") == Some("publish") {
+        visitor.caller.require(Role::Admin)?;
+        return match create::publish(&state, &visitor.caller, &text).await {
+            Ok(_) => Ok(to(&format!("/dashboard/campaigns?version={version}&done=published"))),
+            Err(problem) if problem.status == StatusCode::CONFLICT => {
+                let told = context! { refused => &*problem.detail };
+                Ok(written(&visitor, StatusCode::CONFLICT, &text, told))
+            }
+            Err(problem) => Err(problem.into()),
+        };
+    }
+    let newest = campaigns::newest(state.store.conn(), &version.name).await?;
+    let diff = match newest {
+        Some(newest) => {
+            let of = CampaignRef::of(&newest);
+            let before = text_of(&state, &of).await?;
+            let (from, to) = (of.to_string(), version.to_string());
+            Some(difference((&from, &before), (&to, &text)))
+        }
+        None => None,
+    };
+    let known = others.iter().any(|other| version.is_of(other));
+    let told = context! {
+        good => version.to_string(),
+        known,
+        changes => diff.as_deref().map(changes),
+    };
+    Ok(written(&visitor, StatusCode::OK, &text, told))
+}
+
+fn fault(fault: &Fault) -> Value {
+    let at = fault.at;
+    context! { line => at.map(|at| at.line), column => at.map(|at| at.column), what => fault.what.as_str() }
+}
+
+fn written(visitor: &Visitor, status: StatusCode, text: &str, told: Value) -> HttpResponse {
+    let untold = context! { faults => (), refused => (), good => (), known => false, changes => () };
+    let whole = context! {
+        section => "campaigns",
+        publishes => publishes(visitor),
+        lines => text.lines().map(str::to_owned).collect::<Vec<_>>(),
+        text,
+    };
+    page(
+        status,
+        "campaign_text.html",
+        Some(visitor),
+        &merge_maps([untold, told, whole]),
+    )
+}
