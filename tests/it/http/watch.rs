@@ -217,11 +217,8 @@ fn the_feed_tells_new_lines_to_who_sees_cases_and_ends_with_the_process() {
         assert!(script.status == 200 && script.header("content-type").starts_with("text/javascript"));
         let open = async |browser: &Browser<'_>| {
             let request = stage.client.get(stage.url("/dashboard/feed"));
-            request
-                .header("cookie", browser.cookie.borrow().as_str())
-                .send()
-                .await
-                .unwrap()
+            let cookie = browser.cookie.borrow().clone();
+            request.header("cookie", cookie).send().await.unwrap()
         };
         let feed = open(&viewer).await;
         assert_eq!(feed.status().as_u16(), 200);

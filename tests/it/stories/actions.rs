@@ -42,7 +42,8 @@ async fn acts(story: &Story) -> Vec<String> {
 /// The diary without the blanks at the ends of its lines.
 async fn diary(story: &Story, invoice: &str) -> String {
     let whole = story.diary(invoice).await;
-    whole.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let lines: Vec<&str> = whole.lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]

@@ -24,16 +24,15 @@ async fn invited(story: &Story) -> String {
 }
 
 async fn invite(story: &Story, invoice: &str, number: u128) {
-    let case = story.case(invoice).await;
+    let case = story.case(invoice).await.id;
     let now = story.now().as_millisecond();
     let id = NotificationId::new(now, number);
     let sql = format!(
         "INSERT INTO notifications (id, connection, case_id, message, step, status, queued_at, next_at) \
-         VALUES ('{id}', 'stripe', '{}', 'win_back', 'win_back_{number}', 'pending', {now}, {now})",
-        case.id
+         VALUES ('{id}', 'stripe', '{case}', 'win_back', 'win_back_{number}', 'pending', {now}, {now})"
     );
     story.app.store.conn().execute_unprepared(&sql).await.unwrap();
-    story.settle().await;
+    Box::pin(story.settle()).await;
 }
 
 async fn last(story: &Story, invoice: &str) -> String {
