@@ -226,7 +226,7 @@ pub(super) async fn attribution_page(
     let report = attribution::over(&state, days).await?;
     let charts = report.credited.iter().map(|credited| {
         let bar = |name: &str, share: &Option<Rate>, cases: u64| Bar {
-            name: name.to_owned(),
+            name: format!("{} {name}", credited.currency),
             share: share.clone(),
             inner: share.clone(),
             told: format!("{} %, {cases} cases", share.as_ref().map_or("–", |rate| &rate.percent)),
