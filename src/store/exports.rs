@@ -35,8 +35,8 @@ pub enum Table {
     Attempts,
 }
 
-/// The columns of the cases; the view `report_cases` has them from the case `c`.
-const CASES: [Column; 38] = [
+/// The columns of the cases; the view `report_stages` has them from the case `c`.
+const CASES: [Column; 43] = [
     ("case", "v.case_id", Kind::Pseudonym),
     ("customer", "c.customer_id", Kind::Pseudonym),
     ("subscription", "c.subscription_id", Kind::Pseudonym),
@@ -75,6 +75,11 @@ const CASES: [Column; 38] = [
     ("monthly_minor", "c.monthly_minor", Kind::Whole),
     ("attempts", "c.attempts", Kind::Whole),
     ("messages", "c.notifications", Kind::Whole),
+    ("recovered_silently", "v.silent", Kind::Whole),
+    ("written_to", "v.written", Kind::Whole),
+    ("delivered", "v.delivered", Kind::Whole),
+    ("clicked", "v.clicked", Kind::Whole),
+    ("card_changed", "v.changed", Kind::Whole),
 ];
 
 /// The columns of the attempts `a`.
@@ -110,7 +115,7 @@ impl Table {
 
     const fn source(self) -> &'static str {
         match self {
-            Self::Cases => "report_cases v JOIN cases c ON c.id = v.case_id",
+            Self::Cases => "report_stages v JOIN cases c ON c.id = v.case_id",
             Self::Attempts => "report_cases v JOIN attempts a ON a.case_id = v.case_id",
         }
     }

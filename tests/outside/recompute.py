@@ -144,6 +144,18 @@ def details(database, place, groups):
     return found
 
 
+def customers(database, place, groups):
+    """The customers by cohort, group and currency, each counted once in each."""
+    sql = """SELECT cohort, grp, currency, COUNT(*) AS whole, COUNT(*) FILTER (wholly) AS recovered, COUNT(*) FILTER (partly) AS any_recovered,
+             COUNT(*) FILTER (chased) AS open FROM (SELECT %s AS cohort, %s AS grp, currency, connection, customer,
+             BOOL_AND(status = 'recovered') AS wholly, BOOL_OR(status = 'recovered') AS partly, BOOL_OR(status = 'open') AS chased
+             FROM cases GROUP BY ALL) GROUP BY ALL""" % (place, groups)
+    return {(row["cohort"], row["grp"], row["currency"]): {
+        "all": row["whole"], "recovered": row["recovered"], "any_recovered": row["any_recovered"], "open": row["open"],
+        "recovered_of_all": rate(row["recovered"], row["whole"]), "any_recovered_of_all": rate(row["any_recovered"], row["whole"]),
+    } for row in table(database, sql)}
+
+
 def recovery(service, database, span, comparison):
     for cohort, day in COHORTS.items():
         for by, split in SPLITS.items():
@@ -151,13 +163,14 @@ def recovery(service, database, span, comparison):
             for rows, place in ((told["rows"], day), (told["totals"], "'all'")):
                 sql = "SELECT %s AS cohort, %s AS grp, currency, %s FROM cases GROUP BY ALL" % (place, group_of(split), SUMS)
                 parts = details(database, place, group_of(split))
+                people = customers(database, place, group_of(split))
                 known = {(row["cohort"], row["group"], row["currency"]): row for row in rows}
                 computed = table(database, sql)
                 what = "recovery of a %s by %s" % (cohort, by)
                 comparison.same(what + ", rows", len(known), len(computed))
                 for row in computed:
                     key = (row["cohort"], row["grp"], row["currency"])
-                    expected = expected_row(row, parts.get(key, {}))
+                    expected = expected_row(row, {**parts.get(key, {}), "customers": people[key]})
                     comparison.same("%s, %s" % (what, " ".join(map(str, key))), known.get(key), expected)
 
 
@@ -227,8 +240,76 @@ def churn(service, database, span, comparison):
         comparison.same("money of %s in %s" % (month, currency), known.get(month, {}).get("money", {}).get(currency), row)
 
 
-def attempts(database, comparison):
-    """The two files fit together: each attempt has its case, and a case that ended has as many as it says."""
+WAY = ["failed", "written_to", "delivered", "clicked", "card_changed", "paid"]
+
+
+def funnel(service, database, span, comparison):
+    rows = table(database, "SELECT *, 1 AS failed, CAST(status = 'recovered' AS INT) AS paid FROM cases")
+    for by, split in SPLITS.items():
+        told = {(one["group"], one["currency"]): one for one in service.json("/v1/reports/funnel", by=by, **span)["data"]}
+        groups = dict(database.execute("SELECT \"case\", %s FROM cases" % group_of(split)).fetchall())
+        found = {}
+        for row in rows:
+            found.setdefault((groups[row["case"]], row["currency"]), []).append(row)
+        comparison.same("funnels by " + by, len(told), len(found))
+        for key, its in found.items():
+            stages, before = {stage["stage"]: stage for stage in told.get(key, {}).get("stages", [])}, None
+            for stage in ["failed", "recovered_silently"] + WAY[1:]:
+                reached = [row for row in its if row[stage]]
+                way = WAY[:WAY.index(stage) + 1] if stage in WAY else [stage]
+                turn = [row for row in its if all(row[name] for name in way)]
+                paid = [row for row in reached if row["paid"]]
+                money = lambda some, what: {"cases": len(some), "amount_minor": sum(row[what] for row in some)}  # noqa: E731
+                comparison.same("funnel by %s, %s, %s" % (by, key, stage), stages.get(stage), {
+                    "reached": money(reached, "amount_minor"), "in_turn": money(turn, "amount_minor"),
+                    "recovered": money(paid, "recovered_minor"), "of_failed": rate(len(reached), len(its)),
+                    "of_before": rate(len(turn), before) if stage in WAY and before is not None else None,
+                    "recovered_of_reached": rate(len(paid), len(reached))})
+                before = len(turn) if stage in WAY else before
+
+
+def charges(service, database, span, comparison):
+    """Charges by their number; `uncounted` ones never left, or were not needed."""
+    database.execute("""CREATE TABLE counted AS SELECT a."case", a.status, a.amount_minor, c.currency,
+        row_number() OVER (PARTITION BY a."case" ORDER BY a.number) AS nth FROM attempts a JOIN cases c USING ("case")
+        WHERE a.status NOT IN ('not_sent', 'not_needed')""")
+    told = {one["currency"]: one for one in service.json("/v1/reports/attempts", **span)["data"]}
+    sums = table(database, """SELECT currency, nth AS number, COUNT(*) AS attempts, COUNT(*) FILTER (status = 'succeeded') AS succeeded,
+        COALESCE(SUM(amount_minor) FILTER (status = 'succeeded'), 0) AS succeeded_minor, COUNT(*) FILTER (status = 'declined') AS declined
+        FROM counted GROUP BY ALL""")
+    for row in sums:
+        numbers = {one["number"]: one for one in told.get(row["currency"], {}).get("numbers", [])}
+        row["success"] = rate(row["succeeded"], row["succeeded"] + row["declined"])
+        comparison.same("charge %d in %s" % (row["number"], row.pop("currency")), numbers.get(row["number"]), row)
+    for row in table(database, """SELECT currency, COUNT(*) AS cases, COUNT(*) FILTER (status = 'recovered') AS recovered,
+                                  SUM(attempts) AS attempts FROM cases GROUP BY 1"""):
+        comparison.same("charges in " + row["currency"], told.get(row.pop("currency")), row)
+
+
+def ages(service, database, span, comparison):
+    for age, hours in (("day", 24), ("week", 168)):
+        told = service.json("/v1/reports/ages", age=age, **span)
+        now = int(duckdb.sql("SELECT epoch(TIMESTAMPTZ '%s') // 3600" % told["as_of"]).fetchone()[0])
+        for row in told["data"]:
+            its = table(database, """SELECT status, recovered_minor, amount_minor, epoch_ms(opened_at) // 3600000 AS opened,
+                epoch_ms(closed_at) // 3600000 AS closed FROM cases WHERE substr(day, 1, 7) = '%s' AND currency = '%s'"""
+                        % (row["cohort"], row["currency"]))
+            owed = sum(case["amount_minor"] for case in its)
+            what = "share within %%d %ss of %s in %s" % (age, row["cohort"], row["currency"])
+            for number, cell in enumerate(row["cells"], 1):
+                below = number * hours
+                if any(case["status"] == "open" and now - case["opened"] < below for case in its):
+                    comparison.same(what % number, cell, None)
+                if cell is not None:
+                    came = [case for case in its if case["status"] == "recovered" and case["closed"] - case["opened"] < below]
+                    minor = sum(case["recovered_minor"] for case in came)
+                    comparison.same(what % number, cell, {
+                        "recovered": {"cases": len(came), "amount_minor": minor}, "cases": rate(len(came), len(its)),
+                        "amount": rate(minor, owed)})
+
+
+def attempts(service, database, span, comparison):
+    """The two files fit together: each attempt has its case, and the numbers of its attempts have no gap."""
     orphans = database.execute("SELECT COUNT(*) FROM attempts WHERE \"case\" NOT IN (SELECT \"case\" FROM cases)").fetchone()[0]
     comparison.same("attempts without a case", orphans, 0)
     gaps = database.execute("""SELECT COUNT(*) FROM (SELECT "case" FROM attempts GROUP BY 1 HAVING MIN(number) <> 1
@@ -253,9 +334,8 @@ def compare(base, key, since=None, until=None):
     with tempfile.TemporaryDirectory(prefix="recoup-recompute-") as folder:
         database = load(service, span, folder)
         cases = database.execute("SELECT COUNT(*) FROM cases").fetchone()[0]
-        for report in (recovery, times, churn):
+        for report in (recovery, times, churn, funnel, charges, ages, attempts):
             report(service, database, span, comparison)
-        attempts(database, comparison)
     return cases, comparison.figures, comparison.faults
 
 

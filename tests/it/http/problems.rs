@@ -37,9 +37,10 @@ fn errors_of_routing_and_reading_are_problems_too() {
         let client = &stage.client;
         let case = stage.open_case("insufficient_funds").await;
         let retry = stage.url(&format!("/v1/cases/{case}/retry"));
+        let pause = stage.url(&format!("/v1/cases/{case}/pause"));
         let cases = [
             (405, "method_not_allowed", admin(client.delete(stage.url("/v1/cases")))),
-            (405, "method_not_allowed", admin(client.get(&retry))),
+            (405, "method_not_allowed", admin(client.get(&pause))),
             (
                 400,
                 "bad_json",
