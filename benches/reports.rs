@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use recoup::clock::Clock;
 use recoup::domain::report::{By, Cohort, Cut, report};
-use recoup::store::{Dialect, Store, rollups};
+use recoup::store::{Dialect, Store, rollups, scans};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::time::Instant;
 
@@ -209,7 +209,18 @@ async fn measure(told: &mut Report, what: &str, url: &str, now: Timestamp, limit
     }
     let ended = time(async || Ok(rollups::closed(store.conn(), days).await?)).await?;
     let ages = time(async || Ok(rollups::ages(store.conn(), days, now).await?)).await?;
-    for (name, took) in [("churn", ended), ("times", ages)] {
+    let unsplit = Cut {
+        cohort: Cohort::Month,
+        by: By::None,
+    };
+    let customers = time(async || Ok(scans::customers(store.conn(), days, unsplit).await?)).await?;
+    let funnel = time(async || Ok(scans::paths(store.conn(), days, By::None).await?)).await?;
+    for (name, took) in [
+        ("churn", ended),
+        ("times", ages),
+        ("customers", customers),
+        ("funnel", funnel),
+    ] {
         told.figure(&format!("{what}, {name}"), "ms", vec![took]);
         slowest = slowest.max(took);
     }
