@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After so many looks without a line something is sent, so that whoever is gone is noticed.
 const QUIET_LOOKS_MAX: u32 = 15;
 /// A feed ends after so long; the browser opens it again, and with that it is asked again who looks.
-const LIFE: Duration = Duration::from_secs(300);
+const LIFE: Duration = Duration::from_mins(5);
 /// How many lines are sent at most after one look, and shown when the page opens.
 const LINES_MAX: u64 = 12;
 /// From how long ago on the page shows lines when it opens.

@@ -218,12 +218,9 @@ fn the_feed_tells_new_lines_to_who_sees_cases_and_ends_with_the_process() {
         let script = viewer.get("/dashboard/feed.js").await;
         assert!(script.status == 200 && script.header("content-type").starts_with("text/javascript"));
         let open = async |browser: &Browser<'_>| {
-            let request = stage.client.get(stage.url("/dashboard/feed"));
-            request
-                .header("cookie", browser.cookie.borrow().as_str())
-                .send()
-                .await
-                .unwrap()
+            let cookie = browser.cookie.borrow().clone();
+            let request = stage.client.get(stage.url("/dashboard/feed")).header("cookie", cookie);
+            request.send().await.unwrap()
         };
         let feed = open(&viewer).await;
         assert_eq!(feed.status().as_u16(), 200);
