@@ -8,6 +8,7 @@ Exit code 0 when all figures agree, else 1 with a line for each that does not.
 """
 
 import argparse
+import datetime
 import json
 import math
 import os
@@ -174,6 +175,11 @@ def recovery(service, database, span, comparison):
                     comparison.same("%s, %s" % (what, " ".join(map(str, key))), known.get(key), expected)
 
 
+def hour_of(instant):
+    """The whole hours from 1970 to an instant."""
+    return int(datetime.datetime.fromisoformat(instant).timestamp() // 3600)
+
+
 def quantile(hours, percent):
     return sorted(hours)[max(1, math.ceil(len(hours) * percent / 100)) - 1] if hours else None
 
@@ -196,7 +202,7 @@ def curve(recovered, others):
 
 def times(service, database, span, comparison):
     told = service.json("/v1/reports/time", **span)
-    now = int(duckdb.sql("SELECT epoch(TIMESTAMPTZ '%s') // 3600" % told["as_of"]).fetchone()[0])
+    now = hour_of(told["as_of"])
     rows = table(database, """SELECT strftime(CAST(day AS DATE), '%Y-%m') AS month, status, epoch_ms(opened_at) // 3600000 AS opened,
                               epoch_ms(closed_at) // 3600000 AS closed FROM cases""")
     months = {row["month"]: [] for row in rows}
@@ -289,7 +295,7 @@ def charges(service, database, span, comparison):
 def ages(service, database, span, comparison):
     for age, hours in (("day", 24), ("week", 168)):
         told = service.json("/v1/reports/ages", age=age, **span)
-        now = int(duckdb.sql("SELECT epoch(TIMESTAMPTZ '%s') // 3600" % told["as_of"]).fetchone()[0])
+        now = hour_of(told["as_of"])
         for row in told["data"]:
             its = table(database, """SELECT status, recovered_minor, amount_minor, epoch_ms(opened_at) // 3600000 AS opened,
                 epoch_ms(closed_at) // 3600000 AS closed FROM cases WHERE substr(day, 1, 7) = '%s' AND currency = '%s'"""
