@@ -61,7 +61,6 @@ words! {
 #[serde(deny_unknown_fields)]
 pub struct BulkBody {
     /// What is done.
-    #[schema(inline)]
     pub action: BulkAction,
     /// For a pause: when the cases go on by themselves; it must lie ahead.
     #[schema(format = DateTime)]
@@ -108,7 +107,6 @@ pub struct BulkItem {
     /// What is owed.
     pub amount_due: Option<MoneyJson>,
     /// What became of it.
-    #[schema(inline)]
     pub result: BulkResult,
     /// Why it was refused, in the word that acting on one case answers with.
     pub code: Option<String>,

@@ -22,7 +22,6 @@ use crate::store::campaigns;
 #[serde(deny_unknown_fields)]
 pub struct SkipBody {
     /// The next charge, or the next message.
-    #[schema(inline)]
     pub step: SkipStep,
     /// A remark for the timeline and the audit.
     #[schema(max_length = 2000)]
@@ -53,7 +52,6 @@ pub struct MoveBody {
     pub to: String,
     /// Where the case stands in it. `keep`: it keeps its start, and of the messages that would have come by now the last one comes at
     /// once. `elapsed`: it keeps its start, and what would have come by now is passed over. `restart`: the campaign begins now.
-    #[schema(inline)]
     pub how: MigrateHow,
     /// A remark for the timeline and the audit.
     #[schema(max_length = 2000)]
