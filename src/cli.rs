@@ -41,7 +41,7 @@ struct Arguments {
 enum Command {
     /// Migrate, serve and work until SIGTERM.
     Serve(serve::Arguments),
-    /// Play three months of failed payments with a sandboxed provider, and show them; needs no configuration.
+    /// Play three months of failed payments, or as many days as you say, with a sandboxed provider, and show them; needs no configuration.
     Demo(demo::Arguments),
     /// Bring the schema up to date.
     Migrate,

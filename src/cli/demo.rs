@@ -21,8 +21,6 @@ use audit::Audit;
 use progress::Progress;
 use town::{Plan, Town};
 
-/// How many days are played.
-const DAYS: i64 = 90;
 /// How many customers the town has: enough for three hundred first failures with any seed.
 const CUSTOMERS: usize = 950;
 /// Where the demo listens unless told otherwise.
@@ -40,6 +38,9 @@ pub struct Arguments {
     /// A folder of campaigns to play by; without it the one that is built in.
     #[arg(long, value_name = "FOLDER")]
     campaigns: Option<PathBuf>,
+    /// How many days are played; fewer are ready sooner.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=366))]
+    days: i64,
     /// Stop after the summary; exit 1 where the provider's books and the cases disagree.
     #[arg(long)]
     exit: bool,
@@ -59,7 +60,7 @@ async fn played_in(folder: &TempDir, given: &Arguments, signals: &mut Signals) -
     let plan = Plan {
         seed: given.seed,
         customers: CUSTOMERS,
-        start: end - SignedDuration::from_hours(24 * DAYS),
+        start: end - SignedDuration::from_hours(24 * given.days),
         listen: given.listen.unwrap_or_else(free_address),
         campaigns: given.campaigns.clone(),
     };

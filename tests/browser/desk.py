@@ -21,6 +21,8 @@ WIDTHS = (390, 1280)
 # WCAG 2.2, 1.4.3.
 CONTRAST_MIN = 4.5
 WAIT_MS = 30_000
+# Enough for cases that were lost, and for the messages of a whole campaign.
+DAYS = "30"
 
 LOOK = """
 () => {
@@ -68,7 +70,7 @@ def main():
     shutil.rmtree(asked.out, ignore_errors=True)
     asked.out.mkdir(parents=True)
     demo = subprocess.Popen(
-        [asked.binary.resolve(), "demo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [asked.binary.resolve(), "demo", "--listen", "127.0.0.1:0", "--days", DAYS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
         base, key = told(demo.stdout)
