@@ -164,7 +164,8 @@ async fn drain(name: &str, folder: &Path, mails: usize, relay: Duration) -> anyh
     let began = Instant::now();
     let done = ground.engine.tick().await?;
     let secs = began.elapsed().as_secs_f64();
-    anyhow::ensure!(done.mails == mails as u64, "{done:?} instead of {mails} mails");
+    // One that has to wait for its domain is taken up again.
+    anyhow::ensure!(done.mails >= mails as u64, "{done:?} instead of {mails} mails");
     let order = sink.order();
     anyhow::ensure!(order.len() == mails, "{} mails arrived instead of {mails}", order.len());
     ground.store.close().await?;
