@@ -66,7 +66,6 @@ fn own(dialect: Dialect, now: i64) -> Vec<(&'static str, String)> {
             format!("{now} - age + (n * 7919 % 500) * 3600000 + CASE WHEN closed_at IS NULL THEN NULL ELSE 0 END"),
         ),
         ("updated_at", format!("{now} - age")),
-        ("next_action_at", "NULL".to_owned()),
         ("cohort_day", day),
         ("closed_day", "NULL".to_owned()),
         ("currency", one_of(&["EUR", "USD", "JPY"], 7)),
