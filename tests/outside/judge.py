@@ -469,7 +469,7 @@ def lists_agree(ev):
 
 
 def reports_recomputed(ev):
-    """each figure of the reports is the one that an independent program computes from the exported files"""
+    """each figure of recovery, times, churn, funnel, charges and ages is the one that an independent program computes from the exported files"""
     return ev.recomputed
 
 

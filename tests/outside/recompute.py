@@ -1,4 +1,4 @@
-"""Computes the reports of a running service again from the files that it exports, and compares.
+"""Computes recovery, times, churn, funnel, charges and ages of a service again from the files that it exports, and compares.
 
     python3 tests/outside/recompute.py --base http://127.0.0.1:8080 --key KEY [--from 2026-01-01 --to 2026-04-01]
 
