@@ -238,6 +238,7 @@ impl App {
             public_url: config.http.public_url.clone(),
             bootstrap_key: config.admin.bootstrap_key.clone(),
             approval_above: config.desk.approval_above.clone(),
+            approval_to_publish: config.desk.approval_to_publish,
             demo: setting.demo,
             mail_events_secrets: config.mail.events_secrets.clone(),
             return_path: return_path(config, &store).await?,

@@ -18,6 +18,7 @@ mod compliance;
 pub mod demo;
 mod doctor;
 mod healthcheck;
+mod import;
 mod keys;
 mod migrate;
 mod openapi;
@@ -62,6 +63,9 @@ enum Command {
     /// Compare, show and publish campaigns.
     #[command(subcommand)]
     Campaigns(campaigns::Command),
+    /// Read in the time before Recoup, so that reports have a past.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Manage API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -92,6 +96,7 @@ pub fn run() -> ExitCode {
         | Command::Keys(_)
         | Command::People(_)
         | Command::Campaigns(_)
+        | Command::Import(_)
         | Command::Doctor(_)
         | Command::Backup(_)
         | Command::Replay(_)
@@ -116,6 +121,7 @@ fn with_config(arguments: &Arguments) -> anyhow::Result<()> {
             Command::Keys(command) => keys::run(&config, command).await,
             Command::People(command) => people::run(&config, command).await,
             Command::Campaigns(command) => campaigns::run(&config, command).await,
+            Command::Import(command) => import::run(&config, command).await,
             Command::Doctor(given) => doctor::run(&config, given).await,
             Command::Backup(given) => backup::run(&config, given).await,
             Command::Replay(given) => replay::run(&config, given).await,

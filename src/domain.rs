@@ -22,6 +22,7 @@ pub mod money;
 pub mod mutant;
 pub mod network;
 pub mod outcome;
+pub mod rehearsal;
 pub mod renewal;
 pub mod report;
 pub mod retention;

@@ -52,6 +52,7 @@ mod tick;
 pub use by_hand::NotPutIn;
 pub use connection::Connection;
 pub use gate::{BIRTHMARK, HEARTBEAT};
+pub use handle::past::{Import, Imported};
 pub use pump::PLACES;
 pub use reach::Reported;
 pub use reconcile::Job;

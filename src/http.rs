@@ -69,6 +69,8 @@ pub struct Options {
     pub return_path: Option<ReturnPath>,
     /// The amounts above which a second person has to approve an act.
     pub approval_above: Vec<Money>,
+    /// Whether a second person has to approve each version of a campaign.
+    pub approval_to_publish: bool,
 }
 
 /// What every handler can reach.
@@ -89,6 +91,7 @@ pub struct HttpState {
     pub(crate) return_path: Option<ReturnPath>,
     /// The amounts above which a second person has to approve an act.
     pub(crate) approval_above: Vec<Money>,
+    pub(crate) approval_to_publish: bool,
     /// The metrics of this process.
     pub metrics: PrometheusHandle,
     /// The address that others reach us by, where configured.
@@ -124,6 +127,7 @@ impl HttpState {
             mail_events_secrets: options.mail_events_secrets.clone(),
             return_path: options.return_path.clone(),
             approval_above: options.approval_above.clone(),
+            approval_to_publish: options.approval_to_publish,
             engine,
             store,
             reports,

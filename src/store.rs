@@ -60,6 +60,7 @@ pub mod notifications;
 mod oversight;
 pub mod people;
 mod port;
+pub mod publications;
 pub mod queues;
 pub mod reports;
 mod retention;

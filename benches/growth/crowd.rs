@@ -99,6 +99,7 @@ fn opening(number: u64, opened: Timestamp, shape: &Shape, history: [u64; 3]) -> 
     let id = |nth: u64| u128::from(number) << 8 | u128::from(nth);
     let lines = (0..history[0]).map(|nth| Line {
         id: TimelineId::new(born, id(nth)),
+        at: opened,
         actor: "engine".to_owned(),
         entry: Entry {
             kind: EntryKind::AttemptAnswered,

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use url::Url;
 
-use super::values::Values;
+use super::values::{Values, switch};
 
 /// Where the state is kept.
 #[derive(Clone, Debug)]
@@ -39,9 +39,4 @@ fn database_url(text: &str) -> Result<SecretString, String> {
         },
         _ => Err(format!("is neither a SQLite nor a PostgreSQL URL; {form}")),
     }
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    text.parse()
-        .map_err(|_| "is neither true nor false; write one of them".to_owned())
 }

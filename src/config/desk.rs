@@ -1,6 +1,6 @@
 //! `[desk]`: what staff may do by themselves.
 
-use super::values::Values;
+use super::values::{Values, switch};
 use crate::domain::money::Money;
 
 /// What staff may do by themselves.
@@ -8,6 +8,8 @@ use crate::domain::money::Money;
 pub struct Desk {
     /// The amounts above which an act that gives up or charges money waits for a second person, one for each currency.
     pub approval_above: Vec<Money>,
+    /// Whether a second person has to approve each version of a campaign before it is published.
+    pub approval_to_publish: bool,
 }
 
 pub(super) fn read(values: &mut Values) -> Desk {
@@ -23,7 +25,9 @@ pub(super) fn read(values: &mut Values) -> Desk {
         }
         Ok(amounts)
     });
+    let approval_to_publish = values.required("desk.approval_to_publish", switch);
     Desk {
         approval_above: approval_above.unwrap_or_default(),
+        approval_to_publish: approval_to_publish.unwrap_or_default(),
     }
 }

@@ -96,6 +96,7 @@ pub(super) const KEYS: &[Key] = &[
     number("ceiling.other_card_attempts"),
     secret("admin.bootstrap_key"),
     text("desk.approval_above"),
+    switch("desk.approval_to_publish"),
     text("campaigns.dir"),
     text("log.format"),
 ];

@@ -163,3 +163,9 @@ fn secret_of(path: &str) -> Result<String, String> {
     }
     Ok(text.trim().to_owned())
 }
+
+/// Reads a key that is on or off.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| "is neither true nor false; write one of them".to_owned())
+}

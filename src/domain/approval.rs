@@ -38,6 +38,16 @@ words! {
     }
 }
 
+impl ApprovalStatus {
+    /// Where something stands at `now` that stands so in its row and can be decided until `expires_at`.
+    pub fn at(self, expires_at: Timestamp, now: Timestamp) -> Self {
+        match self {
+            Self::Pending if expires_at <= now => Self::Expired,
+            Self::Pending | Self::Approved | Self::Refused | Self::Expired => self,
+        }
+    }
+}
+
 impl Weighty {
     /// The act of that weight, where an act may need a second person.
     pub const fn of(action: &StaffAction) -> Option<Self> {

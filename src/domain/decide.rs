@@ -27,6 +27,7 @@ mod look;
 mod method;
 mod migrate;
 mod open;
+pub mod past;
 mod plan;
 pub mod reach;
 pub mod shadow;
@@ -35,7 +36,7 @@ mod target;
 mod timers;
 
 pub use asks::{bank_asked, instruments_asked};
-pub use open::{NoCase, facts, open, open_excluded, open_reversal};
+pub use open::{NoCase, decline_untold, facts, open, open_excluded, open_reversal, opened_anew};
 
 /// The first wait after the provider was out of reach; it doubles up to the longest.
 const BACKOFF_FIRST_SECS: i64 = 60;

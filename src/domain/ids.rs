@@ -127,6 +127,12 @@ id!(
     "apr"
 );
 
+id!(
+    /// Names a version of a campaign that waits for a second person.
+    PublicationId,
+    "pub"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -219,7 +219,50 @@ pub struct Snapshot {
     pub default_method: Option<MethodSeen>,
 }
 
+impl PaymentSeen {
+    /// A charge that failed at an instant, of which nothing more is known.
+    pub const fn failed(at: Timestamp) -> Self {
+        Self {
+            charge_id: None,
+            payment_id: None,
+            status: PaymentStatus::Failed,
+            charged_at: Some(at),
+            decline: None,
+            payment_method: None,
+            fingerprint: None,
+            instrument: None,
+            card: None,
+            disputed: false,
+            refunded_minor: 0,
+        }
+    }
+}
+
 impl Snapshot {
+    /// An invoice that is owed because its automatic charge failed, and of which nothing more is known.
+    pub fn failed(invoice_id: String, customer_id: String, amount: Money) -> Self {
+        Self {
+            invoice_id,
+            customer_id,
+            subscription_id: None,
+            status: InvoiceStatus::Open,
+            amount_remaining: amount,
+            amount_paid: Money::new(0, amount.currency),
+            paid_at: None,
+            paid_out_of_band: false,
+            automatic: true,
+            attempted: true,
+            provider_next_attempt_at: None,
+            pay_url: None,
+            description: None,
+            payment: None,
+            subscription: None,
+            customer: CustomerSeen::default(),
+            traits: Traits::default(),
+            default_method: None,
+        }
+    }
+
     /// What the provider would charge, or what was charged last where it does not tell.
     pub fn instrument(&self) -> Option<&Instrument> {
         let default = self.default_method.as_ref();

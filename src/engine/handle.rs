@@ -23,6 +23,7 @@ use crate::store::inbox::EventEnd;
 pub mod asks;
 mod notices;
 mod opening;
+pub mod past;
 mod rows;
 mod staff;
 
@@ -137,6 +138,7 @@ pub async fn handle_claimed(
 fn line(inner: &Inner, actor: &str, entry: Entry) -> Line {
     Line {
         id: TimelineId::new(inner.now_ms(), inner.clock.entropy()),
+        at: inner.now(),
         actor: actor.to_owned(),
         entry,
     }

@@ -18,6 +18,7 @@ pub(super) mod keys;
 pub(super) mod learning;
 mod notifications;
 mod people;
+pub(super) mod publications;
 pub(super) mod reports;
 mod standing;
 mod suppressions;
@@ -55,10 +56,15 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(reports::uplift::uplift)
         .service(reports::compliance::compliance)
         .service(campaigns::list::list)
+        // Before the one that takes any name.
+        .service(campaigns::rehearse::rehearse)
         .service(campaigns::get::get)
         .service(campaigns::create::create)
         .service(campaigns::migrate::migrate)
         .service(campaigns::shadow::shadow)
+        .service(publications::list)
+        .service(publications::approve)
+        .service(publications::refuse)
         .service(standing::get)
         .service(suppressions::list)
         .service(suppressions::add)

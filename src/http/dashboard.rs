@@ -34,6 +34,7 @@ mod me;
 mod messages;
 mod overview;
 mod people;
+mod publications;
 mod reports;
 mod session;
 pub(super) mod show;
@@ -44,7 +45,7 @@ pub(crate) use feed::Feeds;
 pub(crate) use overview::LastPace;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 46] = [
+pub const ROUTES: [(&str, &[&str]); 47] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -70,6 +71,7 @@ pub const ROUTES: [(&str, &[&str]); 46] = [
     ("/dashboard/views/{id}/forget", &["POST"]),
     ("/dashboard/campaigns", &["GET"]),
     ("/dashboard/campaigns/write", &["GET", "POST"]),
+    ("/dashboard/publications/{id}", &["GET", "POST"]),
     ("/dashboard/inbox", &["GET"]),
     ("/dashboard/inbox/{id}", &["GET"]),
     ("/dashboard/inbox/{id}/rerun", &["POST"]),
@@ -128,6 +130,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(campaigns::show_campaigns)
         .service(campaigns::write)
         .service(campaigns::submit)
+        .service(publications::page)
+        .service(publications::rule)
         .service(inbox::events)
         .service(inbox::event)
         .service(inbox::run_again)

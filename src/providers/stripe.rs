@@ -25,6 +25,7 @@ mod client;
 pub mod declines;
 pub mod events;
 mod finish;
+pub mod history;
 mod instrument;
 mod lists;
 mod payment;

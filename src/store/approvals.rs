@@ -47,10 +47,7 @@ pub struct ApprovalRow {
 impl ApprovalRow {
     /// Where it stands at `now`.
     pub fn status_at(&self, now: Timestamp) -> ApprovalStatus {
-        match self.status {
-            ApprovalStatus::Pending if self.expires_at <= now => ApprovalStatus::Expired,
-            status => status,
-        }
+        self.status.at(self.expires_at, now)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     Select, Statement, Value,
@@ -220,6 +221,25 @@ pub async fn open_on<C: ConnectionTrait>(
         query = query.filter(Column::Id.gt(after));
     }
     let rows = query.order_by_asc(Column::Id).limit(limit).all(conn).await?;
+    rows.into_iter().map(codec::decode).collect()
+}
+
+/// At most `limit` cases that were opened from `from` on, before `to`, and have ended; the newest first.
+pub async fn closed_between<C: ConnectionTrait>(
+    conn: &C,
+    [from, to]: [Timestamp; 2],
+    limit: u64,
+) -> Result<Vec<Case>, StoreError> {
+    let id = |at: Timestamp| CaseId::new(at.as_millisecond(), 0);
+    let rows = Entity::find()
+        .filter(Column::Id.gte(id(from).as_str()))
+        .filter(Column::Id.lt(id(to).as_str()))
+        .filter(Column::ClosedAt.is_not_null())
+        .filter(Column::ReversalOf.is_null())
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(conn)
+        .await?;
     rows.into_iter().map(codec::decode).collect()
 }
 

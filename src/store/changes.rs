@@ -101,6 +101,8 @@ pub struct CaseChange {
 pub struct Line {
     /// Its id.
     pub id: TimelineId,
+    /// When it happened.
+    pub at: Timestamp,
     /// Whose doing it was.
     pub actor: String,
     /// What it says.
@@ -274,7 +276,6 @@ async fn write(tx: &Tx, pieces: &[Written]) -> Result<Vec<bool>, StoreError> {
                     connection: &case.connection,
                     case_id: &case.id,
                     line,
-                    at: change.at,
                 }));
                 news_beside.push(&**change);
             }
@@ -282,7 +283,6 @@ async fn write(tx: &Tx, pieces: &[Written]) -> Result<Vec<bool>, StoreError> {
                 connection: &end.connection,
                 case_id: &end.case_id,
                 line: &end.line,
-                at: end.at,
             }),
             Written::Event(_) => {}
         }

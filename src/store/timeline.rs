@@ -67,8 +67,6 @@ pub struct LineOf<'a> {
     pub case_id: &'a CaseId,
     /// The line.
     pub line: &'a Line,
-    /// When it happened.
-    pub at: Timestamp,
 }
 
 /// Adds lines to their cases in the order given, whatever their ids, after those that are there. The caller holds the
@@ -79,8 +77,7 @@ pub async fn append(tx: &Tx, lines: &[LineOf<'_>]) -> Result<(), StoreError> {
     for LineOf {
         connection,
         case_id,
-        line: Line { id, actor, entry },
-        at,
+        line: Line { id, at, actor, entry },
     } in lines
     {
         let nth = counts.entry(*case_id).or_insert(0);

@@ -2,6 +2,7 @@
 
 mod canary;
 mod commands;
+mod import;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -10,7 +10,7 @@ use super::reach::step_of;
 use crate::domain::calendar::{days_from, written, zone};
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{Case, State, Timers, Warning};
-use crate::domain::command::{Command, Decision, EntryKind, Reason};
+use crate::domain::command::{Command, Decision, Entry, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::learning::model::Fact;
 use crate::domain::learning::plan::reward;
@@ -28,12 +28,7 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
     draft.commands.push(Command::SupersedeNotices {
         reason: Reason::CaseClosed,
     });
-    let text = match outcome {
-        Outcome::Recovered { by } => format!("Recovered: paid by {by}."),
-        Outcome::Exhausted { reason, then } => format!("Exhausted: {reason}; {then}."),
-        Outcome::Stopped { why } => format!("Stopped: {why}."),
-    };
-    draft.say(EntryKind::Closed, text, json!({ "outcome": outcome }));
+    draft.entries.push(told(outcome));
     learn(draft, outcome);
     let last_word = match outcome {
         Outcome::Recovered { .. } => Some(Message::PaymentReceived),
@@ -52,6 +47,20 @@ pub fn close(draft: &mut Draft<'_>, outcome: Outcome) {
     }
     if last_word == Some(Message::SubscriptionEnded) {
         invite(draft);
+    }
+}
+
+/// What the timeline says of an end.
+pub fn told(outcome: Outcome) -> Entry {
+    let text = match outcome {
+        Outcome::Recovered { by } => format!("Recovered: paid by {by}."),
+        Outcome::Exhausted { reason, then } => format!("Exhausted: {reason}; {then}."),
+        Outcome::Stopped { why } => format!("Stopped: {why}."),
+    };
+    Entry {
+        kind: EntryKind::Closed,
+        text,
+        data: json!({ "outcome": outcome }),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{BACKOFF_LONGEST_SECS, DAILY_SECS, Draft, answer, doubt, late, method
 use crate::domain::calendar::secs_from;
 use crate::domain::campaign::FinalAction;
 use crate::domain::case::{OpenAttempt, Origin, State, Trigger, Warning};
-use crate::domain::command::{AttemptStatus, Command, Decision, EntryKind, Reason};
+use crate::domain::command::{AttemptStatus, Command, Decision, Entry, EntryKind, Reason};
 use crate::domain::decline::Disposition;
 use crate::domain::event::{LookCause, SeenAttempt};
 use crate::domain::money::Money;
@@ -213,11 +213,6 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
     let origin = origin_of(draft);
     let at = payment.charged_at.unwrap_or(draft.now());
     draft.case.attempts = draft.case.attempts.saturating_add(1);
-    draft.say(
-        EntryKind::AttemptSeen,
-        format!("A charge made by the {origin} was declined: {}.", decline.kind),
-        json!({"charge": charge, "origin": origin, "decline": decline}),
-    );
     let seen = SeenAttempt {
         charge_id: Some(charge.clone()),
         at,
@@ -226,6 +221,7 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
         payment_method: payment.payment_method.clone(),
         instrument: payment.instrument.clone(),
     };
+    draft.entries.push(attempt_seen(&seen, origin));
     draft.commands.push(Command::RecordAttempt { seen, origin });
     // A card that the customer only tried on-session says nothing of the one we would charge.
     let same = snapshot.default_method.as_ref().is_none_or(|default| {
@@ -240,6 +236,15 @@ fn absorb_payment(draft: &mut Draft<'_>, snapshot: &Snapshot, payment: &PaymentS
         let named = [payment.payment_method.as_deref()];
         declined(draft, &decline, &named, payment.fingerprint.as_deref());
         draft.replan();
+    }
+}
+
+/// What the timeline says of a failed charge that is not ours.
+pub fn attempt_seen(seen: &SeenAttempt, origin: Origin) -> Entry {
+    Entry {
+        kind: EntryKind::AttemptSeen,
+        text: format!("A charge made by the {origin} was declined: {}.", seen.decline.kind),
+        data: json!({"charge": seen.charge_id, "origin": origin, "decline": seen.decline}),
     }
 }
 

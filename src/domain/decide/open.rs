@@ -6,12 +6,13 @@ use super::plan::take_decline;
 use super::timers;
 use super::{Draft, look};
 use crate::domain::calendar::{secs_from, zone};
-use crate::domain::campaign::Facts;
+use crate::domain::campaign::{Campaign, Facts};
 use crate::domain::case::{Birth, CampaignRef, Case, Collector, Contact, FirstDecline, Memory, Origin, State, Timers};
+use crate::domain::ceiling::Grounds;
 use crate::domain::command::{Change, Command, Entry, EntryKind, Moment};
 use crate::domain::decline::{Decline, DeclineKind, Disposition};
 use crate::domain::event::{Opening, SeenAttempt};
-use crate::domain::ids::CaseId;
+use crate::domain::ids::{AttemptId, CaseId};
 use crate::domain::outcome::{Outcome, StoppedWhy};
 use crate::domain::schedule::final_at;
 use crate::domain::snapshot::{InvoiceStatus, PaymentStatus, Snapshot, SubscriptionStatus};
@@ -45,27 +46,13 @@ words! {
 /// Opens a case for an invoice whose automatic charge failed, or says why it gets none.
 pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<'_>) -> Result<Change, NoCase> {
     refuse(snapshot)?;
-    let case = new_case(id, opening, snapshot, moment);
+    let case = new_case(id, opening, snapshot, (moment.campaign, moment.now));
     let mut draft = Draft::new(&case, *moment);
     let decline = draft.case.decline.clone();
     let payment = snapshot.payment.as_ref();
-    let seen = SeenAttempt {
-        charge_id: payment.and_then(|payment| payment.charge_id.clone()),
-        at: draft.case.opened_at,
-        amount: snapshot.amount_remaining,
-        decline: decline.clone(),
-        payment_method: draft.case.memory.declined_methods.first().cloned(),
-        instrument: payment.and_then(|payment| payment.instrument.clone()),
-    };
-    draft.say(
-        EntryKind::Opened,
-        format!("The charge of {} failed: {}.", seen.amount, decline.kind),
-        json!({"invoice": snapshot.invoice_id, "decline": decline, "campaign": draft.case.campaign}),
-    );
-    draft.commands.push(Command::RecordAttempt {
-        seen,
-        origin: Origin::Provider,
-    });
+    let (told, attempt) = first_failure(&draft.case, snapshot);
+    draft.entries.push(told);
+    draft.commands.push(attempt);
     take_decline(&mut draft.case, &decline, moment.now);
     look::absorb_facts(&mut draft, snapshot);
     timers::watch_provider_retries(&mut draft, snapshot);
@@ -80,6 +67,26 @@ pub fn open(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         commands: draft.commands,
         refused: None,
     })
+}
+
+/// What is told and recorded of the charge by which a case begins.
+pub(super) fn first_failure(case: &Case, snapshot: &Snapshot) -> (Entry, Command) {
+    let payment = snapshot.payment.as_ref();
+    let seen = SeenAttempt {
+        charge_id: payment.and_then(|payment| payment.charge_id.clone()),
+        at: case.opened_at,
+        amount: snapshot.amount_remaining,
+        decline: case.decline.clone(),
+        payment_method: case.memory.declined_methods.first().cloned(),
+        instrument: payment.and_then(|payment| payment.instrument.clone()),
+    };
+    let told = Entry {
+        kind: EntryKind::Opened,
+        text: format!("The charge of {} failed: {}.", seen.amount, case.decline.kind),
+        data: json!({"invoice": snapshot.invoice_id, "decline": case.decline, "campaign": case.campaign}),
+    };
+    let origin = Origin::Provider;
+    (told, Command::RecordAttempt { seen, origin })
 }
 
 /// The case of an invoice whose customer is excluded: it is recorded and born closed, because nothing of it is chased.
@@ -121,7 +128,7 @@ pub fn facts(snapshot: &Snapshot, at: jiff::Timestamp) -> Facts<'_> {
     }
 }
 
-fn refuse(snapshot: &Snapshot) -> Result<(), NoCase> {
+pub(super) fn refuse(snapshot: &Snapshot) -> Result<(), NoCase> {
     match snapshot.status {
         InvoiceStatus::Paid => return Err(NoCase::Paid),
         InvoiceStatus::Draft | InvoiceStatus::Void | InvoiceStatus::Uncollectible => return Err(NoCase::NotOwed),
@@ -161,29 +168,37 @@ pub(super) fn decline_of(snapshot: &Snapshot) -> Decline {
     let payment = snapshot.payment.as_ref();
     let known = payment.and_then(|payment| payment.decline.clone());
     let confirm = payment.is_some_and(|payment| payment.status == PaymentStatus::RequiresAction);
-    known.unwrap_or(Decline {
-        kind: if confirm {
-            DeclineKind::AuthenticationRequired
-        } else {
-            DeclineKind::DoNotHonor
-        },
-        disposition: if confirm {
-            Disposition::CustomerAction
-        } else {
-            Disposition::Retry
-        },
+    known.unwrap_or_else(|| decline_untold(confirm))
+}
+
+/// What a decline counts as of which only is known whether the customer has to confirm the payment.
+pub fn decline_untold(confirm: bool) -> Decline {
+    let (kind, disposition) = if confirm {
+        (DeclineKind::AuthenticationRequired, Disposition::CustomerAction)
+    } else {
+        (DeclineKind::DoNotHonor, Disposition::Retry)
+    };
+    Decline {
+        kind,
+        disposition,
         provider_code: None,
         network_code: None,
         advice_code: None,
-    })
+    }
 }
 
-fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<'_>) -> Case {
+/// The case of an invoice as it begins with the campaign at the instant `now`.
+pub(super) fn new_case(
+    id: CaseId,
+    opening: &Opening,
+    snapshot: &Snapshot,
+    (campaign, now): (&Campaign, jiff::Timestamp),
+) -> Case {
     let payment = snapshot.payment.as_ref();
     let opened_at = payment
         .and_then(|payment| payment.charged_at)
-        .filter(|at| *at <= moment.now && *at >= secs_from(moment.now, -LATE_NEWS_SECS))
-        .unwrap_or(moment.now);
+        .filter(|at| *at <= now && *at >= secs_from(now, -LATE_NEWS_SECS))
+        .unwrap_or(now);
     let zone_name = snapshot.customer.local_zone().unwrap_or(&opening.default_zone);
     // A name that this binary's zone data does not know reads as UTC from here on, visibly.
     let zone_name = zone(zone_name).iana_name().unwrap_or("UTC").to_owned();
@@ -196,12 +211,12 @@ fn new_case(id: CaseId, opening: &Opening, snapshot: &Snapshot, moment: &Moment<
         customer_id: snapshot.customer_id.clone(),
         amount_due: snapshot.amount_remaining,
         state: State::Active,
-        campaign: CampaignRef::of(moment.campaign),
+        campaign: CampaignRef::of(campaign),
         collector: opening.collector,
         opened_at,
         closed_at: None,
         timers: Timers {
-            final_at: Some(final_at(opened_at, moment.campaign, &zone_name)),
+            final_at: Some(final_at(opened_at, campaign, &zone_name)),
             ..Timers::default()
         },
         zone: zone_name,
@@ -270,6 +285,49 @@ fn new_memory(snapshot: &Snapshot, decline: &Decline, opened_at: jiff::Timestamp
         pay_url: snapshot.pay_url.clone(),
         ..Memory::since(opened_at)
     }
+}
+
+/// A case as it would have been opened with another campaign: as it was when its first charge had failed, and planned anew.
+pub fn opened_anew(case: &Case, campaign: &Campaign, fresh_attempt: &AttemptId, grounds: Grounds<'_>) -> Case {
+    let mut anew = case.clone();
+    let opened_at = case.opened_at;
+    anew.state = State::Active;
+    anew.collector = Collector::Us;
+    anew.campaign = CampaignRef::of(campaign);
+    anew.closed_at = None;
+    anew.attempts = 1;
+    anew.notifications = 0;
+    anew.warnings.clear();
+    anew.timers = Timers {
+        final_at: Some(final_at(opened_at, campaign, &case.zone)),
+        ..Timers::default()
+    };
+    anew.memory = Memory {
+        instrument: case.memory.instrument.clone(),
+        country: case.memory.country.clone(),
+        ..Memory::since(opened_at)
+    };
+    if let Some(first) = &case.birth.first {
+        anew.decline = Decline {
+            kind: first.kind,
+            disposition: first.disposition,
+            provider_code: first.code.clone(),
+            network_code: None,
+            advice_code: None,
+        };
+    }
+    let moment = Moment {
+        now: opened_at,
+        campaign,
+        shadow: None,
+        fresh_attempt,
+        grounds,
+        // Nothing is sent.
+        resend_secs: 0,
+    };
+    let mut draft = Draft::new(&anew, moment);
+    draft.replan();
+    draft.case
 }
 
 /// The linked case of a recovery that the customer disputes: it is born closed, because a disputed charge is not chased.

@@ -172,29 +172,15 @@ pub(in crate::http) async fn rule(
     let id = ApprovalId::from(page::known(id)?);
     let row = approvals::find(state.store.conn(), &id).await?;
     let row = row.ok_or_else(|| Problem::not_found("there is no such approval"))?;
-    let refused = |code, detail| Err(Problem::new(StatusCode::CONFLICT, code, detail));
-    match row.status_at(state.engine.clock().now()) {
-        ApprovalStatus::Pending => {}
-        ApprovalStatus::Expired => {
-            return refused(
-                "approval_expired",
-                "nobody decided in time; it has to be asked for anew",
-            );
-        }
-        ApprovalStatus::Approved | ApprovalStatus::Refused => {
-            return refused("approval_decided", "somebody has decided already");
-        }
-    }
-    if row.asker_id == caller.key_id {
-        return refused("own_approval", "nobody decides on what they asked for themselves");
-    }
+    may_rule(caller, row.status_at(state.engine.clock().now()), &row.asker_id)?;
     let case = crate::store::cases::find(state.store.conn(), &row.case_id).await?;
     let owes_more = case.is_some_and(|case| is_more(&case, &row));
     if yes && owes_more {
-        return refused(
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
             "amount_changed",
             "the case owes more than when it was asked for; it has to be asked for anew",
-        );
+        ));
     }
     let ruling = Box::new(Ruling {
         id: id.clone(),
@@ -210,6 +196,24 @@ pub(in crate::http) async fn rule(
     let ruled = state.engine.staff(&row.case_id, action, &caller.name, comment).await;
     ruled.map_err(act::refused)?;
     shown(state, &id).await
+}
+
+/// Whether the caller may decide on what stands so and was asked for by that key or person.
+pub(super) fn may_rule(caller: &Caller, status: ApprovalStatus, asker_id: &str) -> Result<(), Problem> {
+    let refused = |code, detail| Err(Problem::new(StatusCode::CONFLICT, code, detail));
+    match status {
+        ApprovalStatus::Expired => refused(
+            "approval_expired",
+            "nobody decided in time; it has to be asked for anew",
+        ),
+        ApprovalStatus::Approved | ApprovalStatus::Refused => {
+            refused("approval_decided", "somebody has decided already")
+        }
+        ApprovalStatus::Pending if asker_id == caller.key_id => {
+            refused("own_approval", "nobody decides on what they asked for themselves")
+        }
+        ApprovalStatus::Pending => Ok(()),
+    }
 }
 
 fn is_more(case: &Case, row: &ApprovalRow) -> bool {

@@ -9,6 +9,7 @@ pub(in crate::http) mod create;
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod migrate;
+pub(in crate::http) mod rehearse;
 pub(super) mod shadow;
 
 /// One version of a campaign.

@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use minijinja::value::merge_maps;
+use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
 use serde::Deserialize;
 
@@ -14,9 +14,11 @@ use crate::domain::campaign::{BadCampaign, Campaign, Fault};
 use crate::domain::case::CampaignRef;
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::admin::campaigns::create;
+use crate::http::admin::campaigns::create::{self, Published};
+use crate::http::admin::campaigns::rehearse;
+use crate::http::admin::publications::PublicationJson;
 use crate::http::error::Problem;
-use crate::store::{campaigns, cases};
+use crate::store::{campaigns, cases, publications};
 
 /// The most bytes of the form around a text, in which browsers write many signs as three.
 const FORM_BYTES_MAX: usize = 192 * 1024;
@@ -57,8 +59,12 @@ pub(super) async fn show_campaigns(
         Some(version) => Some(cases::open_with(conn, version).await?),
         None => None,
     };
+    let now = state.engine.clock().now();
+    let waiting = publications::waiting(conn, now).await?;
+    let waiting: Vec<PublicationJson> = waiting.iter().map(|row| PublicationJson::of(row, now)).collect();
     let context = context! {
         section => "campaigns",
+        waiting => Value::from(Serde(waiting)),
         versions => versions(&state).await?,
         version => version.as_ref().map(ToString::to_string),
         against => against.as_ref().map(ToString::to_string),
@@ -97,7 +103,7 @@ async fn versions(state: &HttpState) -> Result<Vec<Value>, Problem> {
 }
 
 /// The lines of a diff, each with how it is shown.
-fn changes(diff: &str) -> Vec<Value> {
+pub(super) fn changes(diff: &str) -> Vec<Value> {
     let one = |line: &str| {
         let kind = match line.as_bytes().first() {
             Some(b'+') => "added",
@@ -122,7 +128,7 @@ pub(super) async fn write(
         Some(version) => text_of(&state, &version).await?,
         None => String::new(),
     };
-    Ok(written(&visitor, StatusCode::OK, &text, context! {}))
+    Ok(written(&state, &visitor, StatusCode::OK, &text, context! {}))
 }
 
 /// Looks a text over, and publishes it where that is asked for. Looking over stores nothing.
@@ -147,38 +153,50 @@ pub(super) async fn submit(
         Ok(campaign) => campaign,
         Err(BadCampaign(faults)) => {
             let told = context! { faults => faults.iter().map(fault).collect::<Vec<_>>() };
-            return Ok(written(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &text, told));
+            return Ok(written(&state, &visitor, StatusCode::UNPROCESSABLE_ENTITY, &text, told));
         }
     };
     let version = CampaignRef::of(&campaign);
     if field("act") == Some("publish") {
         visitor.caller.require(Role::Admin)?;
         return match create::publish(&state, &visitor.caller, &text).await {
-            Ok(_) => Ok(to(&format!("/dashboard/campaigns?version={version}&done=published"))),
+            Ok(Published::Now(_)) => Ok(to(&format!("/dashboard/campaigns?version={version}&done=published"))),
+            Ok(Published::Asked(row)) => Ok(to(&format!("/dashboard/publications/{}?done=asked", row.id))),
             Err(problem) if problem.status == StatusCode::CONFLICT => {
                 let told = context! { refused => &*problem.detail };
-                Ok(written(&visitor, StatusCode::CONFLICT, &text, told))
+                Ok(written(&state, &visitor, StatusCode::CONFLICT, &text, told))
             }
             Err(problem) => Err(problem.into()),
         };
     }
-    let newest = campaigns::newest(state.store.conn(), &version.name).await?;
-    let diff = match newest {
-        Some(newest) => {
-            let of = CampaignRef::of(&newest);
-            let before = text_of(&state, &of).await?;
-            let (from, to) = (of.to_string(), version.to_string());
-            Some(difference((&from, &before), (&to, &text)))
-        }
-        None => None,
-    };
+    if field("act") == Some("rehearse") {
+        let report = rehearse::of(&state, campaign, others, [None, None]).await?;
+        let told = context! { good => version.to_string(), known => false, rehearsal => Value::from(Serde(report)) };
+        return Ok(written(&state, &visitor, StatusCode::OK, &text, told));
+    }
+    let diff = since_newest(&state, &version, &text).await?;
     let known = others.iter().any(|other| version.is_of(other));
     let told = context! {
         good => version.to_string(),
         known,
         changes => diff.as_deref().map(changes),
     };
-    Ok(written(&visitor, StatusCode::OK, &text, told))
+    Ok(written(&state, &visitor, StatusCode::OK, &text, told))
+}
+
+/// What differs between the newest version of a campaign and a text; nothing where there is none.
+pub(super) async fn since_newest(
+    state: &HttpState,
+    version: &CampaignRef,
+    text: &str,
+) -> Result<Option<String>, Problem> {
+    let Some(newest) = campaigns::newest(state.store.conn(), &version.name).await? else {
+        return Ok(None);
+    };
+    let of = CampaignRef::of(&newest);
+    let before = text_of(state, &of).await?;
+    let (from, to) = (of.to_string(), version.to_string());
+    Ok(Some(difference((&from, &before), (&to, text))))
 }
 
 fn fault(fault: &Fault) -> Value {
@@ -186,11 +204,12 @@ fn fault(fault: &Fault) -> Value {
     context! { line => at.map(|at| at.line), column => at.map(|at| at.column), what => fault.what.as_str() }
 }
 
-fn written(visitor: &Visitor, status: StatusCode, text: &str, told: Value) -> HttpResponse {
-    let untold = context! { faults => (), refused => (), good => (), known => false, changes => () };
+fn written(state: &HttpState, visitor: &Visitor, status: StatusCode, text: &str, told: Value) -> HttpResponse {
+    let untold = context! { faults => (), refused => (), good => (), known => false, changes => (), rehearsal => () };
     let whole = context! {
         section => "campaigns",
         publishes => publishes(visitor),
+        by_two => state.approval_to_publish,
         lines => text.lines().map(str::to_owned).collect::<Vec<_>>(),
         text,
     };

@@ -19,7 +19,7 @@ pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-pub(super) const TEMPLATES: [(&str, &str); 30] = [
+pub(super) const TEMPLATES: [(&str, &str); 31] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -33,6 +33,7 @@ pub(super) const TEMPLATES: [(&str, &str); 30] = [
     ("campaigns.html", include_str!("campaigns.html")),
     ("campaign_text.html", include_str!("campaign_text.html")),
     ("diff.html", include_str!("diff.html")),
+    ("publication.html", include_str!("publication.html")),
     ("inbox.html", include_str!("inbox.html")),
     ("event.html", include_str!("event.html")),
     ("audit.html", include_str!("audit.html")),

@@ -145,13 +145,8 @@ async fn subscription(
         Some("paused") => SubscriptionStatus::Paused,
         _ => return Err(unreadable("the subscription's status is missing or unknown")),
     };
-    let cancel_reason = match found.cancellation_details.and_then(|details| details.reason).as_deref() {
-        Some("cancellation_requested") => Some(CancelReason::Requested),
-        Some("payment_failed") => Some(CancelReason::PaymentFailed),
-        Some("payment_disputed") => Some(CancelReason::PaymentDisputed),
-        // No reason, or one that is new: nothing can be said about who ended it.
-        _ => None,
-    };
+    let reason = found.cancellation_details.and_then(|details| details.reason);
+    let cancel_reason = cancel_reason(reason.as_deref());
     let method = id_of(found.default_payment_method.as_ref()).or_else(|| id_of(found.default_source.as_ref()));
     let seen = SubscriptionSeen {
         status,
@@ -161,6 +156,16 @@ async fn subscription(
         collection_paused: found.pause_collection.is_some(),
     };
     Ok((Some(seen), method, plan))
+}
+
+/// Who ended a subscription; without a reason, or with one that is new, nothing can be said about that.
+pub(super) fn cancel_reason(word: Option<&str>) -> Option<CancelReason> {
+    match word {
+        Some("cancellation_requested") => Some(CancelReason::Requested),
+        Some("payment_failed") => Some(CancelReason::PaymentFailed),
+        Some("payment_disputed") => Some(CancelReason::PaymentDisputed),
+        _ => None,
+    }
 }
 
 /// The customer, its default payment method and its metadata; a deleted or missing one is empty.

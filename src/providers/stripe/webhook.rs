@@ -240,7 +240,7 @@ fn id_of(value: &Value) -> Option<String> {
 
 /// Takes visible ASCII of sane length: all that the provider's names and types are made of, and all that every database
 /// can keep.
-fn usable(text: &str) -> Option<String> {
+pub(super) fn usable(text: &str) -> Option<String> {
     let fits = !text.is_empty() && text.len() <= TEXT_BYTES_MAX && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.to_owned())
 }

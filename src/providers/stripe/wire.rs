@@ -84,6 +84,7 @@ pub(super) struct Invoice {
     pub attempted: Option<bool>,
     pub attempt_count: Option<i64>,
     pub collection_method: Option<String>,
+    pub billing_reason: Option<String>,
     pub next_payment_attempt: Option<i64>,
     pub period_end: Option<i64>,
     pub hosted_invoice_url: Option<String>,
@@ -164,6 +165,8 @@ pub(super) struct Charge {
     pub id: Option<String>,
     pub status: Option<String>,
     pub created: Option<i64>,
+    pub currency: Option<String>,
+    pub customer: Option<Ref<Bare>>,
     pub failure_code: Option<String>,
     pub outcome: Option<Outcome>,
     pub payment_method: Option<Ref<Bare>>,
@@ -289,6 +292,7 @@ pub(super) struct InvoiceSettings {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Subscription {
+    pub id: Option<String>,
     pub status: Option<String>,
     pub canceled_at: Option<i64>,
     pub cancel_at_period_end: Option<bool>,

@@ -167,6 +167,7 @@ pub fn lines(texts: &[&str]) -> Vec<Line> {
         };
         Line {
             id: TimelineId::new(now().as_millisecond(), recoup::clock::entropy()),
+            at: now(),
             actor: "recoup".to_owned(),
             entry,
         }

@@ -33,6 +33,7 @@ async fn make(store: &Store, versions: std::ops::RangeInclusive<u64>) {
 fn plan(at: Timestamp, data: Value) -> Line {
     Line {
         id: TimelineId::new(at.as_millisecond(), recoup::clock::entropy()),
+        at,
         actor: "engine".to_owned(),
         entry: Entry {
             kind: EntryKind::Planned,

@@ -237,11 +237,11 @@ pub async fn save(tx: &Tx, case: &Case, at: Timestamp) -> Result<(), StoreError>
 
 /// Adds lines to the timeline of a case.
 pub async fn append(tx: &Tx, case: &CaseId, lines: &[Line], at: Timestamp) -> Result<(), StoreError> {
+    let lines: Vec<Line> = lines.iter().map(|line| Line { at, ..line.clone() }).collect();
     let of_case = |line| LineOf {
         connection: "stripe",
         case_id: case,
         line,
-        at,
     };
     let lines: Vec<LineOf<'_>> = lines.iter().map(of_case).collect();
     timeline::append(tx, &lines).await

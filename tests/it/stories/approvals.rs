@@ -238,3 +238,93 @@ fn a_plan_is_put_back_until_something_follows_from_the_change() {
         assert_eq!((status, &problem["code"]), (409, &json!("too_late")));
     });
 }
+
+const BY_TWO: &[(&str, &str)] = &[("RECOUP__DESK__APPROVAL_TO_PUBLISH", "true")];
+
+/// A key of the administration.
+async fn admin_key(story: &Story, name: &str) -> String {
+    let (status, made) = story.post("/v1/keys", &json!({"name": name, "role": "admin"})).await;
+    assert_eq!(status, 201, "{made}");
+    made["key"].as_str().unwrap().to_owned()
+}
+
+/// One is refused, one runs out and is asked for anew.
+async fn refused_and_expired(story: &Story, (eve, bob): (&str, &str), third: &Value) {
+    let (_, waits) = post(story, eve, "/v1/campaigns", third).await;
+    let refusal = format!("/v1/publications/{}/refuse", waits["id"].as_str().unwrap());
+    assert_eq!(post(story, bob, &refusal, &json!({})).await.1["status"], "refused");
+    let (_, waits) = post(story, eve, "/v1/campaigns", third).await;
+    let late = format!("/v1/publications/{}/approve", waits["id"].as_str().unwrap());
+    story.advance("2026-03-05T08:30:00Z").await;
+    assert_eq!(code(story, bob, &late).await, "approval_expired");
+    assert_eq!(post(story, eve, "/v1/campaigns", third).await.0, 202);
+}
+
+#[test]
+fn a_version_is_published_by_two() {
+    tell_in(
+        Shape::New,
+        "2026-03-02T08:30:00Z",
+        BY_TWO,
+        &async |story: &mut Story| {
+            let (eve, bob) = (admin_key(story, "eve").await, admin_key(story, "bob").await);
+            let newest = async || story.get("/v1/campaigns/default").await.1["version"].clone();
+            let before = newest().await;
+            let text = crate::support::campaigns::DAYS.replace("version = 1", "version = 2");
+            let text = text.replace("after_days = 21", "after_days = 28");
+            let asked = json!({"text": text});
+            let (status, problem) = post(story, &eve, "/v1/campaigns", &json!({"text": "name = 1"})).await;
+            assert_eq!((status, &problem["code"]), (422, &json!("bad_campaign")));
+            let (status, waits) = post(story, &eve, "/v1/campaigns", &asked).await;
+            assert_eq!(
+                (
+                    status,
+                    &waits["status"],
+                    &waits["campaign"]["version"],
+                    &waits["expires_at"]
+                ),
+                (202, &json!("pending"), &json!(2), &json!("2026-03-05T08:30:00Z")),
+                "{waits}"
+            );
+            assert_eq!(newest().await, before);
+            let (status, problem) = post(story, &bob, "/v1/campaigns", &asked).await;
+            assert_eq!((status, &problem["code"]), (409, &json!("approval_pending")));
+            let ruling = format!("/v1/publications/{}", waits["id"].as_str().unwrap());
+            assert_eq!(code(story, &eve, &format!("{ruling}/approve")).await, "own_approval");
+            let billing = key(story, "cleo").await;
+            let (status, _) = post(story, &billing, &format!("{ruling}/approve"), &json!({})).await;
+            assert_eq!(status, 403);
+            let (status, ruled) = post(story, &bob, &format!("{ruling}/approve"), &json!({"comment": "read"})).await;
+            assert_eq!(
+                (status, &ruled["status"], &ruled["ruled_by"]),
+                (200, &json!("approved"), &json!("bob"))
+            );
+            assert_eq!(newest().await, json!(2));
+            assert_eq!(code(story, &bob, &format!("{ruling}/refuse")).await, "approval_decided");
+            let failed = story.failed_invoice("insufficient_funds");
+            story.settle().await;
+            assert_eq!(story.case(&failed.invoice).await.campaign.version, 2);
+
+            let third = json!({"text": text.replace("version = 2", "version = 3")});
+            refused_and_expired(story, (&eve, &bob), &third).await;
+            assert_eq!(newest().await, json!(2));
+            let (_, all) = story.get("/v1/publications").await;
+            let stand = all["data"].as_array().unwrap().iter();
+            let mut stand: Vec<&str> = stand.map(|one| one["status"].as_str().unwrap()).collect();
+            // What was asked for in one instant has no order.
+            stand.sort_unstable();
+            assert_eq!(stand, ["approved", "expired", "pending", "refused"]);
+            assert_eq!(
+                audited(story).await,
+                [
+                    "bob publications.approve",
+                    "bob publications.refuse",
+                    "eve publications.ask",
+                    "eve publications.ask",
+                    "eve publications.ask",
+                    "eve publications.ask"
+                ]
+            );
+        },
+    );
+}

@@ -2,18 +2,22 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, post, web};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::CampaignJson;
 use crate::clock;
 use crate::domain::campaign::{BadCampaign, Campaign, Fault};
+use crate::domain::case::CampaignRef;
 use crate::domain::ids::AuditId;
 use crate::http::HttpState;
+use crate::http::admin::publications::{self, PublicationJson};
 use crate::http::auth::Caller;
 use crate::http::body::JsonBody;
 use crate::http::error::{FieldError, Problem};
 use crate::store::audit::{self, AuditRow};
-use crate::store::{StoreError, campaigns};
+use crate::store::publications::PublicationRow;
+use crate::store::{StoreError, Tx, campaigns};
 
 /// A campaign to publish.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -25,45 +29,74 @@ pub struct CreateCampaignBody {
 
 /// Publishes a version of a campaign, which never changes afterwards: running cases keep theirs, and new cases take the
 /// newest version of the first campaign that has a segment for them, or of `default`. What `recoup check` says of the file, the problem says here, with line and column.
-#[utoipa::path(tag = "campaigns", request_body = CreateCampaignBody, responses((status = 201, description = "The campaign.", body = CampaignJson)))]
+///
+/// With `desk.approval_to_publish` it answers 202, and the version waits for a second person at `/v1/publications`.
+#[utoipa::path(tag = "campaigns", request_body = CreateCampaignBody, responses(
+    (status = 201, description = "The campaign.", body = CampaignJson),
+    (status = 202, description = "It waits for a second person.", body = PublicationJson),
+))]
 #[post("/v1/campaigns")]
 pub(in crate::http::admin) async fn create(
     state: web::Data<HttpState>,
     caller: Caller,
     body: JsonBody<CreateCampaignBody>,
 ) -> Result<HttpResponse, Problem> {
-    let campaign = publish(&state, &caller, &body.0.text).await?;
-    Ok(HttpResponse::Created().json(CampaignJson::from(&campaign)))
+    Ok(match publish(&state, &caller, &body.0.text).await? {
+        Published::Now(campaign) => HttpResponse::Created().json(CampaignJson::from(&*campaign)),
+        Published::Asked(row) => {
+            let now = state.engine.clock().now();
+            HttpResponse::Accepted().json(PublicationJson::of(&row, now))
+        }
+    })
 }
 
-/// Publishes a text in the caller's name.
-pub(in crate::http) async fn publish(state: &HttpState, caller: &Caller, text: &str) -> Result<Campaign, Problem> {
+/// What became of a text that somebody publishes.
+pub(in crate::http) enum Published {
+    /// New cases take it.
+    Now(Box<Campaign>),
+    /// It waits for a second person.
+    Asked(Box<PublicationRow>),
+}
+
+/// Publishes a text in the caller's name, or asks for a second person to do so.
+pub(in crate::http) async fn publish(state: &HttpState, caller: &Caller, text: &str) -> Result<Published, Problem> {
     let now = state.engine.clock().now();
     let tx = state.store.begin().await?;
-    let others = campaigns::list(tx.conn()).await?;
-    let campaign = Campaign::review(text, &others).map_err(|BadCampaign(faults)| refused(&faults))?;
-    match campaigns::publish(tx.conn(), &campaign, text, now).await {
-        Ok(()) => {}
-        Err(StoreError::Conflict(detail)) => {
-            return Err(Problem::new(StatusCode::CONFLICT, "version_taken", detail));
-        }
-        Err(error) => return Err(error.into()),
+    let campaign = put(&tx, text, now).await?;
+    if state.approval_to_publish {
+        // What was put shows that it could be published; only the wish for it is kept.
+        drop(tx);
+        let tx = state.store.begin().await?;
+        let asked = publications::ask(&tx, caller, (&campaign, text), now).await?;
+        tx.commit().await?;
+        return Ok(Published::Asked(Box::new(asked)));
     }
     let entry = AuditRow {
         id: AuditId::new(now.as_millisecond(), clock::entropy()),
         at: now,
         actor: caller.name.clone(),
         action: "campaigns.create".to_owned(),
-        object: format!("{}@{}", campaign.name, campaign.version),
+        object: CampaignRef::of(&campaign).to_string(),
         comment: None,
     };
     audit::append(&tx, &entry).await?;
     tx.commit().await?;
     state.engine.hear_of_campaigns().await?;
-    Ok(campaign)
+    Ok(Published::Now(Box::new(campaign)))
 }
 
-fn refused(faults: &[Fault]) -> Problem {
+/// Puts a text among the campaigns once it is looked over beside those that are there.
+pub(in crate::http::admin) async fn put(tx: &Tx, text: &str, now: Timestamp) -> Result<Campaign, Problem> {
+    let others = campaigns::list(tx.conn()).await?;
+    let campaign = Campaign::review(text, &others).map_err(|BadCampaign(faults)| refused(&faults))?;
+    match campaigns::publish(tx.conn(), &campaign, text, now).await {
+        Ok(()) => Ok(campaign),
+        Err(StoreError::Conflict(detail)) => Err(Problem::new(StatusCode::CONFLICT, "version_taken", detail)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn refused(faults: &[Fault]) -> Problem {
     let error = |fault: &Fault| FieldError {
         line: fault.at.map(|at| at.line),
         column: fault.at.map(|at| at.column),

@@ -154,7 +154,7 @@ fn moment(name: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, Problem>
     day_begins(day, zone)
 }
 
-pub(super) fn day_begins(day: Date, zone: &TimeZone) -> Result<Timestamp, Problem> {
+pub(in crate::http) fn day_begins(day: Date, zone: &TimeZone) -> Result<Timestamp, Problem> {
     let start = day.to_zoned(zone.clone()).map(|start| start.timestamp());
     start.map_err(|_| bad("the day lies outside of the calendar"))
 }

@@ -219,6 +219,6 @@ pub(in crate::http) async fn over(state: &HttpState, days: [Date; 2], cut: Cut) 
     report::report(&cells, cut).map_err(too_large)
 }
 
-pub(super) fn too_large(error: report::TooLarge) -> Problem {
+pub(in crate::http) fn too_large(error: report::TooLarge) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_query", error.to_string())
 }
