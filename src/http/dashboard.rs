@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, ResponseError, get, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, get, web};
 use minijinja::value::merge_maps;
 use minijinja::{Value, context};
 
@@ -195,11 +195,39 @@ impl ResponseError for Stop {
         match self {
             Self::Login => to("/dashboard/login"),
             Self::Problem(problem) => {
-                let title = problem.status.canonical_reason().unwrap_or("Error");
-                let context = context! { title, detail => &*problem.detail, code => &*problem.code };
-                page(problem.status, "error.html", None, &context)
+                let mut response = HttpResponse::new(problem.status);
+                response.extensions_mut().insert(Fault(problem.clone()));
+                response
             }
         }
+    }
+}
+
+/// What went wrong, until the gate makes a page of it: only there it is known who asked.
+pub(super) struct Fault(Problem);
+
+impl Fault {
+    /// The page in the language of who asked.
+    pub(super) fn page(&self, request: &HttpRequest) -> HttpResponse {
+        let Self(problem) = self;
+        let language = Language::of(request);
+        let title = match problem.status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => language.say("That cannot be done"),
+            StatusCode::FORBIDDEN => language.say("Not allowed"),
+            StatusCode::NOT_FOUND => language.say("Not found"),
+            StatusCode::CONFLICT => language.say("Not possible now"),
+            StatusCode::PAYLOAD_TOO_LARGE => language.say("Too large"),
+            StatusCode::TOO_MANY_REQUESTS => language.say("Too many requests"),
+            StatusCode::SERVICE_UNAVAILABLE => language.say("Not available now"),
+            _ => language.say("An error"),
+        };
+        let context = context! {
+            language => language.as_str(),
+            title,
+            detail => &*problem.detail,
+            code => &*problem.code,
+        };
+        page(problem.status, "error.html", None, &context)
     }
 }
 

@@ -118,13 +118,15 @@ fn sealed(response: ServiceResponse<BoxBody>, trace: &Trace) -> ServiceResponse<
     let (request, mut response) = response.into_parts();
     let status = response.status();
     let problem = response.extensions_mut().remove::<Problem>();
+    let fault = response.extensions_mut().remove::<dashboard::Fault>();
     let bare = status.is_client_error() || status.is_server_error();
-    let mut response = match problem {
-        Some(problem) => problem.render(&trace.path, &trace.id),
-        None if bare && !response.headers().contains_key(CONTENT_TYPE) => {
+    let mut response = match (problem, fault) {
+        (Some(problem), _) => problem.render(&trace.path, &trace.id),
+        (None, Some(fault)) => fault.page(&request),
+        (None, None) if bare && !response.headers().contains_key(CONTENT_TYPE) => {
             Problem::of_status(status).render(&trace.path, &trace.id)
         }
-        None => response,
+        (None, None) => response,
     };
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&trace.id) {

@@ -28,7 +28,7 @@ use interval::{Seen, Share, needed, whole};
 pub use money::{NetDifference, NetValue};
 pub use off_policy::{ArmValue, LeftOut, OffPolicy};
 pub use split::{Divided, SplitCompared, splits};
-pub use texts::DEFINITIONS;
+pub use texts::{DEFINITIONS, REASONS};
 
 words! {
     /// Whether a difference can be told from chance.

@@ -72,7 +72,7 @@ pub(super) async fn show_case(
     let retry = retry::check(&state, &case).await?;
     let waiting = approvals::of_case(conn, &case.id, now).await?;
     let waiting: Vec<_> = waiting.iter().map(|row| ApprovalJson::of(row, now)).collect();
-    let acts = acts::offered(&state, &case, &campaign, &retry).await?;
+    let acts = acts::offered(&state, &case, &campaign, &retry, visitor.language).await?;
     let context = context! {
         section => "cases",
         now => now.to_string(),

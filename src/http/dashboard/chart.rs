@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use jiff::civil::Date;
 
+use super::language::Language;
+use super::show;
 use crate::domain::report::{Rate, Report};
 
 /// One month of the chart. Cases are counted across currencies; money never is.
@@ -28,11 +30,11 @@ pub(super) struct Month {
 }
 
 /// The months of a report by month that was not split, all currencies together.
-pub(super) fn months(report: &Report) -> Vec<Month> {
+pub(super) fn months(report: &Report, language: Language) -> Vec<Month> {
     let mut months: Vec<Month> = Vec::new();
     for row in &report.rows {
         if months.last().is_none_or(|month| month.cohort != row.cohort) {
-            months.push(Month::empty(&row.cohort));
+            months.push(Month::empty(&row.cohort, language));
         }
         let month = months.last_mut().expect("a month was just added");
         month.cases += row.all.cases;
@@ -48,11 +50,11 @@ pub(super) fn months(report: &Report) -> Vec<Month> {
 }
 
 impl Month {
-    fn empty(cohort: &str) -> Self {
+    fn empty(cohort: &str, language: Language) -> Self {
         let first: Option<Date> = format!("{cohort}-01").parse().ok();
         Self {
             cohort: cohort.to_owned(),
-            label: first.map_or_else(|| cohort.to_owned(), |day| day.strftime("%b %y").to_string()),
+            label: first.map_or_else(|| cohort.to_owned(), |day| show::month(language, day)),
             cases: 0,
             recovered: 0,
             closed: 0,
@@ -70,10 +72,9 @@ const PLOT_HEIGHT: i64 = 180;
 const BOTTOM: i64 = TOP + PLOT_HEIGHT;
 
 /// Draws the months, oldest at the left; those that are not mature are grey.
-pub(super) fn svg(months: &[Month]) -> String {
-    let mut svg = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} 236\" role=\"img\" aria-label=\"Recovery rate by month of the first failure\">"
-    );
+pub(super) fn svg(months: &[Month], language: Language) -> String {
+    let label = language.say("Recovery rate by month of the first failure");
+    let mut svg = format!("<svg class=\"chart\" viewBox=\"0 0 {WIDTH} 236\" role=\"img\" aria-label=\"{label}\">");
     for percent in [0, 25, 50, 75, 100] {
         let y = height_of(percent * 100);
         let right = WIDTH - 4;
@@ -89,32 +90,17 @@ pub(super) fn svg(months: &[Month]) -> String {
     }
     let slot = (WIDTH - LEFT - 4) / months.len().max(1);
     for (index, month) in months.iter().enumerate() {
-        draw_month(&mut svg, month, LEFT + index * slot, slot);
+        draw_month(&mut svg, month, (LEFT + index * slot, slot), language);
     }
     svg.push_str("</svg>");
     svg
 }
 
-fn draw_month(svg: &mut String, month: &Month, x: usize, slot: usize) {
+fn draw_month(svg: &mut String, month: &Month, (x, slot): (usize, usize), language: Language) {
     let mature = month.closed == month.cases;
     let class = if mature { "month" } else { "month young" };
-    let percent = |rate: &Option<Rate>| {
-        rate.as_ref()
-            .map_or_else(|| "–".to_owned(), |rate| format!("{}%", rate.percent))
-    };
-    put(
-        svg,
-        format_args!("<g class=\"{class}\"><title>{}: {} cases, ", month.label, month.cases),
-    );
-    put(
-        svg,
-        format_args!(
-            "recovered {} of all, {} of closed, ",
-            percent(&month.of_all),
-            percent(&month.of_closed)
-        ),
-    );
-    put(svg, format_args!("{} closed</title>", percent(&month.maturity)));
+    let told = told(month, language);
+    put(svg, format_args!("<g class=\"{class}\"><title>{told}</title>"));
     let bar = (slot * 3 / 10).clamp(4, 26);
     let middle = x + slot / 2;
     for (kind, rate, left) in [
@@ -150,6 +136,21 @@ fn draw_month(svg: &mut String, month: &Month, x: usize, slot: usize) {
             month.label
         ),
     );
+}
+
+/// What is said of a month to whom points at it, and to whom cannot see it.
+fn told(month: &Month, language: Language) -> String {
+    let percent = |rate: &Option<Rate>| show::percent(language, rate.as_ref());
+    language.say_with(
+        "{month}: {cases} cases, recovered {of_all} of all, {of_closed} of closed, {maturity} closed",
+        &[
+            ("month", &month.label),
+            ("cases", &show::number_in(language, month.cases)),
+            ("of_all", &percent(&month.of_all)),
+            ("of_closed", &percent(&month.of_closed)),
+            ("maturity", &percent(&month.maturity)),
+        ],
+    )
 }
 
 /// The vertical place of a share in parts of ten thousand.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::language::Language;
 use crate::domain::report::survival::Step;
 
 const WIDTH: f64 = 760.0;
@@ -13,14 +14,14 @@ const BOTTOM: f64 = 202.0;
 const DAYS_MIN: f64 = 7.0;
 
 /// Draws the curve up to the oldest case.
-pub(super) fn svg(steps: &[Step]) -> String {
+pub(super) fn svg(steps: &[Step], language: Language) -> String {
     let last = steps.last().map_or(0.0, hours);
     let days = (last / 24.0).ceil().max(DAYS_MIN);
     let x = |hours: f64| LEFT + (RIGHT - LEFT) * (hours / 24.0 / days);
     let y = |share: f64| BOTTOM - (BOTTOM - TOP) * share;
-    let mut svg = format!(
-        "<svg class=\"chart curve\" viewBox=\"0 0 {WIDTH} 236\" role=\"img\" aria-label=\"Share of cases not recovered, by days since the failure\">"
-    );
+    let label = language.say("Share of cases not recovered, by days since the failure");
+    let mut svg =
+        format!("<svg class=\"chart curve\" viewBox=\"0 0 {WIDTH} 236\" role=\"img\" aria-label=\"{label}\">");
     for percent in [0, 25, 50, 75, 100] {
         let at = y(f64::from(percent) / 100.0);
         put(

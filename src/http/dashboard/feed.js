@@ -9,14 +9,17 @@ function line({ id, at, case: about, kind, text }) {
   const when = document.createElement("span");
   const link = document.createElement("a");
   const what = document.createElement("strong");
+  const said = document.createElement("span");
   when.className = "muted nowrap";
   when.textContent = at;
   link.href = "/dashboard/cases/" + encodeURIComponent(about);
   what.textContent = kind;
   link.append(what);
+  said.lang = "en";
+  said.textContent = text;
   item.className = "new";
   item.id = id;
-  item.append(when, " ", link, " ", text);
+  item.append(when, " ", link, " ", said);
   return item;
 }
 

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::bars::{self, Bar};
 use super::language::Language;
 use super::reports::given;
-use super::{Stop, session, shown};
+use super::{Stop, session, show, shown};
 use crate::domain::report::ages::Age;
 use crate::domain::report::attempts::Charged;
+use crate::domain::report::attribution::Credited;
 use crate::domain::report::definitions::{self, Definition};
 use crate::domain::report::funnel::Funnel;
 use crate::domain::report::{By, Rate};
@@ -114,17 +115,20 @@ fn drawn(funnel: &Funnel, language: Language) -> String {
         .stages
         .iter()
         .map(|row| Bar {
-            name: language.word(row.stage.as_str()),
+            name: language.word_of("stage", row.stage.as_str()),
             share: row.of_failed.clone(),
             inner: Rate::of_counts(row.in_turn.cases, failed),
-            told: format!(
-                "{} cases, {} %",
-                row.reached.cases,
-                row.of_failed.as_ref().map_or("–", |rate| &rate.percent)
+            told: language.say_with(
+                "{cases} cases, {share}",
+                &[
+                    ("cases", &show::number_in(language, row.reached.cases)),
+                    ("share", &show::percent(language, row.of_failed.as_ref())),
+                ],
             ),
         })
         .collect();
-    bars::svg(&format!("Funnel of cases in {}", funnel.currency), &bars)
+    let label = language.say_with("Funnel of cases in {currency}", &[("currency", &funnel.currency)]);
+    bars::svg(&label, &bars)
 }
 
 #[get("/dashboard/reports/funnel.csv")]
@@ -151,7 +155,7 @@ pub(super) async fn attempts_page(
     let left = groups.len().saturating_sub(GROUPS_MAX);
     groups.truncate(GROUPS_MAX);
     let charts: Vec<String> = match asked.by() {
-        By::None => groups.iter().map(by_number).collect(),
+        By::None => groups.iter().map(|group| by_number(group, visitor.language)).collect(),
         _ => Vec::new(),
     };
     let context = context! {
@@ -184,24 +188,27 @@ fn told(row: Charged) -> Told {
 }
 
 /// The success of charges by their number. The first one never succeeds, so it is not drawn.
-fn by_number(group: &Charged) -> String {
+fn by_number(group: &Charged, language: Language) -> String {
     let later = group.numbers.iter().filter(|row| row.number > 1);
     let bars: Vec<Bar> = later
         .map(|row| Bar {
-            name: format!("charge {}", row.number),
+            name: language.say_with("charge {number}", &[("number", &row.number.to_string())]),
             share: row.success.clone(),
             inner: row.success.clone(),
-            told: format!(
-                "{} % of {}",
-                row.success.as_ref().map_or("–", |rate| &rate.percent),
-                row.succeeded + row.declined
+            told: language.say_with(
+                "{share} of {charges}",
+                &[
+                    ("share", &show::percent(language, row.success.as_ref())),
+                    ("charges", &show::number_in(language, row.succeeded + row.declined)),
+                ],
             ),
         })
         .collect();
     if bars.is_empty() {
         return String::new();
     }
-    bars::svg(&format!("Success by charge in {}", group.currency), &bars)
+    let label = language.say_with("Success by charge in {currency}", &[("currency", &group.currency)]);
+    bars::svg(&label, &bars)
 }
 
 #[get("/dashboard/reports/attempts.csv")]
@@ -224,30 +231,47 @@ pub(super) async fn attribution_page(
     let visitor = session::visitor(&state, &request, Role::Marketing).await?;
     let days = asked.days(&state)?;
     let report = attribution::over(&state, days).await?;
-    let charts = report.credited.iter().map(|credited| {
-        let bar = |name: &str, share: &Option<Rate>, cases: u64| Bar {
-            name: format!("{} {name}", credited.currency),
-            share: share.clone(),
-            inner: share.clone(),
-            told: format!("{} %, {cases} cases", share.as_ref().map_or("–", |rate| &rate.percent)),
-        };
-        let bars = [
-            bar(
-                "by a charge of ours",
-                &credited.mechanism_share,
-                credited.mechanism.cases,
-            ),
-            bar("after a message", &credited.last_touch_share, credited.last_touch.cases),
-        ];
-        let label = format!("What is put down to us of the recovered money in {}", credited.currency);
-        Value::from_safe_string(bars::svg(&label, &bars))
-    });
+    let charts = report.credited.iter();
+    let charts = charts.map(|credited| Value::from_safe_string(to_us(credited, visitor.language)));
     let context = context! {
         charts => Value::from(charts.collect::<Vec<_>>()),
         report => Value::from(Serde(&report)),
         ..frame(&state, "attribution", days)
     };
     Ok(shown("attribution.html", &visitor, &context))
+}
+
+/// What the first two ways put down to us, in one currency.
+fn to_us(credited: &Credited, language: Language) -> String {
+    let bar = |name: &str, share: &Option<Rate>, cases: u64| Bar {
+        name: format!("{} {name}", credited.currency),
+        share: share.clone(),
+        inner: share.clone(),
+        told: language.say_with(
+            "{share}, {cases} cases",
+            &[
+                ("share", &show::percent(language, share.as_ref())),
+                ("cases", &show::number_in(language, cases)),
+            ],
+        ),
+    };
+    let bars = [
+        bar(
+            language.say("by a charge of ours"),
+            &credited.mechanism_share,
+            credited.mechanism.cases,
+        ),
+        bar(
+            language.say("after a message"),
+            &credited.last_touch_share,
+            credited.last_touch.cases,
+        ),
+    ];
+    let label = language.say_with(
+        "What is put down to us of the recovered money in {currency}",
+        &[("currency", &credited.currency)],
+    );
+    bars::svg(&label, &bars)
 }
 
 #[get("/dashboard/reports/attribution.csv")]

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::language::Language;
+use super::show;
 use crate::domain::report::uplift::{Estimate, Group, Uplift};
 
 /// One bar: a share between its limits.
@@ -26,7 +28,7 @@ const TOP: i64 = 8;
 const ROW: i64 = 34;
 
 /// The holdout, all that drew, and each arm: by weighting where that can be told, else by its own cases.
-pub(super) fn bars(report: &Uplift) -> Vec<Bar> {
+pub(super) fn bars(report: &Uplift, language: Language) -> Vec<Bar> {
     let bar = |group: &Group| {
         let mut arms = report.off_policy.arms.iter();
         let weighted = arms
@@ -35,8 +37,8 @@ pub(super) fn bars(report: &Uplift) -> Vec<Bar> {
         let is_arm = !matches!(group.group.as_str(), "held_out" | "drawn");
         Bar {
             name: match group.group.as_str() {
-                "held_out" => "held out (even)".to_owned(),
-                "drawn" => "all that drew".to_owned(),
+                "held_out" => language.say("held out (even)").to_owned(),
+                "drawn" => language.say("all that drew").to_owned(),
                 arm => arm.to_owned(),
             },
             cases: group.window_over.cases,
@@ -48,13 +50,12 @@ pub(super) fn bars(report: &Uplift) -> Vec<Bar> {
 }
 
 /// Draws the bars; the first one is the holdout.
-pub(super) fn svg(bars: &[Bar]) -> String {
+pub(super) fn svg(bars: &[Bar], language: Language) -> String {
     let rows = i64::try_from(bars.len()).unwrap_or(0);
     let bottom = TOP + rows * ROW;
-    let mut svg = format!(
-        "<svg class=\"chart intervals\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Recovered share with its interval, by group\">",
-        bottom + 24
-    );
+    let (height, label) = (bottom + 24, language.say("Recovered share with its interval, by group"));
+    let mut svg =
+        format!("<svg class=\"chart intervals\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{label}\">");
     if let Some(share) = bars.first().and_then(|bar| bar.share.as_ref()) {
         let (low, high) = (place(share.low.parts_per_10k), place(share.high.parts_per_10k));
         let (height, width) = (bottom - TOP, (high - low).max(1));
@@ -77,14 +78,14 @@ pub(super) fn svg(bars: &[Bar]) -> String {
     }
     let mut y = TOP + ROW / 2;
     for bar in bars {
-        draw(&mut svg, bar, y);
+        draw(&mut svg, bar, y, language);
         y += ROW;
     }
     svg.push_str("</svg>");
     svg
 }
 
-fn draw(svg: &mut String, bar: &Bar, y: i64) {
+fn draw(svg: &mut String, bar: &Bar, y: i64, language: Language) {
     let class = if bar.raw { "interval raw" } else { "interval" };
     let (label, below) = (LEFT - 12, y + 4);
     put(
@@ -97,13 +98,12 @@ fn draw(svg: &mut String, bar: &Bar, y: i64) {
     if let Some(share) = &bar.share {
         let [low, middle, high] = [&share.low, &share.share, &share.high].map(|rate| place(rate.parts_per_10k));
         let (top, width, end) = (y - 5, (high - low).max(1), high + 8);
-        put(
-            svg,
-            format_args!(
-                "<title>{}: {} %, between {} and {}</title>",
-                bar.name, share.share.percent, share.low.percent, share.high.percent
-            ),
+        let [at, from, to] = [&share.share, &share.low, &share.high].map(|rate| show::local(language, &rate.percent));
+        let told = language.say_with(
+            "{name}: {share} %, between {low} and {high}",
+            &[("name", &bar.name), ("share", &at), ("low", &from), ("high", &to)],
         );
+        put(svg, format_args!("<title>{told}</title>"));
         put(
             svg,
             format_args!("<rect class=\"range\" x=\"{low}\" y=\"{top}\" width=\"{width}\" height=\"10\" rx=\"3\"/>"),
@@ -119,9 +119,10 @@ fn draw(svg: &mut String, bar: &Bar, y: i64) {
         );
     } else {
         let x = LEFT + 8;
+        let told = language.say("no case whose window is over");
         put(
             svg,
-            format_args!("<text class=\"axis\" x=\"{x}\" y=\"{below}\">no case whose window is over</text>"),
+            format_args!("<text class=\"axis\" x=\"{x}\" y=\"{below}\">{told}</text>"),
         );
     }
     svg.push_str("</g>");

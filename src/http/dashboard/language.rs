@@ -83,6 +83,12 @@ impl Language {
         found.map_or(english, String::as_str)
     }
 
+    /// The same with its places filled: `say_with("{count} cases", &[("count", "3")])`.
+    pub(super) fn say_with(self, english: &str, values: &[(&str, &str)]) -> String {
+        let fill = |text: String, (name, value): &(&str, &str)| text.replace(&format!("{{{name}}}"), value);
+        values.iter().fold(self.say(english).to_owned(), fill)
+    }
+
     /// A word of tables and API as people read it.
     pub(super) fn word(self, word: &str) -> String {
         let found = self.catalogue().words.get(word);
@@ -106,12 +112,13 @@ pub(super) fn of_page(state: &State<'_, '_>) -> Language {
 /// The filter `t`: `{{ "{count} cases"|t(count=3) }}`.
 #[expect(clippy::needless_pass_by_value, reason = "filters get what is named by value")]
 pub(super) fn translated(state: &State<'_, '_>, english: &str, values: Kwargs) -> Result<String, minijinja::Error> {
-    let mut text = of_page(state).say(english).to_owned();
+    let mut filled = Vec::new();
     for name in values.args() {
         let value: minijinja::Value = values.get(name)?;
-        text = text.replace(&format!("{{{name}}}"), &value.to_string());
+        filled.push((name, value.to_string()));
     }
-    Ok(text)
+    let filled: Vec<(&str, &str)> = filled.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Ok(of_page(state).say_with(english, &filled))
 }
 
 /// Keeps a choice and leads back to where it was made.
@@ -151,18 +158,28 @@ fn back(request: &HttpRequest) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     use super::super::show;
     use super::*;
-    use crate::domain::case::Warning;
-    use crate::domain::command::EntryKind;
-    use crate::domain::decline::DeclineKind;
+    use crate::domain::approval::{ApprovalStatus, Weighty};
+    use crate::domain::case::{Collector, Origin, Trigger, Warning};
+    use crate::domain::command::{AttemptStatus, EntryKind, Reason};
+    use crate::domain::decline::{DeclineKind, Disposition};
+    use crate::domain::message::Message;
     use crate::domain::outcome::{ExhaustedThen, RecoveredBy, Status, StoppedWhy};
+    use crate::domain::report::By;
+    use crate::domain::report::attribution::Way;
+    use crate::domain::report::funnel::Stage;
+    use crate::domain::report::uplift::{self, Verdict};
     use crate::domain::role::Role;
     use crate::http::admin::cases::asked::state_words;
     use crate::http::admin::cases::bulk::{BulkAction, BulkResult};
+    use crate::http::admin::learning::ArmState;
     use crate::store::cases::Sort;
     use crate::store::inbox::InboxStatus;
+    use crate::store::notifications::NotificationStatus;
 
     #[test]
     fn the_first_language_that_we_have_is_taken() {
@@ -177,7 +194,16 @@ mod tests {
 
     /// What the templates say, each text once, and what Rust says by itself.
     fn said() -> BTreeSet<String> {
-        let mut said: BTreeSet<String> = ["by ", "then "].map(str::to_owned).into();
+        let mut said: BTreeSet<String> = uplift::REASONS.map(str::to_owned).into();
+        for source in sources() {
+            for call in CALLS.iter().flat_map(|call| source.split(call).skip(1)) {
+                let Some(text) = call.trim_start().strip_prefix('"') else {
+                    assert!(call.starts_with("english"), "a text that is no literal: {call:.40}");
+                    continue;
+                };
+                said.insert(text.split('"').next().unwrap_or_default().to_owned());
+            }
+        }
         for (name, source) in show::TEMPLATES {
             for (at, _) in source.match_indices("|t") {
                 let before = &source[..at];
@@ -192,6 +218,24 @@ mod tests {
             }
         }
         said
+    }
+
+    /// How Rust asks for a text.
+    const CALLS: [&str; 2] = [".say(", ".say_with("];
+
+    /// The Rust of the dashboard, this file aside.
+    fn sources() -> Vec<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/dashboard");
+        let folders = [folder.join("case"), folder];
+        let files = folders.iter().flat_map(|folder| folder.read_dir().unwrap());
+        let files = files.map(|entry| entry.unwrap().path());
+        let ours = |path: &PathBuf| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("language.rs");
+        let mut sources: Vec<_> = files
+            .filter(ours)
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        sources.push(include_str!("../dashboard.rs").to_owned());
+        sources
     }
 
     fn places(text: &str) -> BTreeSet<&str> {
@@ -213,38 +257,70 @@ mod tests {
         assert!(ENGLISH.texts.is_empty(), "templates are written in English");
     }
 
+    /// All words of a set.
+    macro_rules! all {
+        ($set:ty) => {
+            <$set>::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>()
+        };
+    }
+
+    /// The places in which a word may be read otherwise.
+    const PLACES: [&str; 12] = [
+        "by", "then", "why", "line", "act", "approval", "origin", "allows", "reason", "stage", "group", "to",
+    ];
+
+    /// Words that belong to no set.
+    const OTHERS: [&str; 11] = [
+        "ready",
+        "reconciling",
+        "stopping",
+        "at_risk",
+        "events",
+        "steps",
+        "mails",
+        "courtesies",
+        "digests",
+        "held_out",
+        "drawn",
+    ];
+
     #[test]
     fn german_has_the_words_that_the_pages_show() {
-        let sets: [&[&str]; 13] = [
-            &Status::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &state_words().collect::<Vec<_>>(),
-            &DeclineKind::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &Warning::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &BulkAction::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &BulkResult::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &EntryKind::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &InboxStatus::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &Role::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &RecoveredBy::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &ExhaustedThen::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &StoppedWhy::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-            &[
-                "ready",
-                "reconciling",
-                "stopping",
-                "at_risk",
-                "events",
-                "steps",
-                "mails",
-                "courtesies",
-                "digests",
-            ],
+        let sets = [
+            all!(Status),
+            state_words().collect(),
+            all!(DeclineKind),
+            all!(Warning),
+            all!(BulkAction),
+            all!(BulkResult),
+            all!(EntryKind),
+            all!(InboxStatus),
+            all!(Role),
+            all!(RecoveredBy),
+            all!(ExhaustedThen),
+            all!(StoppedWhy),
+            all!(ApprovalStatus),
+            all!(Weighty),
+            all!(Collector),
+            all!(Origin),
+            all!(Trigger),
+            all!(AttemptStatus),
+            all!(Reason),
+            all!(Disposition),
+            all!(Message),
+            all!(By),
+            all!(Way),
+            all!(Stage),
+            all!(Verdict),
+            all!(ArmState),
+            all!(NotificationStatus),
+            OTHERS.to_vec(),
         ];
         let has = |word: &str| {
-            let places = ["by.", "then.", "why.", "line."].map(|place| format!("{place}{word}"));
+            let places = PLACES.map(|place| format!("{place}.{}", word.replace('-', "_")));
             GERMAN.words.contains_key(word) || places.iter().any(|word| GERMAN.words.contains_key(word))
         };
-        let missing: BTreeSet<&str> = sets.into_iter().flatten().copied().filter(|word| !has(word)).collect();
+        let missing: BTreeSet<&str> = sets.into_iter().flatten().filter(|word| !has(word)).collect();
         assert!(missing.is_empty(), "German lacks the words {missing:#?}");
         for word in ENGLISH.words.keys() {
             assert!(GERMAN.words.contains_key(word), "German lacks the word {word}");

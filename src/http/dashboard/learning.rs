@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
+use super::language::Language;
 use super::{Stop, intervals, session, show, shown};
 use crate::domain::report::uplift::{AgainstHoldout, Group, NetDifference, Uplift};
 use crate::domain::role::Role;
@@ -70,15 +71,16 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     } else {
         None
     };
-    let bars = intervals::bars(&report);
+    let language = visitor.language;
+    let bars = intervals::bars(&report, language);
     let context = context! {
         section => "learning",
         now => now.to_string(),
         holdout_percent => state.engine.learned().policy.holdout_percent,
-        chart => Value::from_safe_string(intervals::svg(&bars)),
+        chart => Value::from_safe_string(intervals::svg(&bars, language)),
         bars => Value::from(Serde(&bars)),
-        worth => Value::from(Serde(worth(&report.against_holdout))),
-        values => Value::from(Serde(values(&report))),
+        worth => Value::from(Serde(worth(&report.against_holdout, language))),
+        values => Value::from(Serde(values(&report, language))),
         posterior => Value::from(Serde(&posterior)),
         report => Value::from(Serde(&report)),
         moved => Value::from(Serde(posterior.map_or_else(Vec::new, moved))),
@@ -86,15 +88,13 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     Ok(shown("learning.html", &visitor, &context))
 }
 
-fn worth(against: &AgainstHoldout) -> Vec<Worth> {
+fn worth(against: &AgainstHoldout, language: Language) -> Vec<Worth> {
+    let money = |minor, net: &NetDifference| show::money_in(language, minor, &net.currency);
     let one = |net: &NetDifference| Worth {
-        difference: show::money(net.difference_minor, &net.currency),
+        difference: money(net.difference_minor, net),
         interval: net.low_minor.zip(net.high_minor).map(|(low, high)| {
-            format!(
-                "{} to {}",
-                show::money(low, &net.currency),
-                show::money(high, &net.currency)
-            )
+            let [low, high] = [low, high].map(|minor| money(minor, net));
+            language.say_with("{low} to {high}", &[("low", &low), ("high", &high)])
         }),
         verdict: net.verdict.as_str(),
         currency: net.currency.clone(),
@@ -103,11 +103,11 @@ fn worth(against: &AgainstHoldout) -> Vec<Worth> {
 }
 
 /// What a case of each group was worth, as people read it, in the order of the groups.
-fn values(report: &Uplift) -> Vec<Vec<String>> {
+fn values(report: &Uplift, language: Language) -> Vec<Vec<String>> {
     let group = |group: &Group| -> Vec<String> {
         let values = group.net_values.iter();
         values
-            .map(|value| show::money(value.mean_minor, &value.currency))
+            .map(|value| show::money_in(language, value.mean_minor, &value.currency))
             .collect()
     };
     report.groups.iter().map(group).collect()

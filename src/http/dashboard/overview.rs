@@ -50,7 +50,7 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
     let visitor = session::anybody(&state, &request).await?;
     let now = state.engine.clock().now();
     let report = last_months(&state, now).await?;
-    let months = chart::months(&report);
+    let months = chart::months(&report, visitor.language);
     let role = visitor.caller.role;
     let sees_cases = role.allows(Role::Viewer);
     let (waiting, waiting_count) = if sees_cases {
@@ -68,7 +68,7 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
         now => now.to_string(),
         tiles => Value::from(Serde(tiles(&report))),
         paces => Value::from(Serde(paces(&state, now).await?)),
-        chart => Value::from_safe_string(chart::svg(&months)),
+        chart => Value::from_safe_string(chart::svg(&months, visitor.language)),
         months => Value::from(Serde(&months)),
         newest => Value::from(Serde(newest(&state, role).await?)),
         dead => dead_events(&state, role).await?,

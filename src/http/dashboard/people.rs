@@ -160,11 +160,12 @@ async fn shown(state: &HttpState, visitor: &Visitor, status: StatusCode, told: V
         done => (), refused => (), link => (), until => (), whom => (), key => (), key_name => (),
         name => "", email => "", role => "",
     };
+    let role = |role: &Role| context! { role => role.as_str(), name => visitor.language.word(role.as_str()) };
     let whole = context! {
         section => "people",
         people => people.iter().map(|row| person(row, visitor)).collect::<Vec<_>>(),
         keys => keys.iter().rev().map(key).collect::<Vec<_>>(),
-        roles => Role::ALL.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+        roles => Role::ALL.iter().map(role).collect::<Vec<_>>(),
     };
     let context = merge_maps([untold, told, whole]);
     Ok(page(status, "people.html", Some(visitor), &context))

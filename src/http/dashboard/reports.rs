@@ -7,6 +7,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
 
+use super::language::Language;
 use super::{Stop, chart, curve, session, show, shown};
 use crate::domain::report::churn::Month;
 use crate::domain::report::survival::Step;
@@ -67,6 +68,7 @@ pub(super) async fn page(
     query: web::Query<Asked>,
 ) -> Result<HttpResponse, Stop> {
     let visitor = session::visitor(&state, &request, Role::Marketing).await?;
+    let language = visitor.language;
     let now = state.engine.clock().now();
     let zones = asked::zones(&state);
     let days = asked::days([given(query.from.as_ref()), given(query.to.as_ref())], &zones, now)?;
@@ -86,32 +88,32 @@ pub(super) async fn page(
     let (_, ages) = time::ages(&state, days).await?;
     let steps = ages.curve();
     let lost = churn::months(&state, days, None).await?;
-    let mut groups = lines(&split.totals);
+    let mut groups = lines(&split.totals, language);
     groups.sort_by(|one, other| (&one.currency, other.cases).cmp(&(&other.currency, one.cases)));
     let left = groups.len().saturating_sub(GROUPS_MAX);
     groups.truncate(GROUPS_MAX);
     let [from, to] = days;
-    let drawn = chart::months(&months);
+    let drawn = chart::months(&months, language);
     let context = context! {
         section => "reports",
         page => "recovery",
         convert => given(query.convert.as_ref()).unwrap_or_default(),
-        one => Value::from(Serde(in_one(&state, days, given(query.convert.as_ref())).await?)),
+        one => Value::from(Serde(in_one(&state, days, given(query.convert.as_ref()), language).await?)),
         now => now.to_string(),
         from => from.to_string(),
         to => to.to_string(),
         zones => Value::from(Serde(&zones)),
         by => by.as_str(),
         choices => Value::from(Serde(choices())),
-        chart => Value::from_safe_string(chart::svg(&drawn)),
-        months => Value::from(Serde(lines(&months.rows))),
+        chart => Value::from_safe_string(chart::svg(&drawn, language)),
+        months => Value::from(Serde(lines(&months.rows, language))),
         groups => Value::from(Serde(&groups)),
         left,
-        messages => Value::from(Serde(messages(&touched))),
+        messages => Value::from(Serde(messages(&touched, language))),
         times => Value::from(Serde(ages.times())),
-        curve => Value::from_safe_string(curve::svg(&steps)),
+        curve => Value::from_safe_string(curve::svg(&steps, language)),
         ages => Value::from(Serde(at_ages(&steps))),
-        lost => Value::from(Serde(lost.into_iter().map(told).collect::<Vec<_>>())),
+        lost => Value::from(Serde(lost.into_iter().map(|month| told(month, language)).collect::<Vec<_>>())),
         definitions => Value::from(Serde(definitions::all())),
         span => span(from, to),
     };
@@ -127,7 +129,12 @@ struct InOne {
     refused: Option<String>,
 }
 
-async fn in_one(state: &HttpState, days: [Date; 2], convert: Option<&str>) -> Result<Option<InOne>, Stop> {
+async fn in_one(
+    state: &HttpState,
+    days: [Date; 2],
+    convert: Option<&str>,
+    language: Language,
+) -> Result<Option<InOne>, Stop> {
     let Some(text) = convert else { return Ok(None) };
     let to = recovery::currency(text.trim())?;
     let cut = Cut {
@@ -142,7 +149,7 @@ async fn in_one(state: &HttpState, days: [Date; 2], convert: Option<&str>) -> Re
     };
     match recovery::in_one(state, days, cut, to).await {
         Ok(converted) => {
-            let money = |minor| show::money(minor, to.code());
+            let money = |minor| show::money_in(language, minor, to.code());
             let rows = converted.rows.into_iter().chain(converted.totals);
             one.rows = rows
                 .map(|row| {
@@ -199,12 +206,12 @@ fn choices() -> Vec<&'static str> {
     choices.map(|by| by.as_str()).collect()
 }
 
-fn lines(rows: &[Row]) -> Vec<Line> {
-    rows.iter().map(line).collect()
+fn lines(rows: &[Row], language: Language) -> Vec<Line> {
+    rows.iter().map(|row| line(row, language)).collect()
 }
 
-fn line(row: &Row) -> Line {
-    let money = |minor| show::money(minor, &row.currency);
+fn line(row: &Row, language: Language) -> Line {
+    let money = |minor| show::money_in(language, minor, &row.currency);
     let rates = row.rates.clone();
     Line {
         name: row.group.clone().unwrap_or_else(|| row.cohort.clone()),
@@ -233,7 +240,7 @@ fn line(row: &Row) -> Line {
 }
 
 /// The messages after which money came, the one with most of it first.
-fn messages(report: &Report) -> Vec<Line> {
+fn messages(report: &Report, language: Language) -> Vec<Line> {
     let came = |row: &&Row| row.recovered.cases > 0;
     let mut messages: Vec<(i64, Line)> = report
         .totals
@@ -243,7 +250,13 @@ fn messages(report: &Report) -> Vec<Line> {
             let all = report.totals.iter().filter(|other| other.currency == row.currency);
             let whole = all.map(|other| other.recovered.amount_minor).sum();
             let part = Rate::of_amounts(row.recovered.amount_minor, whole);
-            (row.recovered.amount_minor, Line { part, ..line(row) })
+            (
+                row.recovered.amount_minor,
+                Line {
+                    part,
+                    ..line(row, language)
+                },
+            )
         })
         .collect();
     messages.sort_by(|(minor, one), (more, other)| (&one.currency, more).cmp(&(&other.currency, minor)));
@@ -262,12 +275,12 @@ fn at_ages(steps: &[Step]) -> Vec<(u64, Option<Step>)> {
         .collect()
 }
 
-fn told(month: Month) -> Lost {
+fn told(month: Month, language: Language) -> Lost {
     let money = month.money.iter().map(|(currency, money)| {
         [
             currency.clone(),
-            show::money(money.monthly_lost_minor, currency),
-            show::money(money.monthly_saved_minor, currency),
+            show::money_in(language, money.monthly_lost_minor, currency),
+            show::money_in(language, money.monthly_saved_minor, currency),
         ]
     });
     Lost {

@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 
 use actix_web::{HttpRequest, web};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
 use super::language::{self, Language};
 use crate::domain::money::Currency;
+use crate::domain::report::Rate;
 use crate::http::body;
 use crate::http::error::Problem;
 
@@ -19,7 +21,7 @@ pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-pub(super) const TEMPLATES: [(&str, &str); 31] = [
+pub(super) const TEMPLATES: [(&str, &str); 32] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -42,6 +44,7 @@ pub(super) const TEMPLATES: [(&str, &str); 31] = [
     ("desk.html", include_str!("desk.html")),
     ("table.html", include_str!("table.html")),
     ("learning.html", include_str!("learning.html")),
+    ("range.html", include_str!("range.html")),
     ("reports.html", include_str!("reports.html")),
     ("reports_nav.html", include_str!("reports_nav.html")),
     ("definitions.html", include_str!("definitions.html")),
@@ -62,7 +65,9 @@ fn environment() -> Environment<'static> {
     environment.add_filter("words", words_filter);
     environment.add_filter("t", language::translated);
     environment.add_filter("number", number);
-    environment.add_filter("percent", percent);
+    environment.add_filter("percent", percent_filter);
+    environment.add_filter("local", local_filter);
+    environment.add_filter("said", said);
     environment.add_filter("prose", prose);
     environment.add_filter("ending", ending);
     for (name, source) in TEMPLATES {
@@ -105,42 +110,75 @@ fn money_filter(state: &State<'_, '_>, value: &Value) -> Result<String, Error> {
     let amount = value.get_attr("amount_minor")?;
     let currency = value.get_attr("currency")?;
     let amount = i64::try_from(amount).map_err(|_| Error::new(ErrorKind::InvalidOperation, "no amount"))?;
-    let english = money(amount, currency.as_str().unwrap_or_default());
-    Ok(match language::of_page(state) {
-        Language::English => english,
-        Language::German => with_signs_swapped(&english),
-    })
+    Ok(money_in(
+        language::of_page(state),
+        amount,
+        currency.as_str().unwrap_or_default(),
+    ))
 }
 
-/// The number with German signs: `1.234,50`.
-fn with_signs_swapped(number: &str) -> String {
+/// An amount with the signs of a language: `1.234,50 EUR`.
+pub(super) fn money_in(language: Language, amount_minor: i64, currency: &str) -> String {
+    local(language, &money(amount_minor, currency))
+}
+
+/// Numbers that are written as in English, with the signs of a language.
+pub(super) fn local(language: Language, number: &str) -> String {
     let swap = |letter| match letter {
         ',' => '.',
         '.' => ',',
         other => other,
     };
-    number.chars().map(swap).collect()
+    match language {
+        Language::English => number.to_owned(),
+        Language::German => number.chars().map(swap).collect(),
+    }
+}
+
+fn local_filter(state: &State<'_, '_>, number: &Value) -> String {
+    local(language::of_page(state), &number.to_string())
 }
 
 /// A rate as `53.12 %`; a dash where there is none.
-fn percent(state: &State<'_, '_>, rate: &Value) -> Result<String, Error> {
+pub(super) fn percent(language: Language, rate: Option<&Rate>) -> String {
+    rate.map_or_else(|| "–".to_owned(), |rate| percent_of(language, &rate.percent))
+}
+
+fn percent_of(language: Language, percent: &str) -> String {
+    format!("{} %", local(language, percent))
+}
+
+fn percent_filter(state: &State<'_, '_>, rate: &Value) -> Result<String, Error> {
     if rate.is_none() || rate.is_undefined() {
         return Ok("–".to_owned());
     }
     let percent = rate.get_attr("percent")?;
-    let percent = percent.as_str().unwrap_or_default();
-    Ok(match language::of_page(state) {
-        Language::English => format!("{percent} %"),
-        Language::German => format!("{} %", with_signs_swapped(percent)),
-    })
+    Ok(percent_of(
+        language::of_page(state),
+        percent.as_str().unwrap_or_default(),
+    ))
 }
 
 /// A whole number with its thousands grouped.
 fn number(state: &State<'_, '_>, number: u64) -> String {
-    match language::of_page(state) {
-        Language::English => grouped(number),
-        Language::German => with_signs_swapped(&grouped(number)),
+    number_in(language::of_page(state), number)
+}
+
+/// The same in a language.
+pub(super) fn number_in(language: Language, number: u64) -> String {
+    local(language, &grouped(number))
+}
+
+/// The first day of a month as `Mar 26`.
+pub(super) fn month(language: Language, first: Date) -> String {
+    match language {
+        Language::English => first.strftime("%b %y").to_string(),
+        Language::German => format!("{} {}", MONTHS[month_index(first)], first.strftime("%y")),
     }
+}
+
+fn month_index(day: Date) -> usize {
+    usize::from(day.month().unsigned_abs() - 1)
 }
 
 /// The months as German dates name them.
@@ -176,24 +214,34 @@ fn shown(language: Language, text: &str, day: &str, time: &str) -> String {
     match language {
         Language::English => format!("{}{time}", at.strftime(day)),
         Language::German => {
-            let month = MONTHS[usize::from(at.month().unsigned_abs() - 1)];
+            let month = MONTHS[month_index(at.date())];
             format!("{}. {month} {}{time}", at.day(), at.year())
         }
     }
 }
 
-/// A word of the tables as people read it.
-fn words_filter(state: &State<'_, '_>, word: &str) -> String {
-    language::of_page(state).word(word)
+/// A word of the tables as people read it, in a place where it may be read otherwise: `{{ stage|words("stage") }}`.
+#[expect(clippy::needless_pass_by_value, reason = "filters get what is left out by value")]
+fn words_filter(state: &State<'_, '_>, word: &str, place: Option<String>) -> String {
+    let language = language::of_page(state);
+    place.map_or_else(|| language.word(word), |place| language.word_of(&place, word))
+}
+
+/// One of a few sentences that Rust writes in English.
+fn said(state: &State<'_, '_>, english: &str) -> String {
+    language::of_page(state).say(english).to_owned()
 }
 
 /// What an outcome says besides its kind: by whom, what then, or why.
 fn ending(state: &State<'_, '_>, outcome: &Value) -> Result<String, Error> {
     let language = language::of_page(state);
-    for (field, before) in [("by", "by "), ("then", "then "), ("why", "")] {
+    for (field, before) in [
+        ("by", language.say("by ")),
+        ("then", language.say("then ")),
+        ("why", ""),
+    ] {
         let value = outcome.get_attr(field)?;
         if let Some(word) = value.as_str() {
-            let before = if before.is_empty() { "" } else { language.say(before) };
             return Ok(format!("{before}{}", language.word_of(field, word)));
         }
     }

@@ -386,3 +386,49 @@ fn the_dashboard_speaks_german_to_who_asks_for_it() {
         );
     });
 }
+
+/// The texts of the catalogue whose English stands between two tags of a page.
+fn left_english(page: &str) -> Vec<String> {
+    let catalogue: toml::Table = include_str!("../../../src/http/dashboard/words/de.toml")
+        .parse()
+        .unwrap();
+    let texts = catalogue["texts"].as_table().unwrap().iter();
+    let changed = texts.filter(|(english, german)| german.as_str() != Some(english.as_str()));
+    let english = changed.map(|(english, _)| english.clone());
+    english.filter(|text| page.contains(&format!(">{text}<"))).collect()
+}
+
+#[test]
+fn no_page_keeps_an_english_text_in_german() {
+    stage(async |stage| {
+        let id = stage.open_case("insufficient_funds").await;
+        let browser = Browser::new(stage);
+        browser.try_key(BOOTSTRAP).await;
+        let session = browser.cookie.borrow().clone();
+        let case = format!("/dashboard/cases/{id}");
+        for (path, told) in [
+            ("/dashboard", "Was geschieht"),
+            (case.as_str(), "Wie es weitergeht"),
+            ("/dashboard/desk", "Wartet auf eine zweite Person"),
+            ("/dashboard/reports", "Welche Nachricht Kunden zurückbringt"),
+            (
+                "/dashboard/reports/funnel",
+                "Von der fehlgeschlagenen Abbuchung zum Geld",
+            ),
+            ("/dashboard/reports/ages", "Einbringung nach Alter"),
+            ("/dashboard/reports/attempts", "Gebühren je Einbringung"),
+            ("/dashboard/reports/attribution", "noch nicht unterscheidbar"),
+            ("/dashboard/learning", "Was über die Varianten bekannt ist"),
+            ("/dashboard/people", "Jemanden einladen"),
+            ("/dashboard/messages", "Nachrichten"),
+            ("/dashboard/cases/none", "Nicht gefunden"),
+        ] {
+            let request = stage.client.get(stage.url(path)).header("cookie", &session);
+            let seen = stage.send(request.header("accept-language", "de")).await.text;
+            let speaks = seen.contains("<html lang=\"de\">") && seen.contains(told);
+            assert!(speaks, "{path}: {seen}");
+            assert_eq!(left_english(&seen), Vec::<String>::new(), "{path}");
+        }
+        assert_eq!(left_english("<b>What comes next</b>"), ["What comes next"]);
+    });
+}

@@ -8,6 +8,15 @@ pub(super) const NOBODY_HELD_OUT: &str =
 pub(super) const NO_WINDOW_OVER: &str = "on one side no case has come to the end of its window";
 pub(super) const TOO_FEW_EFFECTIVE: &str = "since somebody is held out, the cases that drew it where it could always be drawn tell as much as less than 100 of equal weight";
 
+/// All of them.
+pub const REASONS: [&str; 5] = [
+    WITHOUT_NOUGHT,
+    WITH_NOUGHT,
+    NOBODY_HELD_OUT,
+    NO_WINDOW_OVER,
+    TOO_FEW_EFFECTIVE,
+];
+
 /// What each figure means, printed with every report.
 pub const DEFINITIONS: [(&str, &str); 15] = [
     (

@@ -17,7 +17,8 @@ use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::cases::{act, find, plan};
 use crate::http::admin::exclusions;
-use crate::http::dashboard::{Stop, session, to};
+use crate::http::dashboard::language::Language;
+use crate::http::dashboard::{Stop, session, show, to};
 use crate::http::error::Problem;
 use crate::store::campaigns;
 
@@ -28,23 +29,26 @@ const VERSIONS_SHOWN: usize = 50;
 struct Act {
     verb: &'static str,
     title: &'static str,
-    text: String,
+    text: &'static str,
+    /// What a rule says of it, in English.
+    said: Option<String>,
     danger: bool,
     /// Where a choice belongs to it: the value and the words of each.
     choices: Vec<(String, String)>,
 }
 
-fn plain(verb: &'static str, title: &'static str, text: impl Into<String>) -> Act {
+const fn plain(verb: &'static str, title: &'static str, text: &'static str) -> Act {
     Act {
         verb,
         title,
-        text: text.into(),
+        text,
+        said: None,
         danger: false,
         choices: Vec::new(),
     }
 }
 
-fn danger(verb: &'static str, title: &'static str, text: &str) -> Act {
+fn danger(verb: &'static str, title: &'static str, text: &'static str) -> Act {
     Act {
         danger: true,
         ..plain(verb, title, text)
@@ -57,29 +61,32 @@ pub(super) async fn offered(
     case: &Case,
     campaign: &Campaign,
     retry: &RetryCheck,
+    language: Language,
 ) -> Result<Vec<Value>, Problem> {
-    let mut acts = Vec::new();
-    acts.push(plain(
-        if retry.allowed { "retry" } else { "" },
-        "Retry now",
-        format!("Charges the customer now. {}", retry.sentence),
-    ));
-    acts.extend(pauses(case));
-    let steps = skippable(case, campaign);
+    let mut acts = vec![Act {
+        said: Some(retry.sentence.clone()),
+        ..plain(
+            if retry.allowed { "retry" } else { "" },
+            language.say("Retry now"),
+            language.say("Charges the customer now."),
+        )
+    }];
+    acts.extend(pauses(case, language));
+    let steps = skippable(case, campaign, language);
     if !steps.is_empty() {
         acts.push(Act {
             choices: steps,
             ..plain(
                 "skip",
-                "Skip a step",
-                "Passes over the next charge or message. The notice of the end cannot be skipped.",
+                language.say("Skip a step"),
+                language.say("Passes over the next charge or message. The notice of the end cannot be skipped."),
             )
         });
     }
     acts.push(plain(
         "extend",
-        "Extend",
-        "Lets the campaign end later, at most 60 days. The final notice moves along; where it was sent, it comes once more.",
+        language.say("Extend"),
+        language.say("Lets the campaign end later, at most 60 days. The final notice moves along; where it was sent, it comes once more."),
     ));
     let versions = versions(state, case).await?;
     if !versions.is_empty() {
@@ -87,33 +94,44 @@ pub(super) async fn offered(
             choices: versions,
             ..plain(
                 "migrate",
-                "Move to another campaign",
-                "What was charged and sent stays so. The end is the new campaign's.",
+                language.say("Move to another campaign"),
+                language.say("What was charged and sent stays so. The end is the new campaign's."),
             )
         });
     }
-    acts.push(plain(
-        "notes",
-        "Add a note",
-        "Writes into the timeline. Nothing else happens.",
-    ));
-    acts.push(plain(
-        "mark-paid",
-        "Mark as paid",
-        "The money came another way. The case ends as recovered.",
-    ));
-    acts.push(danger("stop", "Stop", "Ends the chase. The invoice stays as it is."));
-    acts.push(danger(
-        "write-off",
-        "Write off",
-        "Gives the invoice up, at the provider too.",
-    ));
-    acts.push(danger(
-        "exclude",
-        "Exclude the customer",
-        "Stops all open cases of this customer. Nothing is charged and nothing is written to them from now on, until that is lifted.",
-    ));
+    acts.extend(endings(language));
     Ok(acts.into_iter().map(shown).collect())
+}
+
+/// What is written beside a case, and what ends it.
+fn endings(language: Language) -> [Act; 5] {
+    [
+        plain(
+            "notes",
+            language.say("Add a note"),
+            language.say("Writes into the timeline. Nothing else happens."),
+        ),
+        plain(
+            "mark-paid",
+            language.say("Mark as paid"),
+            language.say("The money came another way. The case ends as recovered."),
+        ),
+        danger(
+            "stop",
+            language.say("Stop"),
+            language.say("Ends the chase. The invoice stays as it is."),
+        ),
+        danger(
+            "write-off",
+            language.say("Write off"),
+            language.say("Gives the invoice up, at the provider too."),
+        ),
+        danger(
+            "exclude",
+            language.say("Exclude the customer"),
+            language.say("Stops all open cases of this customer. Nothing is charged and nothing is written to them from now on, until that is lifted."),
+        ),
+    ]
 }
 
 fn shown(act: Act) -> Value {
@@ -121,33 +139,38 @@ fn shown(act: Act) -> Value {
         verb,
         title,
         text,
+        said,
         danger,
         choices,
     } = act;
     let choices: Vec<Value> = choices.iter().map(|(value, words)| context! { value, words }).collect();
-    context! { verb, title, text, danger, choices }
+    context! { verb, title, text, said, danger, choices }
 }
 
 /// What stops a case for a while, or lets it go on.
-fn pauses(case: &Case) -> Vec<Act> {
-    let resume = plain("resume", "Resume", "Goes on. Skipped steps are not made up for.");
+fn pauses(case: &Case, language: Language) -> Vec<Act> {
+    let resume = plain(
+        "resume",
+        language.say("Resume"),
+        language.say("Goes on. Skipped steps are not made up for."),
+    );
     let hold = plain(
         "hold",
-        "Hold for a dispute",
-        "Nothing is charged or written and the case does not end until somebody releases it.",
+        language.say("Hold for a dispute"),
+        language.say("Nothing is charged or written and the case does not end until somebody releases it."),
     );
     let pause = plain(
         "pause",
-        "Pause",
-        "Neither charges nor writes until the time you choose.",
+        language.say("Pause"),
+        language.say("Neither charges nor writes until the time you choose."),
     );
     match &case.state {
         State::Paused {
             held_since: Some(_), ..
         } => vec![plain(
             "release",
-            "Release the hold",
-            "Goes on. The end comes later by as many days as the hold lasted.",
+            language.say("Release the hold"),
+            language.say("Goes on. The end comes later by as many days as the hold lasted."),
         )],
         State::Paused { .. } => vec![resume, pause, hold],
         State::NeedsPerson => vec![resume, hold],
@@ -161,31 +184,30 @@ fn pauses(case: &Case) -> Vec<Act> {
 }
 
 /// The steps that can be passed over.
-fn skippable(case: &Case, campaign: &Campaign) -> Vec<(String, String)> {
+fn skippable(case: &Case, campaign: &Campaign, language: Language) -> Vec<(String, String)> {
     let mut steps = Vec::new();
     if case.state != State::Active {
         return steps;
     }
+    let told = |at: Timestamp| show::when_in(language, &at.to_string());
     if let Some(at) = case.timers.charge_at
         && case.timers.charge_trigger != Some(Trigger::CardUpdate)
     {
-        steps.push((SkipStep::Charge.to_string(), format!("The charge at {}", told(at))));
+        let words = language.say_with("The charge at {at}", &[("at", &told(at))]);
+        steps.push((SkipStep::Charge.to_string(), words));
     }
     if let Some((key, at)) = &case.timers.notice
         && let Some(step) = campaign.messages.iter().find(|step| step.key == *key)
         && step.message != Message::FinalNotice
     {
-        let message = step.message.as_str().replace('_', " ");
-        steps.push((
-            SkipStep::Message.to_string(),
-            format!("The message {message} at {}", told(*at)),
-        ));
+        let message = language.word(step.message.as_str());
+        let words = language.say_with(
+            "The message {message} at {at}",
+            &[("message", &message), ("at", &told(*at))],
+        );
+        steps.push((SkipStep::Message.to_string(), words));
     }
     steps
-}
-
-fn told(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M UTC").to_string()
 }
 
 /// The other versions of campaigns, the newest of each first.
