@@ -238,7 +238,7 @@ class Desk:
     def find_a_mail(self, page):
         """Of a recovered case: some are written nothing, and a mail that was not sent has no text."""
         page.goto(f"{self.base}/dashboard/cases?status=recovered")
-        cases = [link.get_attribute("href") for link in page.locator("table.list tbody tr td:first-child a").all()]
+        cases = [link.get_attribute("href") for link in page.locator('table.list a[href^="/dashboard/cases/"]').all()]
         for case in cases:
             page.goto(f"{self.base}{case}")
             mails = page.locator("details.mail", has=page.locator("iframe"))

@@ -221,7 +221,6 @@ fn shown(language: Language, text: &str, day: &str, time: &str) -> String {
 }
 
 /// A word of the tables as people read it, in a place where it may be read otherwise: `{{ stage|words("stage") }}`.
-#[expect(clippy::needless_pass_by_value, reason = "filters get what is left out by value")]
 fn words_filter(state: &State<'_, '_>, word: &str, place: Option<String>) -> String {
     let language = language::of_page(state);
     place.map_or_else(|| language.word(word), |place| language.word_of(&place, word))
