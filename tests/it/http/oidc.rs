@@ -32,7 +32,7 @@ const PENDING: &str = "__Host-recoup_oidc";
 fn with_identity(story: impl AsyncFn(&Stage, &Identity)) {
     each_database(async |store| {
         let clock = Clock::test(at("2026-03-02T10:00:00Z"));
-        let identity = Identity::start(clock.clone()).await;
+        let identity = Identity::start(clock.clone());
         let public_url = PUBLIC.parse().unwrap();
         let provider = Oidc::new(&identity.settings(), &public_url).unwrap();
         let options = Options {

@@ -146,7 +146,7 @@ fn a_database_that_is_away_is_said_first() {
 #[test]
 fn an_identity_provider_that_answers_and_is_who_we_think_gets_a_good_word() {
     tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
-        let identity = Identity::start(Clock::System).await;
+        let identity = Identity::start(Clock::System);
         let found = async |issuer: &str| {
             let other = [
                 ("RECOUP__HTTP__PUBLIC_URL", "https://pay.example.com"),

@@ -40,7 +40,7 @@ pub enum Seal {
 
 /// A key of the provider.
 pub enum Signer {
-    Es256(EcdsaKeyPair),
+    Es256(Box<EcdsaKeyPair>),
     Rs256(Box<RsaKeyPair>),
 }
 
@@ -50,7 +50,7 @@ impl Signer {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random);
-        Self::Es256(key.unwrap())
+        Self::Es256(Box::new(key.unwrap()))
     }
 
     /// The RSA key of the tests: making one takes long.
@@ -137,7 +137,7 @@ struct Shared {
 
 impl Identity {
     /// Starts it, by that clock, with one key and one account: Bo's.
-    pub async fn start(clock: Clock) -> Self {
+    pub fn start(clock: Clock) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let issuer = format!("http://{}/realms/acme", listener.local_addr().unwrap());
         let mind = Arc::new(Mutex::new(Mind {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{PENDING, Tab, audited, invite, turned_away, with_identity};
-use crate::http::browser::{PASSWORD, joined, led_to};
+use crate::http::browser::{Browser, PASSWORD, joined, led_to};
 use crate::http::{Stage, at, stage};
 use crate::support::identity::{CLIENT, Identity};
 
@@ -129,14 +129,17 @@ fn an_answer_of_another_issuer_and_a_refusal_let_nobody_in() {
 #[test]
 fn while_the_provider_is_away_passwords_do() {
     with_identity(async |stage, identity| {
-        let bo = joined(stage, "Bo", recoup::domain::role::Role::Billing).await;
+        joined(stage, "Bo", recoup::domain::role::Role::Billing).await;
         identity.mind().down = true;
         let tab = Tab::new(stage);
         let seen = tab.get("/dashboard/oidc/start").await;
         led_to(&seen, "/dashboard/login?sso=provider");
         let told = tab.get(seen.header("location")).await;
         assert!(told.text.contains("sign in with a password"), "{}", told.text);
-        led_to(&bo.try_password("bo@acme.example", PASSWORD).await, "/dashboard");
+        led_to(
+            &Browser::new(stage).try_password("bo@acme.example", PASSWORD).await,
+            "/dashboard",
+        );
 
         // It is left alone for a moment, then asked again.
         identity.mind().down = false;
@@ -169,7 +172,7 @@ async fn with_document(stage: &Stage, identity: &Identity, change: impl Fn(&mut 
 fn a_document_that_cannot_be_is_not_believed() {
     with_identity(async |stage, identity| {
         with_document(stage, identity, |document| {
-            document["issuer"] = json!("https://evil.example")
+            document["issuer"] = json!("https://evil.example");
         })
         .await;
         with_document(stage, identity, |document| {
@@ -189,7 +192,7 @@ fn a_document_that_cannot_be_is_not_believed() {
             with_document(stage, identity, move |document| document[name] = json!(null)).await;
         }
         with_document(stage, identity, |document| {
-            document["more"] = json!("x".repeat(256 * 1024))
+            document["more"] = json!("x".repeat(256 * 1024));
         })
         .await;
     });
@@ -209,7 +212,7 @@ fn the_secret_goes_where_the_provider_takes_it() {
 #[test]
 fn who_keeps_coming_with_bad_answers_has_to_wait_and_passwords_stay_open() {
     with_identity(async |stage, identity| {
-        let bo = joined(stage, "Bo", recoup::domain::role::Role::Billing).await;
+        joined(stage, "Bo", recoup::domain::role::Role::Billing).await;
         identity.mind().account["email_verified"] = json!(false);
         let tab = Tab::new(stage);
         for _ in 0..20 {
@@ -221,7 +224,10 @@ fn who_keeps_coming_with_bad_answers_has_to_wait_and_passwords_stay_open() {
         turned_away(&seen, "limited");
         assert_eq!(identity.mind().redeemed, redeemed, "the provider is spared, too");
         assert!(tab.get(seen.header("location")).await.text.contains("Too many tries"));
-        led_to(&bo.try_password("bo@acme.example", PASSWORD).await, "/dashboard");
+        led_to(
+            &Browser::new(stage).try_password("bo@acme.example", PASSWORD).await,
+            "/dashboard",
+        );
     });
 }
 

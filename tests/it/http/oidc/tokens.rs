@@ -7,6 +7,9 @@ use crate::http::browser::led_to;
 use crate::http::{Stage, at};
 use crate::support::identity::{CLIENT, Identity, Seal, Signer};
 
+/// What becomes of a header or of claims.
+type Lie = fn(&mut Value);
+
 /// Fails unless a sign-in in which the provider lies so lets nobody in.
 async fn refused(stage: &Stage, identity: &Identity, what: &str, lie: impl Fn(&mut Value) + Send + 'static) {
     identity.mind().lie = Box::new(lie);
@@ -30,19 +33,19 @@ fn moved(claims: &mut Value, name: &str, secs: i64) {
 fn a_claim_that_is_not_as_it_has_to_be_lets_nobody_in() {
     with_identity(async |stage, identity| {
         invite(stage, "Bo", "bo@acme.example").await;
-        let check = async |what: &str, lie: fn(&mut Value)| refused(stage, identity, what, lie).await;
+        let check = async |what: &str, lie: Lie| refused(stage, identity, what, lie).await;
         check("another nonce", |claims| claims["nonce"] = json!("0".repeat(64))).await;
         check("no nonce", |claims| claims["nonce"] = json!(null)).await;
         check("expired", |claims| moved(claims, "exp", -300 - 60)).await;
         check("from the future", |claims| moved(claims, "iat", 61)).await;
         check("not yet", |claims| {
-            claims["nbf"] = json!(claims["iat"].as_i64().unwrap() + 61)
+            claims["nbf"] = json!(claims["iat"].as_i64().unwrap() + 61);
         })
         .await;
         check("for others", |claims| claims["aud"] = json!("another")).await;
         check("for nobody", |claims| claims["aud"] = json!([])).await;
         check("asked for by nobody", |claims| {
-            claims["aud"] = json!([CLIENT, "another"])
+            claims["aud"] = json!([CLIENT, "another"]);
         })
         .await;
         check("asked for by others", |claims| {
@@ -79,7 +82,7 @@ fn a_token_is_taken_by_the_providers_own_signature_alone() {
             refused(stage, identity, what, |_| ()).await;
         }
         identity.mind().seal = Seal::Right;
-        let heads: [(&str, fn(&mut Value)); 4] = [
+        let heads: [(&str, Lie); 4] = [
             ("None", |head| head["alg"] = json!("None")),
             ("rs256 by an ec key", |head| head["alg"] = json!("RS256")),
             ("es384", |head| head["alg"] = json!("ES384")),
