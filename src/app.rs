@@ -21,6 +21,7 @@ use crate::config::clock::Mode;
 use crate::domain::campaign::segment::DEFAULT;
 use crate::domain::campaign::{BadCampaign, Campaign, EMBEDDED};
 use crate::engine::{Brand, Connection, Engine, Parts};
+use crate::http::oidc::Oidc;
 use crate::http::{self, HttpState};
 use crate::links::Links;
 use crate::mailer::{Dkim, Mailer, MailerError, Templates};
@@ -177,6 +178,14 @@ pub fn connections(config: &Config) -> anyhow::Result<Vec<Connection>> {
     }])
 }
 
+/// The identity provider that the configuration names.
+pub fn identity_provider(config: &Config) -> anyhow::Result<Option<Oidc>> {
+    // The configuration has no provider without an address for browsers to come back to.
+    let named = config.oidc.as_ref().zip(config.http.public_url.as_ref());
+    let provider = named.map(|(settings, public_url)| Oidc::new(settings, public_url));
+    provider.transpose().context("oidc: HTTPS cannot be set up")
+}
+
 /// The campaigns that the service works by: those of a folder, or the embedded one.
 pub fn load_campaigns(dir: Option<&Path>) -> anyhow::Result<Vec<(Campaign, String)>> {
     let Some(dir) = dir else {
@@ -242,6 +251,7 @@ impl App {
             demo: setting.demo,
             mail_events_secrets: config.mail.events_secrets.clone(),
             return_path: return_path(config, &store).await?,
+            oidc: identity_provider(config)?.map(Arc::new),
         };
         let state = HttpState::new(
             engine.clone(),

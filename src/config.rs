@@ -16,6 +16,7 @@ mod keys;
 mod learning;
 pub mod log;
 pub mod mail;
+pub mod oidc;
 mod retention;
 pub mod stripe;
 mod values;
@@ -56,6 +57,8 @@ pub struct Config {
     pub rules: Rules,
     /// Access from the start.
     pub admin: admin::Admin,
+    /// Who else vouches for people who sign in, where somebody does.
+    pub oidc: Option<oidc::Oidc>,
     /// What staff may do by themselves.
     pub desk: desk::Desk,
     /// Where campaigns come from.
@@ -87,6 +90,7 @@ impl Config {
         let learning = learning::read(&mut values);
         let rules = ceiling::read(&mut values);
         let admin = admin::read(&mut values);
+        let oidc = oidc::read(&mut values);
         let desk = desk::read(&mut values);
         let campaigns = campaigns::read(&mut values);
         let log = log::read(&mut values);
@@ -106,6 +110,7 @@ impl Config {
                     learning,
                     rules,
                     admin,
+                    oidc,
                     desk,
                     campaigns,
                     log,

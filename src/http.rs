@@ -35,6 +35,7 @@ mod idempotency;
 pub mod keys;
 pub mod limiter;
 pub mod mail_events;
+pub mod oidc;
 pub mod openapi;
 pub mod ops;
 pub mod page;
@@ -71,6 +72,8 @@ pub struct Options {
     pub approval_above: Vec<Money>,
     /// Whether a second person has to approve each version of a campaign.
     pub approval_to_publish: bool,
+    /// Who else vouches for people who sign in.
+    pub oidc: Option<Arc<oidc::Oidc>>,
 }
 
 /// What every handler can reach.
@@ -102,6 +105,8 @@ pub struct HttpState {
     pub(crate) bootstrap: Option<keys::Digest>,
     /// Whether the dashboard opens without a key for readers on this machine.
     pub demo: bool,
+    /// Who else vouches for people who sign in.
+    pub(crate) oidc: Option<Arc<oidc::Oidc>>,
     /// Who tries to sign in at the dashboard.
     pub(crate) sign_ins: sign_in::SignIns,
     /// The feeds of the dashboard that are open.
@@ -136,6 +141,7 @@ impl HttpState {
             draining,
             bootstrap: options.bootstrap_key.as_ref().map(keys::digest_of),
             demo: options.demo,
+            oidc: options.oidc.clone(),
             sign_ins: sign_in::SignIns::default(),
             feeds: dashboard::Feeds::default(),
             last_pace: dashboard::LastPace::default(),

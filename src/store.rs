@@ -47,6 +47,7 @@ pub mod exclusions;
 pub mod exports;
 pub mod funnel;
 pub mod idempotency;
+pub mod identities;
 pub mod inbox;
 pub mod instruments;
 pub mod invitations;

@@ -32,6 +32,7 @@ mod m20261130_000022_metrics;
 mod m20261130_000023_figures;
 mod m20261130_000024_actions;
 mod m20261130_000025_desk;
+mod m20261130_000026_identities;
 mod m20261130_000027_publications;
 
 /// Every migration, in order.
@@ -66,6 +67,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000023_figures::Migration),
             Box::new(m20261130_000024_actions::Migration),
             Box::new(m20261130_000025_desk::Migration),
+            Box::new(m20261130_000026_identities::Migration),
             Box::new(m20261130_000027_publications::Migration),
         ]
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::values::Values;
 
@@ -38,4 +38,15 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
         return Err(format!("carries more than host, port and path; {form}"));
     }
     Ok(url)
+}
+
+/// Whether what is sent to an address stays between it and us: over TLS, or on this machine.
+pub(super) fn keeps_secrets(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || loopback
 }

@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-use super::http::web_url;
+use super::http::{keeps_secrets, web_url};
 use super::values::Values;
 use crate::domain::case::Collector;
 
@@ -79,13 +79,7 @@ pub(super) fn token(text: &str) -> Result<SecretString, String> {
 
 fn api_base(text: &str) -> Result<Url, String> {
     let url = web_url(text)?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !loopback {
+    if !keeps_secrets(&url) {
         return Err("would send the API key over plain http to another host; write it with https".to_owned());
     }
     Ok(url)

@@ -32,6 +32,7 @@ mod learning;
 mod login;
 mod me;
 mod messages;
+mod oidc;
 mod overview;
 mod people;
 mod publications;
@@ -45,7 +46,7 @@ pub(crate) use feed::Feeds;
 pub(crate) use overview::LastPace;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 47] = [
+pub const ROUTES: [(&str, &[&str]); 49] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -53,6 +54,8 @@ pub const ROUTES: [(&str, &[&str]); 47] = [
     ("/dashboard/feed", &["GET"]),
     ("/dashboard/login", &["GET", "POST"]),
     ("/dashboard/logout", &["POST"]),
+    ("/dashboard/oidc/start", &["GET"]),
+    ("/dashboard/oidc/callback", &["GET"]),
     ("/dashboard/welcome/{token}", &["GET", "POST"]),
     ("/dashboard/me", &["GET", "POST"]),
     ("/dashboard/people", &["GET", "POST"]),
@@ -105,6 +108,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(login::form)
         .service(login::login)
         .service(login::logout)
+        .service(oidc::start)
+        .service(oidc::callback)
         .service(welcome::form)
         .service(welcome::join)
         .service(me::form)

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::domain::ids::{AuditId, PersonId};
 use crate::domain::role::Role;
 use crate::store::audit::{self, AuditRow};
+use crate::store::identities;
 use crate::store::invitations::{self, Invited};
 use crate::store::people::{self, PersonRow};
 use crate::store::sessions::{self, Holder};
@@ -164,6 +165,7 @@ pub async fn invite(store: &Store, by: &str, new: NewPerson, now: Timestamp) -> 
         password_hash: None,
         created_at: now,
         disabled_at: None,
+        bound: false,
     };
     match before {
         Some(before) if before.disabled_at.is_none() => return Err(Refused::EmailTaken),
@@ -206,6 +208,8 @@ pub async fn disable(
         row.disabled_at = Some(now);
         people::update(tx.conn(), &row).await?;
         invitations::withdraw(tx.conn(), id).await?;
+        // Who is invited again begins anew, with whichever account is theirs then.
+        identities::release(tx.conn(), id).await?;
         sessions::end_all(tx.conn(), &Holder::Person(id.clone())).await?;
         audit::append(&tx, &entry(by.0, "people.disable", id.as_str(), now)).await?;
         tx.commit().await?;
@@ -276,6 +280,7 @@ pub(crate) async fn join(
                 password_hash: Some(password_hash),
                 created_at: now,
                 disabled_at: None,
+                bound: false,
             };
             people::insert(tx.conn(), &row).await.map_err(taken)?;
             (row, "people.first")

@@ -21,6 +21,7 @@ const NOBODY: &str = "nobody";
 pub(crate) struct SignIns {
     by_address: Limiter,
     by_account: Limiter<Digest>,
+    by_provider: Limiter,
     audited: Limiter<()>,
     /// Works on passwords.
     pub(crate) passwords: Passwords,
@@ -31,6 +32,7 @@ impl Default for SignIns {
         Self {
             by_address: Limiter::new(limiter::SIGN_INS_OF_ADDRESS),
             by_account: Limiter::new(limiter::SIGN_INS_OF_ACCOUNT),
+            by_provider: Limiter::new(limiter::SIGN_INS_OF_ADDRESS),
             audited: Limiter::new(limiter::AUDITED_FAILURES),
             passwords: Passwords::default(),
         }
@@ -130,6 +132,31 @@ pub(crate) async fn again(
         failed(state, "people.sign_in_failed", Some(person.id.to_string())).await?;
     }
     Ok(fits)
+}
+
+/// Lets an answer of the identity provider be looked at, which costs a call there: it counts as wrong until it was right. These are
+/// counted apart, so that the way of passwords stays open while the provider is out of order.
+pub(crate) fn begin_answer(state: &HttpState, peer: Option<IpAddr>) -> Result<(), Problem> {
+    let now = tokio::time::Instant::now();
+    if let Some(left) = peer.and_then(|peer| state.sign_ins.by_provider.closed_for(peer, now)) {
+        return Err(too_many(left));
+    }
+    if let Some(peer) = peer {
+        state.sign_ins.by_provider.bad(peer, now);
+    }
+    Ok(())
+}
+
+/// Notes that an answer of the identity provider let somebody in.
+pub(crate) fn answer_was_right(state: &HttpState, peer: Option<IpAddr>) {
+    if let Some(peer) = peer {
+        state.sign_ins.by_provider.good(peer, tokio::time::Instant::now());
+    }
+}
+
+/// Records that an answer of the identity provider let nobody in.
+pub(crate) async fn answer_was_wrong(state: &HttpState, whom: Option<String>) -> Result<(), Problem> {
+    failed(state, "people.sign_in_failed", whom).await
 }
 
 /// Records that somebody was not let in. Anybody can cause it, and the audit log only grows: beyond its limit it is in the log alone.

@@ -11,6 +11,9 @@ use crate::domain::ids::PersonId;
 use crate::domain::role::Role;
 
 const COLUMNS: &str = "id, name, email, role, password_hash, created_at, disabled_at";
+/// The columns, and whether an account at an identity provider is theirs.
+const READ: &str = "id, name, email, role, password_hash, created_at, disabled_at, \
+                    (SELECT COUNT(*) FROM identities WHERE person_id = people.id) AS accounts";
 
 /// One person.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,6 +32,15 @@ pub struct PersonRow {
     pub created_at: Timestamp,
     /// Since when they are not let in.
     pub disabled_at: Option<Timestamp>,
+    /// Whether they signed in by an identity provider; it is only read here.
+    pub bound: bool,
+}
+
+impl PersonRow {
+    /// Whether they have used their invitation, one way or the other.
+    pub fn joined(&self) -> bool {
+        self.password_hash.is_some() || self.bound
+    }
 }
 
 impl fmt::Debug for PersonRow {
@@ -48,7 +60,7 @@ pub async fn insert<C: ConnectionTrait>(conn: &C, person: &PersonRow) -> Result<
     Ok(())
 }
 
-/// Writes all of a person anew, but for the id.
+/// Writes all of a person anew, but for the id and the accounts.
 pub async fn update<C: ConnectionTrait>(conn: &C, person: &PersonRow) -> Result<(), StoreError> {
     let sql = "UPDATE people SET name = $2, email = $3, role = $4, password_hash = $5, created_at = $6, disabled_at = $7 \
                WHERE id = $1";
@@ -58,7 +70,7 @@ pub async fn update<C: ConnectionTrait>(conn: &C, person: &PersonRow) -> Result<
 
 /// The person of that id.
 pub async fn find<C: ConnectionTrait>(conn: &C, id: &PersonId) -> Result<Option<PersonRow>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM people WHERE id = $1");
+    let sql = format!("SELECT {READ} FROM people WHERE id = $1");
     Ok(rows(conn, &sql, vec![id.as_str().into()]).await?.pop())
 }
 
@@ -68,13 +80,13 @@ pub async fn find_locked(tx: &super::Tx, id: &PersonId) -> Result<Option<PersonR
         super::Dialect::Sqlite => "",
         super::Dialect::Postgres => " FOR UPDATE",
     };
-    let sql = format!("SELECT {COLUMNS} FROM people WHERE id = $1{lock}");
+    let sql = format!("SELECT {READ} FROM people WHERE id = $1{lock}");
     Ok(rows(tx.conn(), &sql, vec![id.as_str().into()]).await?.pop())
 }
 
 /// The person of that address, which is in small letters.
 pub async fn find_by_email<C: ConnectionTrait>(conn: &C, email: &str) -> Result<Option<PersonRow>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM people WHERE email = $1");
+    let sql = format!("SELECT {READ} FROM people WHERE email = $1");
     Ok(rows(conn, &sql, vec![email.into()]).await?.pop())
 }
 
@@ -86,7 +98,7 @@ pub async fn list<C: ConnectionTrait>(
 ) -> Result<Vec<PersonRow>, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let after = cursor.map_or("", PersonId::as_str);
-    let sql = format!("SELECT {COLUMNS} FROM people WHERE id > $1 ORDER BY id LIMIT $2");
+    let sql = format!("SELECT {READ} FROM people WHERE id > $1 ORDER BY id LIMIT $2");
     rows(conn, &sql, vec![after.into(), limit.into()]).await
 }
 
@@ -104,6 +116,7 @@ struct Found {
     password_hash: Option<String>,
     created_at: i64,
     disabled_at: Option<i64>,
+    accounts: i64,
 }
 
 fn values(person: &PersonRow) -> Vec<Value> {
@@ -142,6 +155,7 @@ fn decode(found: Found) -> Result<PersonRow, StoreError> {
         password_hash: found.password_hash,
         created_at: row.instant("created_at", found.created_at)?,
         disabled_at: row.maybe_instant("disabled_at", found.disabled_at)?,
+        bound: found.accounts > 0,
         id: PersonId::from(found.id.clone()),
     })
 }

@@ -286,6 +286,10 @@ fn secrets_show_neither_in_debug_nor_in_faults() {
         ("RECOUP__MAIL__SMTP_URL", "smtp://u:CANARY@localhost"),
         ("RECOUP__MAIL__FROM", "pay@acme.example"),
         ("RECOUP__ADMIN__BOOTSTRAP_KEY", "CANARY-CANARY-CANARY"),
+        ("RECOUP__HTTP__PUBLIC_URL", "https://pay.example.com"),
+        ("RECOUP__OIDC__ISSUER", "https://accounts.example.com"),
+        ("RECOUP__OIDC__CLIENT_ID", "recoup"),
+        ("RECOUP__OIDC__CLIENT_SECRET", "CANARY"),
     ];
     let debug = format!("{:?}", from_env(&canaries).unwrap());
     assert!(!debug.contains("CANARY") && debug.contains("REDACTED"), "{debug}");
@@ -296,6 +300,8 @@ fn secrets_show_neither_in_debug_nor_in_faults() {
         (WEBHOOK_SECRETS, "CANARY,whsec_12345"),
         ("RECOUP__MAIL__SMTP_URL", "smtp://u:CANARY@["),
         ("RECOUP__ADMIN__BOOTSTRAP_KEY", "CANARY"),
+        ("RECOUP__OIDC__ISSUER", "CANARY"),
+        ("RECOUP__OIDC__CLIENT_SECRET", "the CANARY"),
         ("RECOUP__HTTP__LISTEN", "CANARY"),
         ("RECOUP__LOG__FORMAT", "CANARY"),
     ];
@@ -378,4 +384,42 @@ fn secrets_of_mail_events_are_read_newest_first() {
     assert_eq!(secrets, ["new-secret", "old-secret"]);
     assert_eq!(fault(&[(name, "new-secret,short")]).key, "mail.events_secrets");
     assert!(from_env(&[]).unwrap().mail.events_secrets.is_empty());
+}
+
+#[test]
+fn single_sign_on_is_set_whole_with_an_address_to_come_back_to() {
+    const ISSUER: (&str, &str) = ("RECOUP__OIDC__ISSUER", "https://accounts.example.com/");
+    const CLIENT: (&str, &str) = ("RECOUP__OIDC__CLIENT_ID", "recoup");
+    const SECRET: (&str, &str) = ("RECOUP__OIDC__CLIENT_SECRET", "hunter2");
+    const PUBLIC: (&str, &str) = ("RECOUP__HTTP__PUBLIC_URL", "https://pay.example.com");
+    assert!(from_env(&[PUBLIC]).unwrap().oidc.is_none());
+    let oidc = from_env(&[ISSUER, CLIENT, SECRET, PUBLIC]).unwrap().oidc.unwrap();
+    assert_eq!((oidc.issuer.as_str(), oidc.client_id.as_str()), (ISSUER.1, CLIENT.1));
+    assert_eq!(oidc.client_secret.expose_secret(), SECRET.1);
+    for (key, parts) in [
+        ("oidc.issuer", [CLIENT, SECRET]),
+        ("oidc.client_id", [ISSUER, SECRET]),
+        ("oidc.client_secret", [ISSUER, CLIENT]),
+    ] {
+        let fault = fault(&[&parts[..], &[PUBLIC]].concat());
+        assert_eq!(fault.key, key);
+        assert!(fault.problem.contains("all three, or none"), "{fault}");
+    }
+    let homeless = fault(&[ISSUER, CLIENT, SECRET]);
+    assert_eq!(homeless.key, "http.public_url");
+    assert!(homeless.problem.contains("[oidc]"), "{homeless}");
+    for bad in [
+        "http://accounts.example.com",
+        "http://127.0.0.1.example",
+        "accounts.example.com",
+        "https://user@accounts.example.com",
+        "https://accounts.example.com/?realm=a",
+    ] {
+        let fault = fault(&[(ISSUER.0, bad), CLIENT, SECRET, PUBLIC]);
+        assert!(
+            fault.key == "oidc.issuer" && !fault.to_string().contains(bad),
+            "{fault}"
+        );
+    }
+    assert!(from_env(&[(ISSUER.0, "http://localhost:9000/realms/a"), CLIENT, SECRET, PUBLIC]).is_ok());
 }

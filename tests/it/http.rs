@@ -9,6 +9,7 @@ mod doors;
 mod exports;
 mod figures;
 mod further;
+mod oidc;
 mod pages;
 mod people;
 mod problems;

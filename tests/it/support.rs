@@ -4,6 +4,7 @@ pub mod campaigns;
 pub mod clocks;
 pub mod databases;
 pub mod dialogue;
+pub mod identity;
 pub mod schema;
 pub mod smtp;
 pub mod story;

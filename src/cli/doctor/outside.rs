@@ -1,7 +1,7 @@
-//! Whether the provider and the mail relay can be reached, with one cheap call each and no mail.
+//! Whether the provider, the mail relay and the identity provider can be reached, with one or two cheap calls each and no mail.
 
 use super::{Findings, Verdict};
-use crate::app::{connections, mailer};
+use crate::app::{connections, identity_provider, mailer};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::clock::Mode;
@@ -13,6 +13,7 @@ const SKEW_SECS: i64 = 60;
 pub(super) async fn check(config: &Config, findings: &mut Findings) {
     provider(config, findings).await;
     relay(config, findings).await;
+    sign_on(config, findings).await;
 }
 
 async fn provider(config: &Config, findings: &mut Findings) {
@@ -86,5 +87,40 @@ async fn relay(config: &Config, findings: &mut Findings) {
             );
         }
         Err(reason) => findings.tell("mail", Verdict::Bad, reason, "check mail.smtp_url and the relay's log"),
+    }
+}
+
+/// Nothing is said where nobody asked for single sign-on: passwords do without.
+async fn sign_on(config: &Config, findings: &mut Findings) {
+    let mut tell = |verdict, says: String, mend| findings.tell("single sign-on", verdict, says, mend);
+    let provider = match identity_provider(config) {
+        Ok(Some(provider)) => provider,
+        Ok(None) => return,
+        Err(error) => {
+            return tell(
+                Verdict::Bad,
+                format!("{error:#}"),
+                "check the certificates of this machine",
+            );
+        }
+    };
+    let host = provider.host();
+    match provider.greet(Clock::System.now()).await {
+        Ok(0) => {
+            let mend = "have it sign ID tokens by RS256 or ES256";
+            tell(
+                Verdict::Bad,
+                format!("{host} has no key that could sign for Recoup"),
+                mend,
+            );
+        }
+        Ok(keys) => {
+            let says = format!("{host} answers, calls itself what oidc.issuer says, and has {keys} keys");
+            tell(Verdict::Good, says, "");
+        }
+        Err(fault) => {
+            let mend = "check oidc.issuer, letter by letter, and the network";
+            tell(Verdict::Bad, format!("{host}: {fault}"), mend);
+        }
     }
 }

@@ -34,7 +34,7 @@ pub struct PersonJson {
     pub email: String,
     /// What they may do.
     pub role: Role,
-    /// Whether they have chosen a password.
+    /// Whether they have chosen a password, or signed in by the identity provider.
     pub joined: bool,
     /// When they were invited.
     pub created_at: Instant,
@@ -49,7 +49,7 @@ impl From<&PersonRow> for PersonJson {
             name: row.name.clone(),
             email: row.email.clone(),
             role: row.role,
-            joined: row.password_hash.is_some(),
+            joined: row.joined(),
             created_at: Instant(row.created_at),
             disabled_at: row.disabled_at.map(Instant),
         }

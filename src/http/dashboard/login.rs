@@ -4,21 +4,37 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use minijinja::context;
+use serde::Deserialize;
 
 use super::language::Language;
+use super::oidc::Failure;
 use super::session::{self, anonymous, posted, with_cookie};
 use super::{Stop, page, to};
 use crate::http::error::Problem;
 use crate::http::{HttpState, people, sign_in};
-use crate::store::audit;
+use crate::store::Tx;
+use crate::store::audit::{self, AuditRow};
 use crate::store::sessions::Holder;
 
+/// What the page was asked to report.
+#[derive(Debug, Deserialize)]
+pub(super) struct Report {
+    sso: Option<String>,
+}
+
 #[get("/dashboard/login")]
-pub(super) async fn form(state: web::Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, Stop> {
+pub(super) async fn form(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    report: web::Query<Report>,
+) -> Result<HttpResponse, Stop> {
     if session::signed_in(&state, &request).await?.is_some() {
         return Ok(to("/dashboard"));
     }
-    Ok(shown(&state, &request, StatusCode::OK, None, "")?)
+    let failure = report.sso.as_ref().filter(|_| state.oidc.is_some());
+    let failure = failure.and_then(|word| word.parse::<Failure>().ok());
+    let wrong = failure.map(Failure::as_str);
+    Ok(shown(&state, &request, StatusCode::OK, wrong, "")?)
 }
 
 #[post("/dashboard/login")]
@@ -53,14 +69,31 @@ pub(super) async fn login(
         }
         Err(problem) => return Err(problem.into()),
     };
-    let now = state.engine.clock().now();
+    // That a key let somebody in, the name of the action says already.
+    let how = matches!(holder, Holder::Person(_)).then_some("with a password");
     let tx = state.store.begin().await?;
+    let_in(&state, &request, tx, (holder, &name), how).await
+}
+
+/// Begins the session of somebody who has shown who they are, and leads to the dashboard.
+pub(super) async fn let_in(
+    state: &HttpState,
+    request: &HttpRequest,
+    tx: Tx,
+    (holder, name): (Holder, &str),
+    how: Option<&str>,
+) -> Result<HttpResponse, Stop> {
+    let now = state.engine.clock().now();
     let (action, object) = match &holder {
         Holder::Person(id) => ("people.sign_in", id.to_string()),
         Holder::Key(id) => ("keys.sign_in", id.to_string()),
     };
-    let cookie = session::begin(&state, &request, &tx, holder, now).await?;
-    audit::append(&tx, &people::entry(&name, action, &object, now)).await?;
+    let cookie = session::begin(state, request, &tx, holder, now).await?;
+    let entry = AuditRow {
+        comment: how.map(str::to_owned),
+        ..people::entry(name, action, &object, now)
+    };
+    audit::append(&tx, &entry).await?;
     tx.commit().await?;
     Ok(with_cookie(to("/dashboard"), Some(&cookie))?)
 }
@@ -74,7 +107,9 @@ fn shown(
 ) -> Result<HttpResponse, Problem> {
     let (csrf, cookie) = anonymous(state, request);
     let language = Language::of(request).as_str();
-    let shown = page(status, "login.html", None, &context! { csrf, wrong, email, language });
+    let provider = state.oidc.as_ref().map(|provider| provider.host());
+    let context = context! { csrf, wrong, email, language, provider };
+    let shown = page(status, "login.html", None, &context);
     with_cookie(shown, cookie.as_ref())
 }
 

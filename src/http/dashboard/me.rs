@@ -74,6 +74,7 @@ fn shown(visitor: &Visitor, person: Option<&PersonRow>, wrong: Option<&str>, don
     let context = context! {
         section => "me",
         email => person.map(|person| person.email.as_str()),
+        password => person.is_some_and(|person| person.password_hash.is_some()),
         chars_min => passwords::CHARS_MIN,
         chars_max => passwords::CHARS_MAX,
         wrong, done,

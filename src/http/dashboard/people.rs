@@ -179,7 +179,7 @@ fn person(row: &PersonRow, visitor: &Visitor) -> Value {
         role => row.role.as_str(),
         since => row.created_at.to_string(),
         disabled => row.disabled_at.map(|at| at.to_string()),
-        joined => row.password_hash.is_some(),
+        joined => row.joined(),
         yourself => visitor.person.as_ref() == Some(&row.id),
     }
 }

@@ -35,14 +35,23 @@ const IDLE: SignedDuration = SignedDuration::from_mins(30);
 const HOURS: i64 = 12;
 /// That a session is in use is written down at most this often, so that most pages write nothing.
 const SEEN_EVERY: SignedDuration = SignedDuration::from_mins(1);
-/// The name of the cookie where browsers know that it came by TLS: with this prefix they take it from nobody else.
-const COOKIE: &str = "__Host-recoup";
-/// The name of the cookie over plain HTTP, where browsers refuse the prefix.
-const PLAIN_COOKIE: &str = "recoup";
+/// The cookie of a session.
+const COOKIE: Named = Named {
+    by_tls: "__Host-recoup",
+    plain: "recoup",
+};
 /// How many characters the text of the cookie has.
 const TOKEN_CHARS: usize = 64;
 /// The field of a form that proves that it is ours.
 const CSRF: &str = "csrf";
+
+/// The two names of a cookie.
+pub(super) struct Named {
+    /// Where browsers know that it came by TLS: with the prefix `__Host-` they take it from nobody else.
+    pub(super) by_tls: &'static str,
+    /// Over plain HTTP, where browsers refuse the prefix.
+    pub(super) plain: &'static str,
+}
 
 /// Whoever looks at a page.
 pub(super) struct Visitor {
@@ -198,7 +207,13 @@ pub(super) async fn begin(
     let end = now.saturating_add(SignedDuration::from_hours(HOURS));
     let hash = keys::digest(token.as_bytes());
     sessions::insert(tx.conn(), &hash, &holder, now, end.unwrap_or(Timestamp::MAX)).await?;
-    Ok(cookie(state, request, token, Some(time::Duration::hours(HOURS))))
+    Ok(cookie(
+        state,
+        request,
+        &COOKIE,
+        token,
+        Some(time::Duration::hours(HOURS)),
+    ))
 }
 
 /// Ends the session of a request and gives the cookie that removes it from the browser.
@@ -206,7 +221,13 @@ pub(super) async fn end(state: &HttpState, request: &HttpRequest) -> Result<Cook
     if let Some(token) = token(state, request) {
         sessions::end(state.store.conn(), &keys::digest(token.as_bytes())).await?;
     }
-    Ok(cookie(state, request, String::new(), Some(time::Duration::ZERO)))
+    Ok(cookie(
+        state,
+        request,
+        &COOKIE,
+        String::new(),
+        Some(time::Duration::ZERO),
+    ))
 }
 
 /// What the form of a page for nobody in particular carries, and the cookie that it belongs to where the browser has none yet.
@@ -215,7 +236,7 @@ pub(super) fn anonymous(state: &HttpState, request: &HttpRequest) -> (String, Op
         return (csrf_of(&token), None);
     }
     let token = fresh();
-    (csrf_of(&token), Some(cookie(state, request, token, None)))
+    (csrf_of(&token), Some(cookie(state, request, &COOKIE, token, None)))
 }
 
 /// The answer with a cookie.
@@ -263,10 +284,9 @@ pub(super) async fn posted_fields(
 
 /// The text of the cookie, where it can be one of ours.
 fn token(state: &HttpState, request: &HttpRequest) -> Option<String> {
-    let cookie = request.cookie(name(state, request))?;
-    let text = cookie.value();
+    let text = held(state, request, &COOKIE)?;
     let ours = text.len() == TOKEN_CHARS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    ours.then(|| text.to_owned())
+    ours.then_some(text)
 }
 
 fn fresh() -> String {
@@ -284,8 +304,21 @@ fn mac(token: &str, text: &[u8]) -> Digest {
     mac.finalize().into_bytes().into()
 }
 
-fn cookie(state: &HttpState, request: &HttpRequest, text: String, max_age: Option<time::Duration>) -> Cookie<'static> {
-    let mut cookie = Cookie::build(name(state, request), text)
+/// What a browser holds under that name.
+pub(super) fn held(state: &HttpState, request: &HttpRequest, named: &Named) -> Option<String> {
+    let cookie = request.cookie(name(state, request, named))?;
+    Some(cookie.value().to_owned())
+}
+
+/// A cookie that no script and no other site reads.
+pub(super) fn cookie(
+    state: &HttpState,
+    request: &HttpRequest,
+    named: &Named,
+    text: String,
+    max_age: Option<time::Duration>,
+) -> Cookie<'static> {
+    let mut cookie = Cookie::build(name(state, request, named), text)
         .path("/")
         .http_only(true)
         .secure(by_tls(state, request))
@@ -295,8 +328,12 @@ fn cookie(state: &HttpState, request: &HttpRequest, text: String, max_age: Optio
     cookie
 }
 
-fn name(state: &HttpState, request: &HttpRequest) -> &'static str {
-    if by_tls(state, request) { COOKIE } else { PLAIN_COOKIE }
+fn name(state: &HttpState, request: &HttpRequest, named: &Named) -> &'static str {
+    if by_tls(state, request) {
+        named.by_tls
+    } else {
+        named.plain
+    }
 }
 
 /// Whether the browser speaks TLS: we are reached by it, or the proxy says so. Who says so without a proxy only harms their own cookie.

@@ -2,10 +2,12 @@
 
 use std::process::{Command, Output};
 
+use recoup::clock::Clock;
 use recoup::sandbox::Shape;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::run;
+use crate::support::identity::{CLIENT, CLIENT_SECRET, Identity};
 use crate::support::story::{Story, tell_in};
 
 async fn doctor(story: &Story, other: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -138,5 +140,35 @@ fn a_database_that_is_away_is_said_first() {
         assert_eq!(told.status.code(), Some(1));
         let bad = verdicts(&told).into_iter().find(|(_, verdict)| verdict == "bad");
         assert_eq!(bad.map(|(check, _)| check).as_deref(), Some("database"));
+    });
+}
+
+#[test]
+fn an_identity_provider_that_answers_and_is_who_we_think_gets_a_good_word() {
+    tell_in(Shape::New, "2026-03-02T08:30:00Z", &[], &async |story: &mut Story| {
+        let identity = Identity::start(Clock::System);
+        let found = async |issuer: &str| {
+            let other = [
+                ("RECOUP__HTTP__PUBLIC_URL", "https://pay.example.com"),
+                ("RECOUP__OIDC__ISSUER", issuer),
+                ("RECOUP__OIDC__CLIENT_ID", CLIENT),
+                ("RECOUP__OIDC__CLIENT_SECRET", CLIENT_SECRET),
+            ];
+            let told = doctor(story, &other, &["--json"]).await;
+            let text = String::from_utf8(told.stdout.clone()).unwrap();
+            assert!(!text.contains(CLIENT_SECRET), "{text}");
+            let verdicts = verdicts(&told);
+            let verdict = verdicts.into_iter().find(|(check, _)| check == "single sign-on");
+            (verdict.unwrap().1, text)
+        };
+        assert_eq!(found(&identity.issuer).await.0, "good");
+        let (verdict, text) = found(&format!("{}/", identity.issuer)).await;
+        assert!(verdict == "bad" && text.contains("its issuer is not the one"), "{text}");
+        identity.mind().document = Box::new(|document| document["jwks_uri"] = json!("x"));
+        assert_eq!(found(&identity.issuer).await.0, "bad");
+        identity.stop().await;
+        assert_eq!(found(&identity.issuer).await.0, "bad");
+        let none = doctor(story, &[], &["--json"]).await;
+        assert!(verdicts(&none).iter().all(|(check, _)| check != "single sign-on"));
     });
 }
