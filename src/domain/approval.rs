@@ -40,6 +40,7 @@ words! {
 
 impl ApprovalStatus {
     /// Where something stands at `now` that stands so in its row and can be decided until `expires_at`.
+    #[must_use]
     pub fn at(self, expires_at: Timestamp, now: Timestamp) -> Self {
         match self {
             Self::Pending if expires_at <= now => Self::Expired,

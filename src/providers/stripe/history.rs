@@ -153,7 +153,7 @@ impl History {
 
     /// What all of it comes to.
     pub fn told(mut self) -> Told {
-        self.tie_charges();
+        let mut ties = self.tie_charges();
         let mut told = Told::default();
         for (id, mut known) in std::mem::take(&mut self.invoices) {
             // An invoice that was paid at once has no failure to tell of.
@@ -161,7 +161,7 @@ impl History {
                 continue;
             }
             known.settle();
-            self.judge(id, known, &mut told);
+            self.judge(id, known, &mut ties, &mut told);
         }
         told.invoices
             .sort_by(|a, b| (a.failed_at, &a.first.invoice_id).cmp(&(b.failed_at, &b.first.invoice_id)));
@@ -246,11 +246,8 @@ impl History {
 
     fn charge_succeeded(&mut self, charge: &Charge) -> Result<(), BadEvent> {
         let id = name(charge.id.as_deref(), "data.object.id")?;
-        for of in [id_of(charge.payment_intent.as_ref()), id_of(charge.invoice.as_ref())] {
-            if let Some(of) = of {
-                self.paying.insert(of, id.clone());
-            }
-        }
+        let of = [id_of(charge.payment_intent.as_ref()), id_of(charge.invoice.as_ref())];
+        self.paying.extend(of.into_iter().flatten().map(|of| (of, id.clone())));
         Ok(())
     }
 

@@ -51,7 +51,7 @@ fn what_began_before_the_file_is_left_out() {
             let town = play(story).await;
             let cut = "2026-01-06T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second();
             let told = told(story, |events| {
-                events.retain(|event| event["created"].as_i64().unwrap() >= cut)
+                events.retain(|event| event["created"].as_i64().unwrap() >= cut);
             });
             assert!(told.begun_before.contains(&town.left_open), "{:?}", told.begun_before);
             assert!(told.invoices.is_empty(), "{:?}", told.invoices);
@@ -130,9 +130,9 @@ fn told(story: &Story, change: impl Fn(&mut Vec<serde_json::Value>)) -> Told {
 
 /// Writes it beside what the service saw, as another connection.
 async fn import(story: &Story, told: &Told) -> Imported {
-    let store = &story.app.store;
+    let database = &story.app.store;
     let campaign = Campaign::parse(CAMPAIGN).unwrap();
-    campaigns::publish(store.conn(), &campaign, CAMPAIGN, story.now())
+    campaigns::publish(database.conn(), &campaign, CAMPAIGN, story.now())
         .await
         .unwrap();
     let opening = Opening {
@@ -146,7 +146,7 @@ async fn import(story: &Story, told: &Told) -> Imported {
         campaign: &campaign,
         clock: &Clock::System,
     };
-    import.write(store, &told.invoices).await.unwrap()
+    import.write(database, &told.invoices).await.unwrap()
 }
 
 /// What reports know of a case, and the attempts and lines that both ways tell of.

@@ -60,9 +60,35 @@ impl Known {
     }
 }
 
+/// What belongs to invoices, by their ids.
+#[derive(Default)]
+pub(super) struct Ties {
+    charges: HashMap<String, Vec<FailedCharge>>,
+    intents: HashMap<String, Vec<String>>,
+}
+
+/// The charge that paid an invoice, as far as other events tell of it.
+struct Paying {
+    charge_id: Option<String>,
+    /// Whether the file would name it: it tells of charges that came through, and of the payment intent to which this one would belong.
+    would_be_known: bool,
+}
+
+impl Ties {
+    /// What is told of the charge that paid an invoice, by the charges that came through.
+    fn paying(&self, invoice: &str, through: &HashMap<String, String>) -> Paying {
+        let intents = self.intents.get(invoice).map(Vec::as_slice).unwrap_or_default();
+        let by_intent = || intents.iter().find_map(|intent| through.get(intent));
+        Paying {
+            charge_id: through.get(invoice).or_else(by_intent).cloned(),
+            would_be_known: !through.is_empty() && !intents.is_empty(),
+        }
+    }
+}
+
 impl History {
     /// Gives each failed charge its invoice, as far as that can be told.
-    pub(super) fn tie_charges(&mut self) {
+    pub(super) fn tie_charges(&mut self) -> Ties {
         let mut told = HashMap::<(String, i64, Currency), Vec<(Timestamp, &String)>>::new();
         for (id, known) in &self.invoices {
             for failure in &known.failures {
@@ -92,10 +118,20 @@ impl History {
         }
         self.failed.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         self.failed.dedup_by(|later, earlier| later.id == earlier.id);
+        let mut ties = Ties::default();
+        for charge in std::mem::take(&mut self.failed) {
+            if let Some(invoice) = charge.invoice_id.clone() {
+                ties.charges.entry(invoice).or_default().push(charge);
+            }
+        }
+        for (intent, invoice) in std::mem::take(&mut self.intents) {
+            ties.intents.entry(invoice).or_default().push(intent);
+        }
+        ties
     }
 
     /// Says what became of an invoice, or why that is not known.
-    pub(super) fn judge(&mut self, id: String, known: Known, told: &mut Told) {
+    pub(super) fn judge(&self, id: String, known: Known, ties: &mut Ties, told: &mut Told) {
         let Some(first) = known.failures.first() else { return };
         if first.count() > 1 {
             told.begun_before.push(id);
@@ -103,12 +139,12 @@ impl History {
         }
         let subscription = first.invoice.subscription_id();
         let subscribed = subscription.as_ref().and_then(|id| self.subscriptions.get(id));
-        let Some((ended_at, end)) = self.end(&id, &known, subscribed) else {
+        let Some((ended_at, end)) = end(&known, &ties.paying(&id, &self.paying), subscribed) else {
             told.under_way.push(id);
             return;
         };
         let traits = subscribed.map(|known| known.traits.clone()).unwrap_or_default();
-        let mut charges = self.charges_of(&id);
+        let mut charges = ties.charges.remove(&id).unwrap_or_default();
         let mut seen_until = first.count();
         let mut attempts = Vec::new();
         for failure in known.failures {
@@ -153,83 +189,59 @@ impl History {
             end,
         });
     }
+}
 
-    fn charges_of(&mut self, invoice: &str) -> Vec<FailedCharge> {
-        let is_of = |charge: &FailedCharge| charge.invoice_id.as_deref() == Some(invoice);
-        let (of, others) = std::mem::take(&mut self.failed).into_iter().partition(is_of);
-        self.failed = others;
-        of
-    }
-
-    /// When and how an invoice ended: by what came first, and else by the last automatic charge, where none was to follow it.
-    fn end(&self, id: &str, known: &Known, subscribed: Option<&Subscribed>) -> Option<(Timestamp, PastEnd)> {
-        let (first, last) = (known.failures.first()?, known.failures.last()?);
-        let retries_over = last.next_at().is_none();
-        let paid = known.paid.as_ref().map(|paid| {
-            let before = known.failures.iter().rev().find(|failure| failure.at <= paid.at);
-            let planned = before.and_then(Failure::next_at);
-            let charge_id = paid.charge_id.clone().or_else(|| self.paying_charge(id));
-            let elsewhere = paid
-                .out_of_band
-                .unwrap_or_else(|| charge_id.is_none() && self.would_know_charge(id));
-            let by = match planned {
-                _ if elsewhere => RecoveredBy::OutOfBand,
-                Some(planned) if paid.at >= planned => RecoveredBy::ProviderRetry,
-                Some(_) | None => RecoveredBy::Customer,
-            };
-            let charge_id = charge_id.filter(|_| !elsewhere);
-            (paid.at, PastEnd::Paid { by, charge_id })
-        });
-        let cancelled = subscribed.and_then(|known| known.ended).map(|(at, reason)| {
-            let end = match reason {
-                Some(CancelReason::PaymentFailed) => PastEnd::Exhausted {
-                    then: ExhaustedThen::Cancelled,
-                },
-                Some(CancelReason::PaymentDisputed) => stopped(StoppedWhy::Disputed),
-                Some(CancelReason::Requested) | None => stopped(StoppedWhy::CustomerCancelled),
-            };
-            (at, end)
-        });
-        let voided = known.voided_at.map(|at| (at, stopped(StoppedWhy::Voided)));
-        let given_up = known.uncollectible_at.map(|at| {
-            let then = ExhaustedThen::Uncollectible;
-            let end = if retries_over {
-                PastEnd::Exhausted { then }
-            } else {
-                stopped(StoppedWhy::WrittenOff)
-            };
-            (at, end)
-        });
-        let ends = [paid, cancelled, voided, given_up].into_iter().flatten();
-        let first_end = ends.filter(|(at, _)| *at >= first.at).min_by_key(|(at, _)| *at);
-        first_end.or_else(|| {
-            let unpaid_at = subscribed
-                .and_then(|known| known.unpaid_at)
-                .filter(|at| *at >= first.at);
-            let unpaid = |at| {
-                let then = ExhaustedThen::Unpaid;
-                (at, PastEnd::Exhausted { then })
-            };
-            let then = ExhaustedThen::LeftOpen;
-            let left = retries_over.then_some((last.at, PastEnd::Exhausted { then }));
-            unpaid_at.map(unpaid).or(left)
-        })
-    }
-
-    /// Whether the file would name the charge that paid an invoice: it tells of charges that came through, and of the payment intent to
-    /// which this one would belong.
-    fn would_know_charge(&self, invoice: &str) -> bool {
-        !self.paying.is_empty() && self.intents.values().any(|of| of == invoice)
-    }
-
-    fn paying_charge(&self, invoice: &str) -> Option<String> {
-        let direct = self.paying.get(invoice);
-        let through = || {
-            let intents = self.intents.iter().filter(|(_, of)| *of == invoice);
-            intents.filter_map(|(intent, _)| self.paying.get(intent)).next()
+/// When and how an invoice ended: by what came first, and else by the last automatic charge, where none was to follow it.
+fn end(known: &Known, paying: &Paying, subscribed: Option<&Subscribed>) -> Option<(Timestamp, PastEnd)> {
+    let (first, last) = (known.failures.first()?, known.failures.last()?);
+    let retries_over = last.next_at().is_none();
+    let paid = known.paid.as_ref().map(|paid| {
+        let before = known.failures.iter().rev().find(|failure| failure.at <= paid.at);
+        let planned = before.and_then(Failure::next_at);
+        let charge_id = paid.charge_id.clone().or_else(|| paying.charge_id.clone());
+        let elsewhere = paid.out_of_band.unwrap_or(charge_id.is_none() && paying.would_be_known);
+        let by = match planned {
+            _ if elsewhere => RecoveredBy::OutOfBand,
+            Some(planned) if paid.at >= planned => RecoveredBy::ProviderRetry,
+            Some(_) | None => RecoveredBy::Customer,
         };
-        direct.or_else(through).cloned()
-    }
+        let charge_id = charge_id.filter(|_| !elsewhere);
+        (paid.at, PastEnd::Paid { by, charge_id })
+    });
+    let cancelled = subscribed.and_then(|known| known.ended).map(|(at, reason)| {
+        let end = match reason {
+            Some(CancelReason::PaymentFailed) => PastEnd::Exhausted {
+                then: ExhaustedThen::Cancelled,
+            },
+            Some(CancelReason::PaymentDisputed) => stopped(StoppedWhy::Disputed),
+            Some(CancelReason::Requested) | None => stopped(StoppedWhy::CustomerCancelled),
+        };
+        (at, end)
+    });
+    let voided = known.voided_at.map(|at| (at, stopped(StoppedWhy::Voided)));
+    let given_up = known.uncollectible_at.map(|at| {
+        let then = ExhaustedThen::Uncollectible;
+        let end = if retries_over {
+            PastEnd::Exhausted { then }
+        } else {
+            stopped(StoppedWhy::WrittenOff)
+        };
+        (at, end)
+    });
+    let ends = [paid, cancelled, voided, given_up].into_iter().flatten();
+    let first_end = ends.filter(|(at, _)| *at >= first.at).min_by_key(|(at, _)| *at);
+    first_end.or_else(|| {
+        let unpaid_at = subscribed
+            .and_then(|known| known.unpaid_at)
+            .filter(|at| *at >= first.at);
+        let unpaid = |at| {
+            let then = ExhaustedThen::Unpaid;
+            (at, PastEnd::Exhausted { then })
+        };
+        let then = ExhaustedThen::LeftOpen;
+        let left = retries_over.then_some((last.at, PastEnd::Exhausted { then }));
+        unpaid_at.map(unpaid).or(left)
+    })
 }
 
 fn stopped(why: StoppedWhy) -> PastEnd {
