@@ -63,6 +63,12 @@ impl Campaign {
                 ),
             ));
         }
+        if step.message == Message::FinalNotice && matches!(step.when, When::BeforeFinal { days: 0, .. }) {
+            flaws.push(Flaw::new(
+                at("when"),
+                "the last notice would come on the day of the end: give customers a day at least to answer it",
+            ));
+        }
         let hour = match step.when {
             When::AfterDays { at, .. } | When::BeforeFinal { at, .. } => Some(at),
             When::AfterHours(_) => None,
@@ -205,6 +211,11 @@ mod tests {
                 "before_final = { days = 3",
                 "before_final = { days = 22",
                 "the step would fall outside the campaign",
+            ),
+            (
+                "before_final = { days = 3",
+                "before_final = { days = 0",
+                "the last notice would come on the day of the end",
             ),
             (
                 "message = \"reminder\"",
