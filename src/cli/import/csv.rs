@@ -66,6 +66,11 @@ impl Line<'_> {
         T::Err: std::fmt::Display,
     {
         let read = |text: &str| {
+            // Not every database keeps them.
+            anyhow::ensure!(
+                !text.contains(char::is_control),
+                "{column}: {text:?} has a control character"
+            );
             text.parse()
                 .map_err(|error| anyhow::anyhow!("{column}: {text:?}: {error}"))
         };

@@ -207,6 +207,10 @@ fn a_table_with_faults_is_not_read_in_at_all() {
     for (line, fault) in [
         (good, "line 3: invoice_id: in_1 stands on two lines"),
         (&good.replace("in_1,", ","), "line 3: invoice_id: it is empty"),
+        (
+            &good.replace("cus_1", "cus\0"),
+            "line 3: customer_id: \"cus\\0\" has a control character",
+        ),
         (&good.replace("100", "1.00"), "line 3: amount_minor: "),
         (
             &good.replace("100", "0"),
