@@ -121,17 +121,18 @@ async fn deliver(inner: &Inner, row: &NotificationRow, claimed: &Stopwatch) -> R
         // The configuration may be mended; the gate sees to it that nothing stale leaves then.
         return put_back(inner, row, PUT_BACK_LONG_SECS, "its connection is not configured").await;
     };
-    // The lane is had before the obligation is read, so that what was read is fresh when the message leaves.
+    // Both are had before the obligation is read, so that what was read is fresh when the message leaves.
     let _lane = match pace::turn(inner, row).await? {
-        Turn::Go(lane) if claimed.elapsed().as_secs() < SEND_BEFORE_SECS => lane,
-        Turn::Go(_) => {
-            return inner
-                .storage
-                .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
-                .await;
-        }
+        Turn::Go(lane) => lane,
         Turn::Wait(at) => return wait(inner, row, at, (pace::WAITS, false)).await,
     };
+    let _in_hand = inner.pace.in_hand().await;
+    if claimed.elapsed().as_secs() >= SEND_BEFORE_SECS {
+        return inner
+            .storage
+            .put_mail_back(&row.id, inner.now(), pace::WAITS, false)
+            .await;
+    }
     let read = inner.clock.stopwatch();
     match gate(inner, connection, row).await? {
         Gate::Send(case) => match not_before(inner, row, &case).await? {
@@ -362,7 +363,7 @@ pub(super) async fn hand_over(
         text: &rendered.text,
         html: &rendered.html,
     };
-    let Some(_connection) = inner.pace.connection(read).await else {
+    let Some(_leaving) = inner.pace.leaving(read).await else {
         return Ok(Left::Waits);
     };
     crate::failpoint!("mail_before_start");

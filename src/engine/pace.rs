@@ -29,6 +29,12 @@ const AT_ONCE_MAX: usize = 3;
 /// The most mails of this process that wait for such a place or have one: half of all that are under way, so that a domain
 /// which hangs leaves room for the others.
 const IN_LINE_MAX: usize = 32;
+/// The most messages of this process that are being made ready or are on their way: so many that the connections have work while
+/// invoices are read and rows written, and so few that the first leaves soon and what was read of the last is fresh.
+const IN_HAND_MAX: usize = 64;
+/// How many messages may be marked as leaving beyond those that have a connection, so that no connection waits for a commit. As many
+/// more may be unknown after a crash.
+const AHEAD_MAX: usize = 2;
 /// How long a message is put back for whose domain has a full line.
 const LINE_SECS: i64 = 5;
 /// The most domains that are kept in mind.
@@ -43,7 +49,8 @@ const PATIENCE_SECS: (i64, i64) = (600, 6 * 3600);
 pub(super) struct Pace {
     per_minute: u32,
     domains: Mutex<HashMap<String, Domain>>,
-    relay: Semaphore,
+    in_hand: Semaphore,
+    leaving: Semaphore,
 }
 
 /// One domain. Minutes are counted from the epoch.
@@ -79,7 +86,8 @@ impl Pace {
         Self {
             per_minute,
             domains: Mutex::default(),
-            relay: Semaphore::new(CONNECTIONS_MAX),
+            in_hand: Semaphore::new(IN_HAND_MAX),
+            leaving: Semaphore::new(CONNECTIONS_MAX + AHEAD_MAX),
         }
     }
 
@@ -117,10 +125,15 @@ impl Pace {
         })
     }
 
-    /// Waits for a connection to the relay, so that no message counts as being sent that still waits for one: of those it
-    /// cannot be told after a crash whether they left. None where the invoice was read, `read` ago, too long before.
-    pub(super) async fn connection(&self, read: &Stopwatch) -> Option<SemaphorePermit<'_>> {
-        let permit = self.relay.acquire().await.expect("the semaphore is never closed");
+    /// Waits until the message is one of the few that are made ready.
+    pub(super) async fn in_hand(&self) -> SemaphorePermit<'_> {
+        self.in_hand.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Waits until a connection to the relay is free or nearly so, for of a message that counts as leaving it cannot be told after a
+    /// crash whether it left. None where the invoice was read, `read` ago, too long before.
+    pub(super) async fn leaving(&self, read: &Stopwatch) -> Option<SemaphorePermit<'_>> {
+        let permit = self.leaving.acquire().await.expect("the semaphore is never closed");
         (read.elapsed().as_secs() < FRESH_SECS).then_some(permit)
     }
 
