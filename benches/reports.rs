@@ -9,8 +9,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use recoup::clock::Clock;
+use recoup::domain::report::attempts::charged;
+use recoup::domain::report::funnel::funnels;
 use recoup::domain::report::{By, Cohort, Cut, report};
-use recoup::store::{Dialect, Store, rollups, scans};
+use recoup::store::{Dialect, Store, rollups};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::time::Instant;
 
@@ -90,8 +92,38 @@ fn own(dialect: Dialect, now: i64) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The numbers `[from, until)`, as `n`.
+fn numbers(dialect: Dialect, [from, until]: [u64; 2]) -> String {
+    match dialect {
+        Dialect::Postgres => format!("SELECT generate_series({from}::bigint, {until}::bigint - 1) AS n"),
+        Dialect::Sqlite => format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM numbers WHERE n < {until} - 1) SELECT n FROM numbers"
+        ),
+    }
+}
+
+/// How far the cases `[from, until)` got and what they were charged: of each as its number has it, at the beginning of time, so that it
+/// counts whenever the case was closed.
+async fn lead(store: &Store, span: [u64; 2]) -> anyhow::Result<()> {
+    let reached = |by: u64| format!("CASE WHEN n % {by} = 0 THEN 1 END");
+    let sql = format!(
+        "INSERT INTO report_funnel (case_id, written_at, delivered_at, clicked_at, changed_at, tries, charged_minor) \
+         SELECT 'case_' || CAST(1000000000000 + n AS TEXT), {}, {}, {}, {}, \
+         CASE n % 9 WHEN 0 THEN 'd' WHEN 1 THEN 'ds' WHEN 2 THEN 'dds' WHEN 3 THEN 'ddds' WHEN 4 THEN 'dddd' WHEN 5 THEN 'ddddds' \
+         WHEN 6 THEN 'dod' WHEN 7 THEN 'dddddddd' ELSE 'do' END, CASE WHEN n % 9 IN (1, 2, 3, 5) THEN 500 + n * 7919 % 120000 ELSE 0 END \
+         FROM ({}) AS numbers",
+        reached(2),
+        reached(4),
+        reached(12),
+        reached(7),
+        numbers(store.dialect(), span)
+    );
+    store.conn().execute_unprepared(&sql).await?;
+    Ok(())
+}
+
 /// Makes the cases `[from, until)`.
-async fn make(store: &Store, columns: &[String], now: i64, [from, until]: [u64; 2]) -> anyhow::Result<()> {
+async fn make(store: &Store, columns: &[String], now: i64, span: [u64; 2]) -> anyhow::Result<()> {
     let own = own(store.dialect(), now);
     let value = |name: &String| {
         let own = own.iter().find(|(own, _)| own == name);
@@ -99,12 +131,7 @@ async fn make(store: &Store, columns: &[String], now: i64, [from, until]: [u64; 
     };
     let values: Vec<String> = columns.iter().map(value).collect();
     let names: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
-    let numbers = match store.dialect() {
-        Dialect::Postgres => format!("SELECT generate_series({from}::bigint, {until}::bigint - 1) AS n"),
-        Dialect::Sqlite => format!(
-            "WITH RECURSIVE numbers(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM numbers WHERE n < {until} - 1) SELECT n FROM numbers"
-        ),
-    };
+    let numbers = numbers(store.dialect(), span);
     // Of the seven shapes the first three are open.
     let sql = format!(
         "INSERT INTO cases ({}) SELECT {} FROM (SELECT n, \
@@ -155,13 +182,9 @@ async fn fill(url: &str, now: Timestamp, cases: u64) -> anyhow::Result<()> {
     let columns = columns(&store).await?;
     let bar = indicatif::ProgressBar::new(cases);
     for from in (0..cases).step_by(usize::try_from(MADE_AT_ONCE)?) {
-        make(
-            &store,
-            &columns,
-            now.as_millisecond(),
-            [from, (from + MADE_AT_ONCE).min(cases)],
-        )
-        .await?;
+        let span = [from, (from + MADE_AT_ONCE).min(cases)];
+        lead(&store, span).await?;
+        make(&store, &columns, now.as_millisecond(), span).await?;
         bar.inc(MADE_AT_ONCE);
     }
     bar.finish_and_clear();
@@ -193,35 +216,49 @@ async fn measure(told: &mut Report, what: &str, url: &str, now: Timestamp, limit
     let today: Date = TimeZone::UTC.to_datetime(now).date();
     let days = [today.checked_sub(1.year())?.first_of_month(), today.tomorrow()?];
     let mut slowest: f64 = 0.0;
+    let mut tell = |name: String, took: f64| {
+        told.figure(&format!("{what}, {name}"), "ms", vec![took]);
+        slowest = slowest.max(took);
+    };
+    let conn = store.conn();
     for by in By::ALL {
         let cut = Cut {
             cohort: Cohort::Month,
             by: *by,
         };
-        let took = time(async || {
-            let cells = rollups::recovery(store.conn(), days, *by, Cohort::Month).await?;
+        let recovery = time(async || {
+            let cells = rollups::recovery(conn, days, *by, Cohort::Month).await?;
             Ok(report(&cells, cut)?)
-        })
-        .await?;
-        told.figure(&format!("{what}, recovery by {by}"), "ms", vec![took]);
-        slowest = slowest.max(took);
+        });
+        tell(format!("recovery by {by}"), recovery.await?);
+        let funnel = time(async || Ok(funnels(&rollups::paths(conn, days, *by).await?, *by)?));
+        tell(format!("funnel by {by}"), funnel.await?);
+        let attempts = time(async || {
+            let (cases, made) = rollups::charges(conn, days, *by).await?;
+            Ok(charged(&cases, &made, *by, 14)?)
+        });
+        tell(format!("charges by {by}"), attempts.await?);
     }
-    let ended = time(async || Ok(rollups::closed(store.conn(), days).await?)).await?;
-    let ages = time(async || Ok(rollups::ages(store.conn(), days, now).await?)).await?;
-    let unsplit = Cut {
-        cohort: Cohort::Month,
-        by: By::None,
-    };
-    let customers = time(async || Ok(scans::customers(store.conn(), days, unsplit).await?)).await?;
-    let funnel = time(async || Ok(scans::paths(store.conn(), days, By::None).await?)).await?;
-    for (name, took) in [
-        ("churn", ended),
-        ("times", ages),
-        ("customers", customers),
-        ("funnel", funnel),
-    ] {
-        told.figure(&format!("{what}, {name}"), "ms", vec![took]);
-        slowest = slowest.max(took);
+    tell(
+        "churn".to_owned(),
+        time(async || Ok(rollups::closed(conn, days).await?)).await?,
+    );
+    tell(
+        "times".to_owned(),
+        time(async || Ok(rollups::ages(conn, days, now).await?)).await?,
+    );
+    let months = [today.first_of_month().checked_sub(1.month())?, today.tomorrow()?];
+    let pace = time(async || {
+        let opened = rollups::recovery(conn, months, By::None, Cohort::Day).await?;
+        Ok((opened, rollups::ended(conn, months).await?))
+    });
+    tell("two months beside each other".to_owned(), pace.await?);
+    for cohort in [Cohort::Month, Cohort::Week] {
+        let cut = Cut { cohort, by: By::None };
+        let customers = time(async || Ok(rollups::customers(conn, days, cut).await?));
+        tell(format!("customers by {cohort}"), customers.await?);
+        let recovered = time(async || Ok(rollups::recovered(conn, days, cut).await?));
+        tell(format!("days of recovery by {cohort}"), recovered.await?);
     }
     if store.dialect() == Dialect::Postgres {
         store.conn().execute_unprepared("SET statement_timeout = 0").await?;

@@ -111,8 +111,6 @@ pub struct HttpState {
     pub(crate) sign_ins: sign_in::SignIns,
     /// The feeds of the dashboard that are open.
     pub(crate) feeds: dashboard::Feeds,
-    /// What the last two months come to, as the dashboard worked it out last.
-    pub(crate) last_pace: dashboard::LastPace,
     /// The routes with their methods, and the document about them.
     pub(crate) routes: openapi::Routes,
 }
@@ -144,7 +142,6 @@ impl HttpState {
             oidc: options.oidc.clone(),
             sign_ins: sign_in::SignIns::default(),
             feeds: dashboard::Feeds::default(),
-            last_pace: dashboard::LastPace::default(),
             routes: openapi::Routes::new(),
         }
     }

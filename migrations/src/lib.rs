@@ -34,6 +34,7 @@ mod m20261130_000024_actions;
 mod m20261130_000025_desk;
 mod m20261130_000026_identities;
 mod m20261130_000027_publications;
+mod m20261130_000028_ways;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000025_desk::Migration),
             Box::new(m20261130_000026_identities::Migration),
             Box::new(m20261130_000027_publications::Migration),
+            Box::new(m20261130_000028_ways::Migration),
         ]
     }
 }

@@ -108,7 +108,7 @@ const MONEY_SO_FAR: [&str; 2] = [
 
 /// Where a case is counted. `{day:column}` is the day of an instant in UTC; hours are those from the hour of the opening to that of the
 /// end, and while the case is open, the hour of its opening itself: so its age is known at any time from a sum.
-const PLACES: [(&str, &str); 25] = [
+pub(crate) const PLACES: [(&str, &str); 25] = [
     ("connection", "c.connection"),
     ("day", "COALESCE(c.cohort_day, {day:c.opened_at})"),
     (
@@ -163,7 +163,7 @@ const TENURE: &str = "CASE WHEN c.tenure_days IS NULL THEN '' WHEN c.tenure_days
     WHEN c.tenure_days < 1095 THEN '365-1094' ELSE '1095+' END";
 
 /// What is counted of it.
-const MEASURES: [(&str, &str); 10] = [
+pub(crate) const MEASURES: [(&str, &str); 10] = [
     ("cases", "1"),
     ("amount_minor", "c.amount_minor"),
     ("recovered_minor", "c.recovered_minor"),
@@ -188,10 +188,10 @@ const AGES: &str = "month TEXT NOT NULL, currency TEXT NOT NULL, status TEXT NOT
     cases {int} NOT NULL, amount_minor {int} NOT NULL, recovered_minor {int} NOT NULL";
 
 /// What changes without a report's noticing until the case is closed: every step of a case changes these.
-const ONCE_CLOSED: [&str; 2] = ["attempts", "notifications"];
+pub(crate) const ONCE_CLOSED: [&str; 2] = ["attempts", "notifications"];
 
 /// What a case is counted by; a change of anything else is no change to a report.
-const COUNTED: [&str; 22] = [
+pub(crate) const COUNTED: [&str; 22] = [
     "closed_at",
     "closed_day",
     "currency",
@@ -216,11 +216,11 @@ const COUNTED: [&str; 22] = [
     "reversed_minor",
 ];
 
-fn listed<T>(items: &[T], each: impl Fn(&T) -> String) -> String {
+pub(crate) fn listed<T>(items: &[T], each: impl Fn(&T) -> String) -> String {
     items.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
-fn columns() -> String {
+pub(crate) fn columns() -> String {
     [
         listed(&PLACES, |(name, _)| (*name).to_owned()),
         listed(&MEASURES, |(name, _)| (*name).to_owned()),
@@ -229,7 +229,7 @@ fn columns() -> String {
 }
 
 /// An expression over a case that is named `row`.
-fn over(row: &str, expression: &str, sqlite: bool) -> String {
+pub(crate) fn over(row: &str, expression: &str, sqlite: bool) -> String {
     let mut text = expression.replace("c.", &format!("{row}."));
     for instant in ["opened_at", "closed_at"] {
         let at = format!("{row}.{instant}");
@@ -244,7 +244,7 @@ fn over(row: &str, expression: &str, sqlite: bool) -> String {
 }
 
 /// What is counted of a case that is named `row`, `sign` times.
-fn counted(row: &str, sign: &str, sqlite: bool) -> String {
+pub(crate) fn counted(row: &str, sign: &str, sqlite: bool) -> String {
     let places = listed(&PLACES, |(_, expression)| over(row, expression, sqlite));
     let measures = listed(&MEASURES, |(_, expression)| {
         format!("{sign}({})", over(row, expression, sqlite))
@@ -266,7 +266,7 @@ fn facts(sqlite: bool) -> String {
     )
 }
 
-fn sqlite_triggers() -> Vec<String> {
+pub(crate) fn sqlite_triggers() -> Vec<String> {
     let columns = columns();
     let always = COUNTED.map(|column| format!("OLD.{column} IS NOT NEW.{column}"));
     let once = ONCE_CLOSED.map(|column| format!("(NEW.closed_at IS NOT NULL AND OLD.{column} <> NEW.{column})"));
@@ -299,7 +299,7 @@ const LATE: &str = "UPDATE cases SET
     WHERE id = NEW.case_id";
 
 /// New cases come many at once; a change is looked at row by row, because most change nothing that is counted.
-fn postgres_triggers() -> Vec<String> {
+pub(crate) fn postgres_triggers() -> Vec<String> {
     let columns = columns();
     let [old, new] = ["OLD", "NEW"].map(|row| {
         let always = COUNTED.map(|column| format!("{row}.{column}"));

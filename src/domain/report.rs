@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::money::Currency;
-use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, StoppedWhy};
+use super::outcome::{ExhaustedThen, Outcome, RecoveredBy, Status, StoppedWhy};
 
 pub mod ages;
 pub mod attempts;
@@ -50,6 +50,27 @@ pub struct Cell {
     pub retryable: bool,
     /// What they come to.
     pub counts: Counts,
+}
+
+/// Ended cases that are alike in when they were opened, when and how they ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedCell {
+    /// A day of the cohort in which they were opened.
+    pub day: Date,
+    /// The day on which they ended.
+    pub ended_day: Date,
+    /// How.
+    pub status: Status,
+    /// What they are split by; nothing where it is not known.
+    pub value: String,
+    /// Their currency.
+    pub currency: Currency,
+    /// How many they are.
+    pub cases: u64,
+    /// What was paid of them while they were chased, in minor units.
+    pub recovered_minor: i64,
+    /// What was taken back of them, in minor units.
+    pub reversed_minor: i64,
 }
 
 /// What cases come to; amounts in minor units of their currency.

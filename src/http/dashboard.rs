@@ -43,7 +43,6 @@ mod views;
 mod welcome;
 
 pub(crate) use feed::Feeds;
-pub(crate) use overview::LastPace;
 
 /// The routes of the dashboard with their methods.
 pub const ROUTES: [(&str, &[&str]); 49] = [

@@ -110,18 +110,6 @@ pub trait Digests: Send + Sync {
     async fn claim_digests(&self, now: Timestamp, limit: u64, lease: Lease<'_>) -> Result<Vec<DigestRow>, StoreError>;
 }
 
-/// The cases opened from `from` on and before `until`, those of reversals left out.
-pub async fn opened_between(store: &Store, from: Timestamp, until: Timestamp) -> Result<Vec<Dated>, StoreError> {
-    let conn = store.conn();
-    let paid = ledger::recovered(conn, from, until).await?;
-    let rows = reports::recovery_rows(conn, from, until).await?.into_iter();
-    let dated = rows.filter(|row| row.reversal_of.is_none()).map(|row| {
-        let recovered_minor = paid.get(&row.case_id).copied().unwrap_or(0);
-        row.dated(recovered_minor)
-    });
-    Ok(dated.collect())
-}
-
 const QUEUED: [bulk::Column; 9] = [
     ("id", Kind::Text),
     ("week", Kind::Text),

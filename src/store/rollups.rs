@@ -1,12 +1,20 @@
-//! What reports read instead of every case: sums by one thing that cases differ in, by day and by month, and ages by month. Each
-//! change of a case leaves deltas in the transaction that made it (triggers of the schema see to that, whoever wrote it); [`merge`]
-//! moves them into the roll-ups. Whoever reads adds both in one statement, so the sums are those of a scan at that very moment.
+//! What reports read instead of every case: sums by one thing that cases differ in, by day and by month; ages by month; customers by
+//! month and by week. Each change of a case leaves its two sides in the transaction that made it (triggers of the schema see to that,
+//! whoever wrote it); [`merge`] moves them into the roll-ups. Whoever reads adds both in one statement, so the sums are those of a scan
+//! at that very moment.
 
 mod ages;
+mod customers;
 mod merge;
+mod verify;
+mod ways;
 
 pub use ages::ages;
-pub use merge::{merge, verify};
+pub use customers::customers;
+pub(super) use customers::first_day;
+pub use merge::merge;
+pub use verify::verify;
+pub use ways::{charges, ended, paths, recovered};
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -17,31 +25,90 @@ use super::{StoreError, cases};
 use crate::domain::money::Currency;
 use crate::domain::report::{By, Cell, Cohort, Counts};
 
-/// What is counted, as columns of the roll-up and of the deltas.
-const MEASURES: [&str; 10] = [
-    "cases",
-    "amount_minor",
-    "recovered_minor",
-    "late_payments",
-    "late_minor",
-    "reversals",
-    "reversed_minor",
-    "monthly_minor",
-    "attempts",
-    "messages",
-];
-/// What makes a row of the roll-up besides its dimension, its day and its value.
-const KEYS: &str = "connection, currency, status, outcome_detail, outcome_then, retryable";
+/// Sums of all cases: a row has a dimension, a day or a month, a value of the dimension, and the keys.
+struct Rollup {
+    table: &'static str,
+    /// What makes a row besides its dimension, its day and its value.
+    keys: &'static [&'static str],
+    /// What is summed.
+    measures: &'static [&'static str],
+    /// Which cases are counted.
+    of: &'static str,
+    /// Whether there are sums by each thing that cases are split by; else there are those of all.
+    split: bool,
+    /// Its own dimensions besides.
+    more: &'static [(&'static str, &'static str)],
+}
+
+/// Every case.
+const ALL: &str = "1 = 1";
+/// What became of the cases.
+const OUTCOMES: Rollup = Rollup {
+    table: "report_rollup",
+    keys: &[
+        "connection",
+        "currency",
+        "status",
+        "outcome_detail",
+        "outcome_then",
+        "retryable",
+    ],
+    measures: &[
+        "cases",
+        "amount_minor",
+        "recovered_minor",
+        "late_payments",
+        "late_minor",
+        "reversals",
+        "reversed_minor",
+        "monthly_minor",
+        "attempts",
+        "messages",
+    ],
+    of: ALL,
+    split: true,
+    more: &[(CLOSED, "''")],
+};
+/// The stages that they reached.
+const PATHS: Rollup = Rollup {
+    table: "report_paths",
+    keys: &["connection", "currency", "status", "path"],
+    measures: &["cases", "amount_minor", "recovered_minor"],
+    of: ALL,
+    split: true,
+    more: &[],
+};
+/// The charges that they took.
+const TRIES: Rollup = Rollup {
+    table: "report_tries",
+    keys: &["connection", "currency", "status", "tries"],
+    measures: &["cases", "charged_minor", "attempts"],
+    of: ALL,
+    split: true,
+    more: &[],
+};
+/// The day of their end.
+const ENDED: Rollup = Rollup {
+    table: "report_ended",
+    keys: &["connection", "currency", "status", "closed_day"],
+    measures: &["cases", "recovered_minor", "reversed_minor"],
+    of: "closed_day <> ''",
+    split: false,
+    more: &[],
+};
+const ROLLUPS: [Rollup; 4] = [OUTCOMES, PATHS, TRIES, ENDED];
+
 /// The cases by the day on which they ended.
 const CLOSED: &str = "closed";
 /// The month of a day, as its first day.
 const MONTH: &str = "substr(day, 1, 8) || '01'";
+/// What stands for the day of sums over all of them.
+const NO_DAY: &str = "''";
 /// What is written behind the name of a dimension where its sums are those of whole months.
 const BY_MONTH: &str = ".month";
-/// Dimensions, and the column of a delta that is the value of each; nothing where there is only one value.
-const DIMENSIONS: [(&str, &str); 18] = [
+/// Dimensions, and the column of a change that is the value of each; nothing where there is only one value.
+const DIMENSIONS: [(&str, &str); 17] = [
     ("all", "''"),
-    (CLOSED, "''"),
     ("decline_kind", "decline_kind"),
     ("decline_code", "decline_code"),
     ("network", "network"),
@@ -59,6 +126,58 @@ const DIMENSIONS: [(&str, &str); 18] = [
     ("weekday", "weekday"),
     ("hour", "hour"),
 ];
+
+impl Rollup {
+    fn dimensions(&self) -> impl Iterator<Item = &(&'static str, &'static str)> + Clone {
+        let splits = if self.split { DIMENSIONS.len() } else { 1 };
+        DIMENSIONS[..splits].iter().chain(self.more)
+    }
+
+    fn keys(&self) -> String {
+        self.keys.join(", ")
+    }
+
+    fn measures(&self) -> String {
+        self.measures.join(", ")
+    }
+
+    /// Something of each measure, in a row.
+    fn each(&self, of: impl Fn(&str) -> String) -> Vec<String> {
+        self.measures.iter().map(|name| of(name)).collect()
+    }
+}
+
+/// What is asked of a roll-up.
+struct Question {
+    /// The cases opened, or ended, on the days `[from, to)`.
+    days: [Date; 2],
+    /// Its dimension, and the column of a change that is its value.
+    dimension: (&'static str, &'static str),
+    /// What days are summed by.
+    day: &'static str,
+    /// Whether sums of whole months will do.
+    months: bool,
+    /// What a change has for the day of the dimension.
+    at: &'static str,
+    /// Which of the cases.
+    of: &'static str,
+}
+
+impl Question {
+    /// What the cases opened on `days` come to, split by one thing, and by cohort where there is one.
+    fn opened(days: [Date; 2], by: By, day: &'static str) -> Self {
+        let dimension = DIMENSIONS.iter().find(|(name, _)| *name == by.dimension());
+        Self {
+            days,
+            dimension: *dimension.unwrap_or(&DIMENSIONS[0]),
+            day,
+            months: [MONTH, NO_DAY].contains(&day),
+            at: "day",
+            of: ALL,
+        }
+    }
+}
+
 /// The cases opened on the days `[from, to)`, split and summed as asked.
 pub async fn recovery<C: ConnectionTrait>(
     conn: &C,
@@ -66,17 +185,26 @@ pub async fn recovery<C: ConnectionTrait>(
     by: By,
     cohort: Cohort,
 ) -> Result<Vec<Cell>, StoreError> {
-    let dimension = DIMENSIONS.iter().find(|(name, _)| *name == by.dimension());
-    let dimension = dimension.unwrap_or(&DIMENSIONS[0]);
-    match cohort {
-        Cohort::Month => read(conn, days, *dimension, [MONTH, "day"], whole_months(days)).await,
-        Cohort::Week | Cohort::Day => read(conn, days, *dimension, ["day", "day"], None).await,
-    }
+    let day = match cohort {
+        Cohort::Month => MONTH,
+        Cohort::Week | Cohort::Day => "day",
+    };
+    let rows = read(conn, &OUTCOMES, &Question::opened(days, by, day)).await?;
+    rows.iter().map(decode).collect()
 }
 
 /// The cases that ended on the days `[from, to)`, by month.
 pub async fn closed<C: ConnectionTrait>(conn: &C, days: [Date; 2]) -> Result<Vec<Cell>, StoreError> {
-    read(conn, days, (CLOSED, "''"), [MONTH, "closed_day"], None).await
+    let question = Question {
+        days,
+        dimension: (CLOSED, "''"),
+        day: MONTH,
+        months: false,
+        at: "closed_day",
+        of: ALL,
+    };
+    let rows = read(conn, &OUTCOMES, &question).await?;
+    rows.iter().map(decode).collect()
 }
 
 /// The first days of the months `[first, last)` that lie whole within the days `[from, to)`.
@@ -91,35 +219,40 @@ fn whole_months([from, to]: [Date; 2]) -> Option<[Date; 2]> {
     (first < last).then_some([first, last])
 }
 
-/// Sums of the roll-up and of the deltas: `day` is what days are summed by, `at` what a delta has for the day of its dimension, and
-/// `months` are those whose sums are read as they are.
+/// What a roll-up and the changes that are not merged yet come to: the day, the value, the keys and the measures.
 async fn read<C: ConnectionTrait>(
     conn: &C,
-    [from, to]: [Date; 2],
-    (dimension, column): (&str, &str),
-    [day, at]: [&str; 2],
-    months: Option<[Date; 2]>,
-) -> Result<Vec<Cell>, StoreError> {
-    let measures = MEASURES.join(", ");
-    let sums: Vec<String> = MEASURES
-        .iter()
-        .map(|name| format!("CAST(SUM({name}) AS BIGINT)"))
-        .collect();
-    let rolled = format!("SELECT day, value, {KEYS}, {measures} FROM report_rollup WHERE dimension =");
-    let by_day = format!("{rolled} $1 AND day >= $2 AND day <");
-    let (first, last) = months.map_or((to, to), |[first, last]| (first, last));
-    let sql = format!(
-        "SELECT {day} AS cohort, value, {KEYS}, {} FROM ({by_day} $4 UNION ALL {rolled} $6 AND day >= $4 AND day < $5 \
-         UNION ALL {rolled} $1 AND day >= $5 AND day < $3 \
-         UNION ALL SELECT day, value, {KEYS}, {measures} FROM (SELECT {at} AS day, {column} AS value, {KEYS}, {measures} \
-         FROM report_deltas) AS deltas WHERE day >= $2 AND day < $3) AS every \
-         GROUP BY 1, 2, {KEYS} HAVING SUM(cases) <> 0 ORDER BY 1, 2, {KEYS}",
-        sums.join(", ")
+    rollup: &Rollup,
+    question: &Question,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let Question {
+        days: [from, to],
+        dimension: (dimension, column),
+        day,
+        months,
+        at,
+        of,
+    } = question;
+    let [keys, measures] = [rollup.keys(), rollup.measures()];
+    let sums = rollup.each(|name| format!("CAST(SUM({name}) AS BIGINT)")).join(", ");
+    let rolled = format!(
+        "SELECT day, value, {keys}, {measures} FROM {} WHERE dimension =",
+        rollup.table
     );
-    let [from, to, first, last] = [from, to, first, last].map(|day| day.to_string());
+    let months = whole_months(question.days).filter(|_| *months);
+    let [first, last] = months.unwrap_or([*to, *to]);
+    let sql = format!(
+        "SELECT {day} AS cohort, value, {keys}, {sums} FROM (SELECT * FROM ({rolled} $1 AND day >= $2 AND day < $4 \
+         UNION ALL {rolled} $6 AND day >= $4 AND day < $5 UNION ALL {rolled} $1 AND day >= $5 AND day < $3 \
+         UNION ALL SELECT day, value, {keys}, {measures} FROM (SELECT {at} AS day, {column} AS value, {keys}, {measures} \
+         FROM report_changes WHERE {}) AS changes WHERE day >= $2 AND day < $3) AS those WHERE {of}) AS every \
+         GROUP BY 1, 2, {keys} HAVING SUM(cases) <> 0 ORDER BY 1, 2, {keys}",
+        rollup.of
+    );
+    let [from, to, first, last] = [*from, *to, first, last].map(|day| day.to_string());
     let by_month = format!("{dimension}{BY_MONTH}");
     let values = [
-        dimension.into(),
+        (*dimension).into(),
         from.into(),
         to.into(),
         first.into(),
@@ -127,7 +260,7 @@ async fn read<C: ConnectionTrait>(
         by_month.into(),
     ];
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    conn.query_all_raw(statement).await?.iter().map(decode).collect()
+    Ok(conn.query_all_raw(statement).await?)
 }
 
 fn decode(found: &QueryResult) -> Result<Cell, StoreError> {

@@ -38,8 +38,8 @@ pub const DEFINITIONS: [(&str, &str); 8] = [
     ),
     (
         "let_go",
-        "Charges that the cases counted and whose rows are not there any more, since the histories of old cases were let go of. Where it \
-         is not 0, the numbers by charge lack them; `attempts` and its cost do not.",
+        "Charges that the cases counted and of which nothing else is known any more: the histories of old cases were let go of before \
+         their charges were kept by number. Where it is not 0, the numbers by charge lack them; `attempts` and its cost do not.",
     ),
     ("recovered", "Cases paid by any means, as in the recovery report."),
 ];
@@ -61,6 +61,21 @@ pub struct AttemptCell {
     pub succeeded_minor: i64,
     /// Those that were declined.
     pub declined: u64,
+}
+
+impl AttemptCell {
+    /// A cell that counts nothing.
+    pub const fn none(value: String, currency: Currency, number: u32) -> Self {
+        Self {
+            value,
+            currency,
+            number,
+            attempts: 0,
+            succeeded: 0,
+            succeeded_minor: 0,
+            declined: 0,
+        }
+    }
 }
 
 /// Cases that are alike in all that the report asks for.
@@ -118,7 +133,7 @@ pub struct Charged {
     pub succeeded: u64,
     /// Succeeded of succeeded and declined.
     pub success: Option<Rate>,
-    /// Charges whose rows are not there any more.
+    /// Charges of which nothing but their count is known any more.
     pub let_go: u64,
     /// Charges by recovered cases, in hundredths; none where nothing was recovered.
     pub attempts_per_recovery_parts_per_100: Option<u64>,

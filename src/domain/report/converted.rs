@@ -1,21 +1,23 @@
-//! Recovered money of every currency in one, each case at the rate of the day on which it was recovered.
+//! Recovered money of every currency in one, at the rate of the day on which it was recovered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Cut, TooLarge};
+use super::{Cut, EndedCell, TooLarge};
 use crate::domain::exchange::ExchangeRate;
 use crate::domain::money::Currency;
+use crate::domain::outcome::Status;
 
 /// What each figure means.
 pub const DEFINITIONS: [(&str, &str); 2] = [
     (
         "converted",
-        "The recovered money of all currencies in one: each case at the uploaded rate of the day on which it was recovered, in the zone \
-         that its connection had then, never at a later one. Each case is rounded by itself to whole minor units, half to even, so that \
-         rows add up to the totals however they are split. Where a rate is missing there is no sum but the problem `rates_missing`.",
+        "The recovered money of all currencies in one: that of a day of recovery, in the zone that its connection had then, at the \
+         uploaded rate of this day, never at a later one. What the cases of one connection, cohort, group and currency brought on a day is \
+         converted together and rounded once to whole minor units, half to even; a row is the sum of these, and a total that of its rows. Where a rate \
+         is missing there is no sum but the problem `rates_missing`.",
     ),
     (
         "converted.net_recovered_minor",
@@ -23,25 +25,6 @@ pub const DEFINITIONS: [(&str, &str); 2] = [
          rates neither makes nor loses money.",
     ),
 ];
-
-/// Recovered cases that are alike in all that the conversion asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecoveredCell {
-    /// A day of the cohort in which they were opened.
-    pub day: Date,
-    /// The day on which they were recovered.
-    pub recovered_day: Date,
-    /// What they are split by; nothing where it is not known.
-    pub value: String,
-    /// Their currency.
-    pub currency: Currency,
-    /// What was paid of each, in minor units.
-    pub recovered_minor: i64,
-    /// What was taken back of each, in minor units.
-    pub reversed_minor: i64,
-    /// How many they are.
-    pub cases: u64,
-}
 
 /// Rates into one currency, by currency and day.
 pub type Rates = HashMap<(Currency, Date), ExchangeRate>;
@@ -87,10 +70,11 @@ impl From<TooLarge> for NotConverted {
     }
 }
 
-/// Converts what was recovered into `to`.
-pub fn convert(cells: &[RecoveredCell], rates: &Rates, to: Currency, cut: Cut) -> Result<Converted, NotConverted> {
-    let others = cells.iter().filter(|cell| cell.currency != to);
-    let needed = others.map(|cell| (cell.recovered_day, cell.currency));
+/// Converts what was recovered of the cases into `to`.
+pub fn convert(cells: &[EndedCell], rates: &Rates, to: Currency, cut: Cut) -> Result<Converted, NotConverted> {
+    let recovered = || cells.iter().filter(|cell| cell.status == Status::Recovered);
+    let others = recovered().filter(|cell| cell.currency != to);
+    let needed = others.map(|cell| (cell.ended_day, cell.currency));
     let missing: BTreeSet<_> = needed
         .filter(|(day, from)| !rates.contains_key(&(*from, *day)))
         .collect();
@@ -99,16 +83,16 @@ pub fn convert(cells: &[RecoveredCell], rates: &Rates, to: Currency, cut: Cut) -
     }
     let mut rows = BTreeMap::new();
     let mut totals = BTreeMap::new();
-    for cell in cells {
-        let in_one = |minor: i64| match rates.get(&(cell.currency, cell.recovered_day)) {
+    for cell in recovered() {
+        let in_one = |minor: i64| match rates.get(&(cell.currency, cell.ended_day)) {
             Some(rate) if cell.currency != to => rate.convert(minor, cell.currency, to).ok_or(TooLarge),
             _ => Ok(minor),
         };
-        let each = [in_one(cell.recovered_minor)?, in_one(cell.reversed_minor)?];
+        let money = [in_one(cell.recovered_minor)?, in_one(cell.reversed_minor)?];
         let group = cut.by.group(&cell.value);
         let label = cut.cohort.label(cell.day);
-        add(rows.entry((label, group.clone())).or_default(), cell.cases, each)?;
-        add(totals.entry(("all".to_owned(), group)).or_default(), cell.cases, each)?;
+        add(rows.entry((label, group.clone())).or_default(), cell.cases, money)?;
+        add(totals.entry(("all".to_owned(), group)).or_default(), cell.cases, money)?;
     }
     Ok(Converted {
         currency: to.code().to_owned(),
@@ -120,13 +104,10 @@ pub fn convert(cells: &[RecoveredCell], rates: &Rates, to: Currency, cut: Cut) -
 type Tally = (u64, i64, i64);
 
 fn add((cases, recovered, net): &mut Tally, more: u64, [paid, back]: [i64; 2]) -> Result<(), TooLarge> {
-    let sum = |sum: i64, each: i64| {
-        let times = i64::try_from(more).ok().and_then(|times| each.checked_mul(times));
-        times.and_then(|all| sum.checked_add(all)).ok_or(TooLarge)
-    };
     *cases = cases.checked_add(more).ok_or(TooLarge)?;
-    *recovered = sum(*recovered, paid)?;
-    *net = sum(*net, paid.checked_sub(back).ok_or(TooLarge)?)?;
+    *recovered = recovered.checked_add(paid).ok_or(TooLarge)?;
+    let kept = paid.checked_sub(back).ok_or(TooLarge)?;
+    *net = net.checked_add(kept).ok_or(TooLarge)?;
     Ok(())
 }
 

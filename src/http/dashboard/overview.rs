@@ -1,10 +1,9 @@
 //! The overview: what needs a person now, how much is at risk, how this month goes beside the last, what happens just now.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Timestamp, ToSpan};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
@@ -24,19 +23,12 @@ use crate::http::wire::MoneyJson;
 use crate::http::wire::case::CaseJson;
 use crate::store::cases::{self, CaseFilter, Sort};
 use crate::store::inbox::{self, InboxStatus};
-use crate::store::{digests, timeline};
+use crate::store::{rollups, timeline};
 
 /// How many cases are shown.
 const NEWEST: u64 = 8;
 /// How many of the cases that need a person are shown; the list has all.
 const WAITING: u64 = 8;
-/// How long what two months come to is good for: it reads each case of them.
-const PACE_GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
-
-/// What this and the last month come to, as it was worked out last.
-#[derive(Default)]
-pub(crate) struct LastPace(Mutex<Option<(Timestamp, Vec<Pace>)>>);
-
 /// One figure of the overview.
 #[derive(Serialize)]
 struct Tile {
@@ -88,27 +80,19 @@ async fn last_months(state: &HttpState, now: Timestamp) -> Result<Report, Proble
     recovery::over(state, days, cut).await
 }
 
-/// This month beside the last one at the same age, in the zone of the first connection. Who asks again within a minute gets what was
-/// worked out before.
+/// This month beside the last one at the same age, by the days in the zone of the first connection.
 async fn paces(state: &HttpState, now: Timestamp) -> Result<Vec<Pace>, Problem> {
-    let kept = {
-        let last = state.last_pace.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.clone()
-    };
-    let good = |at: &Timestamp| (SignedDuration::ZERO..PACE_GOOD_FOR).contains(&now.duration_since(*at));
-    if let Some((_, paces)) = kept.filter(|(at, _)| good(at)) {
-        return Ok(paces);
-    }
     let zone = asked::zones(state).into_values().next();
     let zone = calendar::zone(zone.as_deref().unwrap_or("UTC"));
     let months = Months::at(now, &zone);
-    let cases = digests::opened_between(&state.reports, months.before, now).await?;
-    let paces = pace(&cases, &months).map_err(|error| {
+    let days = [months.before.first, months.month.last.saturating_add(1.day())];
+    let conn = state.reports.conn();
+    let opened = rollups::recovery(conn, days, By::None, Cohort::Day).await?;
+    let ended = rollups::ended(conn, days).await?;
+    pace(&opened, &ended, months).map_err(|error| {
         tracing::error!(%error, "the months could not be added up");
         Problem::internal()
-    })?;
-    *state.last_pace.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, paces.clone()));
-    Ok(paces)
+    })
 }
 
 fn tiles(report: &Report) -> Vec<Tile> {

@@ -10,6 +10,8 @@ use crate::domain::report::ages::Aged;
 use crate::store::row::Row;
 use crate::store::{StoreError, Tx};
 
+/// The table of the roll-up.
+pub(super) const TABLE: &str = "report_ages";
 const HOUR_SECS: i64 = 3600;
 /// What makes a row of the roll-up.
 const KEY: &str = "month, currency, status, hours";
@@ -20,7 +22,7 @@ fn listed(each: impl Fn(&str) -> String) -> String {
     SUMS.map(each).join(", ")
 }
 
-/// What the rows of `source`, which has the columns of a delta, come to, `sign` times.
+/// What the rows of `source`, which has the columns of a change, come to, `sign` times.
 fn summed(source: &str, sign: &str) -> String {
     let sums = listed(|name| format!("CAST({sign}SUM({name}) AS BIGINT) AS {name}"));
     format!(
@@ -50,23 +52,23 @@ pub(super) async fn add(tx: &Tx, source: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A statement that finds a row where roll-up and deltas do not say what a scan of all cases says.
+/// A statement that finds a row where roll-up and changes do not say what a scan of all cases says.
 pub(super) fn differing() -> String {
     format!(
         "SELECT 1 FROM (SELECT {KEY}, {} FROM report_ages UNION ALL {} UNION ALL {}) AS every GROUP BY {KEY} HAVING {} LIMIT 1",
         SUMS.join(", "),
-        summed("report_deltas", ""),
-        summed("report_cases", "-"),
+        summed("report_changes", ""),
+        summed("report_counted", "-"),
         SUMS.map(|name| format!("SUM({name}) <> 0")).join(" OR ")
     )
 }
 
-/// Makes the roll-up anew of all cases, while there is no delta.
-pub(super) async fn make_anew(tx: &Tx) -> Result<(), StoreError> {
+/// Makes the roll-up anew of all cases, while there is no change.
+pub(super) async fn make_anew(tx: &Tx, counted: &str) -> Result<(), StoreError> {
     tx.conn()
         .execute_raw(tx.statement("DELETE FROM report_ages", []))
         .await?;
-    add(tx, "report_cases").await
+    add(tx, counted).await
 }
 
 /// The cases of the months of `[from, to)` as they are at this moment, by how long they took or are open.
@@ -80,7 +82,7 @@ pub async fn ages<C: ConnectionTrait>(
          WHERE month >= $1 AND month < $2 GROUP BY {KEY} HAVING SUM(cases) <> 0 ORDER BY {KEY}",
         listed(|name| format!("CAST(SUM({name}) AS BIGINT)")),
         SUMS.join(", "),
-        summed("report_deltas", "")
+        summed("report_changes", "")
     );
     let values = [from.first_of_month(), to].map(|day| day.to_string().into());
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);

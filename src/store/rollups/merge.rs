@@ -1,75 +1,86 @@
-//! Moving deltas into the roll-ups, and holding these against a scan.
+//! Moving changes into the roll-ups, and making these anew of all cases.
 
 use sea_orm::ConnectionTrait;
 
-use super::{BY_MONTH, CLOSED, DIMENSIONS, KEYS, MEASURES, MONTH, ages};
+use super::{BY_MONTH, CLOSED, MONTH, ROLLUPS, Rollup, ages, customers};
 use crate::store::{Dialect, Store, StoreError, Tx};
 
-/// How many deltas one transaction merges, and how many such transactions follow each other.
-const MERGED_AT_ONCE: u32 = 20_000;
+/// How many changes one transaction merges, and how many such transactions follow each other.
+const MERGED_AT_ONCE: u32 = 5_000;
 const MERGES_MAX: u32 = 10_000;
-/// The roll-up of ages, among the dimensions of the other.
-const AGES: &str = "ages";
+/// From so many changes on that wait, as after an import, it is quicker to count all cases anew.
+const ANEW_FROM: i64 = 200_000;
 /// A scan of all cases takes longer than any statement that somebody waits for.
-const UNHURRIED: &str = "SET LOCAL statement_timeout = 0";
+pub(super) const UNHURRIED: &str = "SET LOCAL statement_timeout = 0";
 /// Whoever merges holds this lock until it has committed.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('recoup rollup ' || current_schema(), 0))";
+/// All cases as they are counted, for as long as the roll-ups are made anew.
+const COUNTED: &str = "report_counted_now";
 
-/// Sums of the rows of `source`, which has the columns of a delta, in the columns of the roll-up, `sign` times.
-fn exploded(source: &str, dimensions: &[(&str, &str)], sign: &str) -> String {
+type Dimension = (&'static str, &'static str);
+
+/// Sums of the rows of `source`, which has the columns of a change, in the columns of the roll-up, `sign` times.
+pub(super) fn exploded<'a>(
+    rollup: &Rollup,
+    source: &str,
+    dimensions: impl Iterator<Item = &'a Dimension> + Clone,
+    sign: &str,
+) -> String {
     let names: Vec<String> = dimensions
-        .iter()
+        .clone()
         .map(|(name, _)| format!("SELECT '{name}' AS dimension"))
         .collect();
     let values: Vec<String> = dimensions
-        .iter()
         .map(|(name, column)| format!("WHEN '{name}' THEN {column}"))
         .collect();
-    let sums: Vec<String> = MEASURES
-        .iter()
-        .map(|name| format!("CAST({sign}SUM({name}) AS BIGINT) AS {name}"))
-        .collect();
+    let sums = rollup.each(|name| format!("CAST({sign}SUM({name}) AS BIGINT) AS {name}"));
+    let keys = rollup.keys();
     format!(
         "SELECT dimension, CASE dimension WHEN '{CLOSED}' THEN closed_day ELSE day END AS day, \
-         CASE dimension {} END AS value, {KEYS}, {} FROM {source} CROSS JOIN ({}) AS dimensions \
-         WHERE dimension <> '{CLOSED}' OR closed_day <> '' GROUP BY 1, 2, 3, {KEYS}",
+         CASE dimension {} END AS value, {keys}, {} FROM {source} CROSS JOIN ({}) AS dimensions \
+         WHERE {} AND (dimension <> '{CLOSED}' OR closed_day <> '') GROUP BY dimension, \
+         CASE dimension WHEN '{CLOSED}' THEN closed_day ELSE day END, CASE dimension {} END, {keys}",
         values.join(" "),
         sums.join(", "),
-        names.join(" UNION ALL ")
+        names.join(" UNION ALL "),
+        rollup.of,
+        values.join(" ")
     )
 }
 
 /// Sums by month of a source of sums by day.
-fn monthly(source: &str) -> String {
-    let sums: Vec<String> = MEASURES
-        .iter()
-        .map(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"))
-        .collect();
+pub(super) fn monthly(rollup: &Rollup, source: &str) -> String {
+    let sums = rollup.each(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"));
+    let keys = rollup.keys();
     format!(
-        "SELECT dimension || '{BY_MONTH}' AS dimension, {MONTH} AS day, value, {KEYS}, {} FROM {source} \
-         WHERE dimension <> '{CLOSED}' GROUP BY 1, 2, 3, {KEYS}",
+        "SELECT dimension || '{BY_MONTH}' AS dimension, {MONTH} AS day, value, {keys}, {} FROM {source} \
+         WHERE dimension <> '{CLOSED}' GROUP BY dimension, {MONTH}, value, {keys}",
         sums.join(", ")
     )
 }
 
-/// Moves what has changed into the roll-up, so much at a time that no statement takes long; says how many changes that were. Where
+/// Moves what has changed into the roll-ups, so much at a time that no statement takes long; says how many changes that were. Where
 /// somebody else is at it, there is nothing to do.
 pub async fn merge(store: &Store) -> Result<u64, StoreError> {
     let mut all = 0;
     for _ in 0..MERGES_MAX {
-        let any = "SELECT 1 FROM report_deltas LIMIT 1";
+        let any = "SELECT 1 FROM report_changes LIMIT 1";
         if store.query(any, []).await?.is_empty() {
             break;
         }
         let Some(tx) = begin(store).await? else { break };
-        all += merge_in(&tx).await?;
+        all += if waiting(&tx).await? < ANEW_FROM {
+            merge_in(&tx).await?
+        } else {
+            make_all_anew(&tx).await?
+        };
         tx.commit().await?;
     }
     Ok(all)
 }
 
 /// Begins a transaction that sees one state of the database and in which nobody else merges; none where somebody does.
-async fn begin(store: &Store) -> Result<Option<Tx>, StoreError> {
+pub(super) async fn begin(store: &Store) -> Result<Option<Tx>, StoreError> {
     let tx = store.begin().await?;
     if tx.dialect() == Dialect::Postgres {
         for sql in ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", UNHURRIED] {
@@ -84,125 +95,89 @@ async fn begin(store: &Store) -> Result<Option<Tx>, StoreError> {
     Ok(Some(tx))
 }
 
-/// Merges the oldest deltas.
-async fn merge_in(tx: &Tx) -> Result<u64, StoreError> {
+/// How many changes wait, as far as it matters.
+async fn waiting(tx: &Tx) -> Result<i64, StoreError> {
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM report_changes LIMIT {ANEW_FROM}) AS waiting");
+    let count = tx.conn().query_one_raw(tx.statement(&sql, [])).await?;
+    Ok(count.map_or(Ok(0), |row| row.try_get_by_index(0))?)
+}
+
+/// Merges the oldest changes.
+pub(super) async fn merge_in(tx: &Tx) -> Result<u64, StoreError> {
     let oldest =
-        format!("SELECT MAX(id) FROM (SELECT id FROM report_deltas ORDER BY id LIMIT {MERGED_AT_ONCE}) AS oldest");
+        format!("SELECT MAX(id) FROM (SELECT id FROM report_changes ORDER BY id LIMIT {MERGED_AT_ONCE}) AS oldest");
     let last = tx.conn().query_one_raw(tx.statement(&oldest, [])).await?;
     let last = last.map(|row| row.try_get_by_index::<Option<i64>>(0)).transpose()?;
     let Some(last) = last.flatten() else { return Ok(0) };
-    let nothing: Vec<String> = MEASURES.iter().map(|name| format!("{name} = 0")).collect();
-    let some = format!("(SELECT * FROM report_deltas WHERE id <= {last}) AS oldest");
-    let days = exploded(&some, &DIMENSIONS, "");
-    let added: Vec<String> = MEASURES
-        .iter()
-        .map(|name| format!("{name} = report_rollup.{name} + excluded.{name}"))
-        .collect();
-    let sql = format!(
-        "INSERT INTO report_rollup (dimension, day, value, {KEYS}, {}) WITH days AS MATERIALIZED ({days}) \
-         SELECT * FROM (SELECT * FROM days UNION ALL {}) AS fresh WHERE NOT ({}) \
-         ON CONFLICT (dimension, day, value, {KEYS}) DO UPDATE SET {}",
-        MEASURES.join(", "),
-        monthly("days"),
-        nothing.join(" AND "),
-        added.join(", ")
-    );
-    tx.conn().execute_raw(tx.statement(&sql, [])).await?;
+    let some = format!("(SELECT * FROM report_changes WHERE id <= {last}) AS oldest");
+    for rollup in &ROLLUPS {
+        add(tx, rollup, &some).await?;
+    }
     ages::add(tx, &some).await?;
-    let gone = format!("DELETE FROM report_deltas WHERE id <= {last}");
+    customers::add(tx, last).await?;
+    let gone = format!("DELETE FROM report_changes WHERE id <= {last}");
     let gone = tx.conn().execute_raw(tx.statement(&gone, [])).await?;
     Ok(gone.rows_affected())
 }
 
-/// Whether roll-ups and deltas say what a scan of all cases says, dimension by dimension; those that do not are made anew. It takes as
-/// long as a scan for each.
-pub async fn verify(store: &Store) -> Result<Vec<&'static str>, StoreError> {
-    let mut wrong = Vec::new();
-    for dimension in &DIMENSIONS {
-        let [days, months] = [differing_days(dimension), differing_months(dimension.0)];
-        if finds(store, &days).await? || finds(store, &months).await? {
-            make_anew(store, dimension).await?;
-            wrong.push(dimension.0);
+/// Adds what the rows of `source` come to, by day and by month.
+async fn add(tx: &Tx, rollup: &Rollup, source: &str) -> Result<(), StoreError> {
+    let (table, keys) = (rollup.table, rollup.keys());
+    let days = exploded(rollup, source, rollup.dimensions(), "");
+    let nothing = rollup.each(|name| format!("{name} = 0")).join(" AND ");
+    let added = rollup.each(|name| format!("{name} = {table}.{name} + excluded.{name}"));
+    let sql = format!(
+        "INSERT INTO {table} (dimension, day, value, {keys}, {}) WITH days AS MATERIALIZED ({days}) \
+         SELECT * FROM (SELECT * FROM days UNION ALL {}) AS fresh WHERE NOT ({nothing}) \
+         ON CONFLICT (dimension, day, value, {keys}) DO UPDATE SET {}",
+        rollup.measures(),
+        monthly(rollup, "days"),
+        added.join(", ")
+    );
+    tx.conn().execute_raw(tx.statement(&sql, [])).await?;
+    Ok(())
+}
+
+/// Makes every roll-up anew of all cases, and takes all changes away; says how many those were.
+async fn make_all_anew(tx: &Tx) -> Result<u64, StoreError> {
+    let gone = tx
+        .conn()
+        .execute_raw(tx.statement("DELETE FROM report_changes", []))
+        .await?;
+    // Each sum looks at all cases, which are put together once.
+    let counted = format!("CREATE TEMPORARY TABLE {COUNTED} AS SELECT * FROM report_counted");
+    tx.conn().execute_unprepared(&counted).await?;
+    for rollup in &ROLLUPS {
+        for dimension in rollup.dimensions() {
+            make_dimension_anew(tx, rollup, dimension, COUNTED).await?;
         }
     }
-    if finds(store, &ages::differing()).await? {
-        if let Some(tx) = begin(store).await? {
-            while merge_in(&tx).await? > 0 {}
-            ages::make_anew(&tx).await?;
-            tx.commit().await?;
-        }
-        wrong.push(AGES);
-    }
-    Ok(wrong)
+    ages::make_anew(tx, COUNTED).await?;
+    customers::make_anew(tx, COUNTED).await?;
+    tx.conn().execute_unprepared(&format!("DROP TABLE {COUNTED}")).await?;
+    Ok(gone.rows_affected())
 }
 
-/// A statement that finds a row of a dimension where roll-up and deltas do not say what a scan of all cases says.
-fn differing_days(dimension: &(&str, &str)) -> String {
-    let one = [*dimension];
-    format!(
-        "SELECT 1 FROM (SELECT dimension, day, value, {KEYS}, {} FROM report_rollup WHERE dimension = '{}' \
-         UNION ALL SELECT * FROM ({}) AS deltas UNION ALL SELECT * FROM ({}) AS scanned) AS every {}",
-        MEASURES.join(", "),
-        dimension.0,
-        exploded("report_deltas", &one, ""),
-        exploded("report_cases", &one, "-"),
-        not_nothing()
-    )
-}
-
-/// A statement that finds a row of a dimension whose sum by month is not that of its days.
-fn differing_months(dimension: &str) -> String {
-    let [measures, less] = ["", "-"].map(|sign| {
-        let columns: Vec<String> = MEASURES.iter().map(|name| format!("{sign}{name} AS {name}")).collect();
-        columns.join(", ")
-    });
-    let days = format!("(SELECT * FROM report_rollup WHERE dimension = '{dimension}') AS days");
-    format!(
-        "SELECT 1 FROM (SELECT dimension, day, value, {KEYS}, {measures} FROM ({}) AS summed \
-         UNION ALL SELECT dimension, day, value, {KEYS}, {less} FROM report_rollup WHERE dimension = '{dimension}{BY_MONTH}') \
-         AS every {}",
-        monthly(&days),
-        not_nothing()
-    )
-}
-
-/// Keeps the first row of a sum of pluses and minuses that is not nothing.
-fn not_nothing() -> String {
-    let sums: Vec<String> = MEASURES.iter().map(|name| format!("SUM({name}) <> 0")).collect();
-    format!(
-        "GROUP BY dimension, day, value, {KEYS} HAVING {} LIMIT 1",
-        sums.join(" OR ")
-    )
-}
-
-async fn finds(store: &Store, sql: &str) -> Result<bool, StoreError> {
-    // On SQLite a transaction would keep writers waiting, and nothing hurries a statement.
-    let rows = match store.dialect() {
-        Dialect::Sqlite => store.query(sql, []).await?,
-        Dialect::Postgres => {
-            let tx = store.begin().await?;
-            tx.conn().execute_unprepared(UNHURRIED).await?;
-            tx.conn().query_all_raw(tx.statement(sql, [])).await?
-        }
-    };
-    Ok(!rows.is_empty())
-}
-
-async fn make_anew(store: &Store, dimension: &(&str, &str)) -> Result<(), StoreError> {
-    let Some(tx) = begin(store).await? else { return Ok(()) };
-    while merge_in(&tx).await? > 0 {}
-    let name = dimension.0;
-    let days = format!("(SELECT * FROM report_rollup WHERE dimension = '{name}') AS days");
+/// Makes a dimension of a roll-up anew of all cases, while there is no change.
+pub(super) async fn make_dimension_anew(
+    tx: &Tx,
+    rollup: &Rollup,
+    dimension: &Dimension,
+    counted: &str,
+) -> Result<(), StoreError> {
+    let (name, table) = (dimension.0, rollup.table);
+    let days = format!("(SELECT * FROM {table} WHERE dimension = '{name}') AS days");
     let into = format!(
-        "INSERT INTO report_rollup (dimension, day, value, {KEYS}, {})",
-        MEASURES.join(", ")
+        "INSERT INTO {table} (dimension, day, value, {}, {})",
+        rollup.keys(),
+        rollup.measures()
     );
     for sql in [
-        format!("DELETE FROM report_rollup WHERE dimension IN ('{name}', '{name}{BY_MONTH}')"),
-        format!("{into} {}", exploded("report_cases", &[*dimension], "")),
-        format!("{into} {}", monthly(&days)),
+        format!("DELETE FROM {table} WHERE dimension IN ('{name}', '{name}{BY_MONTH}')"),
+        format!("{into} {}", exploded(rollup, counted, [*dimension].iter(), "")),
+        format!("{into} {}", monthly(rollup, &days)),
     ] {
         tx.conn().execute_raw(tx.statement(&sql, [])).await?;
     }
-    tx.commit().await
+    Ok(())
 }

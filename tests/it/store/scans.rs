@@ -1,4 +1,4 @@
-//! What reports find by a look at each case is what an independent look at each case finds, for random cases.
+//! What reports say of ways and customers is what an independent look at each case finds, for random cases.
 
 mod town;
 
@@ -12,17 +12,25 @@ use recoup::domain::report::ages::{Age, by_age};
 use recoup::domain::report::converted::{self, NotConverted, Rates};
 use recoup::domain::report::customers::CustomerCounts;
 use recoup::domain::report::{By, Cohort, Cut, Sum};
-use recoup::store::{Store, rollups, scans};
+use recoup::store::{Store, rollups};
 
 use crate::support::databases::each_database;
 use town::{Known, Town, town};
 
 const DAYS: [Date; 2] = [date(2026, 2, 1), date(2026, 5, 1)];
 const BYS: [By; 5] = [By::None, By::Connection, By::Outcome, By::DeclineKind, By::Network];
-async fn customers_agree(store: &Store, town: &Town, cut: Cut) {
+/// Spans of whole months and of whole weeks, others, and one behind which there is nothing.
+const SPANS: [[Date; 2]; 4] = [
+    DAYS,
+    [date(2026, 2, 2), date(2026, 4, 27)],
+    [date(2026, 2, 10), date(2026, 3, 20)],
+    [date(2026, 1, 1), date(2026, 6, 11)],
+];
+
+async fn customers_agree(store: &Store, town: &Town, days: [Date; 2], cut: Cut) {
     type Standing = (bool, bool, bool);
     let mut each: BTreeMap<String, BTreeMap<String, Standing>> = BTreeMap::new();
-    for known in town.in_span() {
+    for known in town.within(days) {
         let case = &known.case;
         let first = cut.cohort.first_day(known.day());
         for cohort in [Some(first), None] {
@@ -50,12 +58,12 @@ async fn customers_agree(store: &Store, town: &Town, cut: Cut) {
             (place.clone(), counts)
         })
         .collect();
-    let found = scans::customers(store.conn(), DAYS, cut).await.unwrap();
+    let found = rollups::customers(store.conn(), days, cut).await.unwrap();
     let found: BTreeMap<String, CustomerCounts> = found
         .into_iter()
         .map(|cell| (format!("{:?} {} {}", cell.day, cell.value, cell.currency), cell.counts))
         .collect();
-    assert_eq!(found, expected, "{cut:?}");
+    assert_eq!(found, expected, "{cut:?} {days:?}");
 }
 
 async fn paths_agree(store: &Store, town: &Town, by: By) {
@@ -68,7 +76,7 @@ async fn paths_agree(store: &Store, town: &Town, by: By) {
         *sum = (sum.0 + 1, sum.1 + due.amount_minor, sum.2 + known.paid);
     }
     let mut found: BTreeMap<String, (u64, i64, i64)> = BTreeMap::new();
-    for path in scans::paths(store.conn(), DAYS, by).await.unwrap() {
+    for path in rollups::paths(store.conn(), DAYS, by).await.unwrap() {
         let open = if path.open > 0 { "open" } else { "" };
         let place = format!("{} {} {:?} {open}", path.value, path.currency, path.stages);
         let sum = found.entry(place).or_default();
@@ -106,8 +114,8 @@ async fn charges_agree(store: &Store, town: &Town, by: By) {
             ];
         }
     }
-    let found = scans::attempts(store.conn(), DAYS, by).await.unwrap();
-    let found: BTreeMap<String, [i64; 4]> = found
+    let (all, numbers) = rollups::charges(store.conn(), DAYS, by).await.unwrap();
+    let found: BTreeMap<String, [i64; 4]> = numbers
         .into_iter()
         .map(|cell| {
             let [all, succeeded, declined] = [cell.attempts, cell.succeeded, cell.declined].map(u64::cast_signed);
@@ -116,28 +124,41 @@ async fn charges_agree(store: &Store, town: &Town, by: By) {
         })
         .collect();
     assert_eq!(found, expected, "{by}");
-    let found = scans::charged(store.conn(), DAYS, by).await.unwrap();
-    let found: BTreeMap<String, [u64; 4]> = found
-        .into_iter()
-        .map(|cell| {
-            let place = format!("{} {}", cell.value, cell.currency);
-            (place, [cell.cases, cell.recovered, cell.open, cell.attempts])
-        })
-        .collect();
+    let mut found: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+    for cell in all {
+        let sum = found.entry(format!("{} {}", cell.value, cell.currency)).or_default();
+        let more = [cell.cases, cell.recovered, cell.open, cell.attempts];
+        *sum = std::array::from_fn(|nth| sum[nth] + more[nth]);
+    }
     assert_eq!(found, cases, "{by}");
 }
 
-#[test]
-fn what_is_scanned_is_what_a_look_at_every_case_finds() {
-    each_database(async |store| {
-        let town = town(&store, 20_261_130, 140).await;
-        for by in BYS {
-            for cohort in Cohort::ALL {
-                customers_agree(&store, &town, Cut { cohort: *cohort, by }).await;
+async fn all_agree(store: &Store, town: &Town) {
+    for by in BYS {
+        for cohort in Cohort::ALL {
+            for days in SPANS {
+                customers_agree(store, town, days, Cut { cohort: *cohort, by }).await;
             }
-            paths_agree(&store, &town, by).await;
-            charges_agree(&store, &town, by).await;
         }
+        paths_agree(store, town, by).await;
+        charges_agree(store, town, by).await;
+    }
+}
+
+#[test]
+fn ways_and_customers_are_those_of_a_look_at_every_case_merged_or_not() {
+    each_database(async |store| {
+        let mut town = town(&store, 20_261_130, 70).await;
+        all_agree(&store, &town).await;
+        assert!(rollups::merge(&store).await.unwrap() > 70);
+        all_agree(&store, &town).await;
+        // Some of the customers are known by now, and some of their cases go on.
+        town.grow(&store, 40).await;
+        all_agree(&store, &town).await;
+        assert!(rollups::merge(&store).await.unwrap() > 40);
+        town.grow(&store, 30).await;
+        assert_eq!(rollups::verify(&store).await.unwrap(), Vec::<String>::new());
+        all_agree(&store, &town).await;
     });
 }
 
@@ -190,6 +211,23 @@ fn nearest(product: i128, by: i128) -> i64 {
     i64::try_from(best.unwrap()).unwrap()
 }
 
+/// A rate for each day and currency, in parts of ten thousand.
+fn made_up(missing: &BTreeSet<(Date, Currency)>, rates: &mut Rates) -> BTreeMap<(Date, Currency), i128> {
+    let mut digits = BTreeMap::new();
+    for (nth, (day, from)) in (0..).zip(missing) {
+        // 0.5000 and its like make halves.
+        let parts = if from.code() == "JPY" {
+            50 + nth % 9
+        } else {
+            5_000 + 125 * (nth % 11)
+        };
+        let rate: ExchangeRate = format!("{}.{:04}", parts / 10_000, parts % 10_000).parse().unwrap();
+        rates.insert((*from, *day), rate);
+        digits.insert((*day, *from), parts);
+    }
+    digits
+}
+
 #[test]
 fn recovered_money_is_converted_at_the_rate_of_its_own_day() {
     each_database(async |store| {
@@ -199,30 +237,30 @@ fn recovered_money_is_converted_at_the_rate_of_its_own_day() {
             cohort: Cohort::Month,
             by: By::Network,
         };
-        let cells = scans::recovered(store.conn(), DAYS, cut).await.unwrap();
+        let cells = rollups::recovered(store.conn(), DAYS, cut).await.unwrap();
         let mut rates = Rates::new();
         let missing = match converted::convert(&cells, &rates, to, cut) {
             Err(NotConverted::Missing(missing)) => missing,
             other => panic!("{other:?}"),
         };
-        let mut digits: BTreeMap<(Date, Currency), i128> = BTreeMap::new();
-        for (nth, (day, from)) in (0..).zip(&missing) {
-            // 0.5000 and its like make halves.
-            let parts = if from.code() == "JPY" {
-                50 + nth % 9
-            } else {
-                5_000 + 125 * (nth % 11)
-            };
-            let rate: ExchangeRate = format!("{}.{:04}", parts / 10_000, parts % 10_000).parse().unwrap();
-            rates.insert((*from, *day), rate);
-            digits.insert((*day, *from), parts);
-        }
-        let mut expected: BTreeMap<String, (u64, i64, i64)> = BTreeMap::new();
+        let digits = made_up(&missing, &mut rates);
+        let mut sums: BTreeMap<_, (u64, i64, i64)> = BTreeMap::new();
         let mut days: BTreeSet<(Date, Currency)> = BTreeSet::new();
         for known in town.in_span().filter(|known| known.is_recovered()) {
             let from = known.case.amount_due.currency;
             let zone = jiff::tz::TimeZone::get(known.case.birth.zone.as_deref().unwrap()).unwrap();
             let day = zone.to_datetime(known.case.closed_at.unwrap()).date();
+            if from != to {
+                days.insert((day, from));
+            }
+            let group = By::Network.group(&known.value(By::Network));
+            let month = known.day().strftime("%Y-%m").to_string();
+            let place = (month, group, known.case.connection.clone(), day, from);
+            let sum = sums.entry(place).or_default();
+            *sum = (sum.0 + 1, sum.1 + known.paid, sum.2 + known.back);
+        }
+        let mut expected: BTreeMap<String, (u64, i64, i64)> = BTreeMap::new();
+        for ((month, group, _, day, from), (cases, paid, back)) in sums {
             let in_euros = |minor: i64| {
                 if from == to {
                     return minor;
@@ -230,14 +268,10 @@ fn recovered_money_is_converted_at_the_rate_of_its_own_day() {
                 let scale = if from.code() == "JPY" { 100 } else { 1 };
                 nearest(i128::from(minor) * digits[&(day, from)] * scale, 10_000)
             };
-            if from != to {
-                days.insert((day, from));
-            }
-            let (paid, back) = (in_euros(known.paid), in_euros(known.back));
-            let group = By::Network.group(&known.value(By::Network));
-            for cohort in [known.day().strftime("%Y-%m").to_string(), "all".to_owned()] {
+            let (paid, back) = (in_euros(paid), in_euros(back));
+            for cohort in [&month, "all"] {
                 let sum = expected.entry(format!("{cohort} {group:?}")).or_default();
-                *sum = (sum.0 + 1, sum.1 + paid, sum.2 + paid - back);
+                *sum = (sum.0 + cases, sum.1 + paid, sum.2 + paid - back);
             }
         }
         assert_eq!(missing, days, "each day is named, and no other");

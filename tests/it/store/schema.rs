@@ -23,7 +23,7 @@ fn the_schema_goes_up_and_down_and_up_again() {
             Dialect::Sqlite => 0,
             Dialect::Postgres => 2 + 4 * (3 + 1),
         };
-        assert_eq!(tables(&store).await.len(), 38 + 1 + by_month);
+        assert_eq!(tables(&store).await.len(), 42 + 1 + by_month);
 
         Migrator::down(store.conn(), None).await.unwrap();
         assert_eq!(tables(&store).await, ["seaql_migrations"]);

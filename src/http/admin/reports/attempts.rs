@@ -15,7 +15,7 @@ use crate::domain::report::attempts::{Charged, DEFINITIONS, NumberRow, charged};
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::wire::Instant;
-use crate::store::scans;
+use crate::store::rollups;
 
 /// Which cases to report of, how to split them, and what a charge costs.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -120,8 +120,7 @@ pub(in crate::http) async fn over(
     fee_minor: i64,
 ) -> Result<Vec<Charged>, Problem> {
     let conn = state.reports.conn();
-    let cases = scans::charged(conn, days, by).await?;
-    let made = scans::attempts(conn, days, by).await?;
+    let (cases, made) = rollups::charges(conn, days, by).await?;
     charged(&cases, &made, by, fee_minor).map_err(too_large)
 }
 

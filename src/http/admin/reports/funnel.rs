@@ -15,7 +15,7 @@ use crate::domain::report::funnel::{DEFINITIONS, Funnel, StageRow, funnels};
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::wire::Instant;
-use crate::store::scans;
+use crate::store::rollups;
 
 /// The funnel.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -74,7 +74,7 @@ pub(in crate::http::admin) async fn funnel(
 
 /// The funnels of the cases opened on the days `[from, to)`.
 pub(in crate::http) async fn over(state: &HttpState, days: [Date; 2], by: By) -> Result<Vec<Funnel>, Problem> {
-    let paths = scans::paths(state.reports.conn(), days, by).await?;
+    let paths = rollups::paths(state.reports.conn(), days, by).await?;
     funnels(&paths, by).map_err(too_large)
 }
 

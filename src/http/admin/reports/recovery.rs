@@ -15,7 +15,7 @@ use crate::domain::report::{self, By, Cohort, Cut, DEFINITIONS, Report};
 use crate::http::HttpState;
 use crate::http::error::{FieldError, Problem};
 use crate::http::wire::Instant;
-use crate::store::{exchange, rollups, scans};
+use crate::store::{exchange, rollups};
 
 /// What to report.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -185,7 +185,7 @@ pub(in crate::http) async fn in_one(
     to: Currency,
 ) -> Result<Converted, Problem> {
     let conn = state.reports.conn();
-    let cells = scans::recovered(conn, days, cut).await?;
+    let cells = rollups::recovered(conn, days, cut).await?;
     let rates = exchange::into(conn, to).await?;
     converted::convert(&cells, &rates, to, cut).map_err(|error| match error {
         NotConverted::TooLarge => too_large(report::TooLarge),
@@ -208,7 +208,7 @@ pub(in crate::http) async fn in_one(
 
 /// The report of the cases opened on the days `[from, to)`, with their customers, each of whom takes a look at the cases.
 pub(in crate::http) async fn with_customers(state: &HttpState, days: [Date; 2], cut: Cut) -> Result<Report, Problem> {
-    let customers = scans::customers(state.reports.conn(), days, cut).await?;
+    let customers = rollups::customers(state.reports.conn(), days, cut).await?;
     let report = over(state, days, cut).await?;
     report.with_customers(&customers, cut).map_err(too_large)
 }

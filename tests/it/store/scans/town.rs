@@ -275,8 +275,27 @@ impl Town {
     }
 
     pub fn in_span(&self) -> impl Iterator<Item = &Known> {
-        let within = |known: &&Known| (DAYS[0]..DAYS[1]).contains(&known.day());
-        self.cases.iter().filter(within)
+        self.within(DAYS)
+    }
+
+    pub fn within(&self, [from, to]: [Date; 2]) -> impl Iterator<Item = &Known> {
+        self.cases.iter().filter(move |known| (from..to).contains(&known.day()))
+    }
+
+    /// More cases come, and some of those that are open end.
+    pub async fn grow(&mut self, store: &Store, cases: usize) {
+        for nth in 0..self.cases.len() {
+            if self.cases[nth].is_open() && self.dice.random_bool(0.5) {
+                let mut known = self.cases.swap_remove(nth);
+                if let Some(outcome) = self.outcome() {
+                    self.close(store, &mut known, outcome).await;
+                }
+                self.cases.push(known);
+            }
+        }
+        for _ in 0..cases {
+            self.live(store).await;
+        }
     }
 }
 
