@@ -127,7 +127,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(cases::show_list)
         .service(feed::script)
         .service(feed::follow)
-        .service(bulk::again)
+        .service(bulk::result)
         .service(bulk::submit)
         .service(views::keep)
         .service(views::open)

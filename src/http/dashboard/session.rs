@@ -43,7 +43,7 @@ const COOKIE: Named = Named {
 /// How many characters the text of the cookie has.
 const TOKEN_CHARS: usize = 64;
 /// The field of a form that proves that it is ours.
-const CSRF: &str = "csrf";
+pub(super) const CSRF: &str = "csrf";
 
 /// The two names of a cookie.
 pub(super) struct Named {
