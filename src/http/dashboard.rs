@@ -46,7 +46,7 @@ pub(crate) use feed::Feeds;
 pub(crate) use overview::LastPace;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 49] = [
+pub const ROUTES: [(&str, &[&str]); 50] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -91,6 +91,7 @@ pub const ROUTES: [(&str, &[&str]); 49] = [
     ("/dashboard/reports/attribution.csv", &["GET"]),
     ("/dashboard/reports/ages", &["GET"]),
     ("/dashboard/reports/ages.csv", &["GET"]),
+    ("/dashboard/reports/definitions", &["GET"]),
     ("/dashboard/messages", &["GET"]),
     ("/dashboard/messages/mails/{name}", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
@@ -153,6 +154,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(figures::attribution_file)
         .service(figures::ages_page)
         .service(figures::ages_file)
+        .service(figures::definitions_page)
         .service(messages::page)
         .service(messages::mail)
         .service(case::show_case)

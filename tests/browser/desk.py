@@ -43,6 +43,7 @@ PAGES = (
     "/reports/ages",
     "/reports/attempts",
     "/reports/attribution",
+    "/reports/definitions",
     "/learning",
     "/messages",
     "/campaigns",
@@ -214,6 +215,11 @@ class Desk:
         self.look(page, "bulk")
         page.get_by_role("button", name="Yes, do it to 3 cases").click()
         page.get_by_text("Done to 3 of 3 cases.").wait_for()
+        sent = []
+        page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+        page.reload()
+        page.get_by_text("Done to 3 of 3 cases.").wait_for()
+        self.expect(not sent, f"loading the result again sends {sent}")
         # A view is kept under a name and opened by its link.
         page.goto(f"{self.base}/dashboard/cases?status=open&sort=largest")
         page.get_by_label("Keep this list as a view").fill("Largest first")
@@ -229,6 +235,11 @@ class Desk:
         self.expect(len(frame.locator("body").inner_text().strip()) > 40, "the mail shows no text")
         page.goto(f"{self.base}/dashboard/reports")
         page.get_by_role("heading", name="Reports", exact=True).wait_for()
+        # A figure leads to its definition, which is folded away until then.
+        meant = page.locator("#def-maturity")
+        self.expect(not meant.is_visible(), "the definitions are not folded away")
+        page.locator('a[href="#def-maturity"]').first.click()
+        meant.wait_for()
         with page.expect_download() as download:
             page.locator('a[href*=".csv"]').first.click()
         with open(download.value.path(), newline="", encoding="utf-8") as file:

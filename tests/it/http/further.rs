@@ -1,5 +1,6 @@
 //! The further reports over HTTP: customers, funnel, charges, attribution, ages, and one currency for all.
 
+use recoup::domain::report::definitions;
 use recoup::domain::role::Role;
 use recoup::sandbox::Outcome;
 use serde_json::{Value, json};
@@ -336,6 +337,11 @@ fn each_report_is_a_page_with_its_file() {
                     file.text
                 );
             }
+        }
+        let all = browser.get("/dashboard/reports/definitions").await;
+        let each = definitions::all().iter();
+        for id in each.map(|definition| &definition.id) {
+            assert!(all.text.contains(&format!("id=\"def-{id}\"")), "{id}: {}", all.text);
         }
         let whole = browser.get(&format!("/dashboard/reports?{SPAN}&convert=USD")).await;
         assert!(
