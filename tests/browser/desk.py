@@ -61,6 +61,8 @@ LOOK = """
   const wrong = [];
   if (document.documentElement.scrollWidth > innerWidth) wrong.push(`${document.documentElement.scrollWidth} pixels wide`);
   if (document.querySelectorAll('h1').length !== 1) wrong.push('not one heading');
+  const top = document.querySelector('header.top');
+  if (top && innerWidth >= 1280 && top.offsetHeight > 70) wrong.push('the menu takes more than one row');
   const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
   for (const id of new Set(ids.filter((id, at) => ids.indexOf(id) !== at))) wrong.push(`the id ${id} stands twice`);
   const light = (color) => {
@@ -146,6 +148,7 @@ class Desk:
             self.act_on(page, case)
             self.several(page)
             self.read(page)
+            self.go_by_menu(page)
             self.follow(page, case)
             self.pictures(browser, context, case)
             browser.close()
@@ -246,6 +249,14 @@ class Desk:
             rows = list(csv.reader(file))
         self.expect(len(rows) > 1 and len({len(row) for row in rows}) == 1, "the file of the report is no table")
 
+    def go_by_menu(self, page):
+        """By keys alone, to a page that is folded away in the menu."""
+        page.locator("header summary").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Health", exact=True).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Queues").wait_for()
+
     def find_a_mail(self, page):
         """Of a recovered case: some are written nothing, and a mail that was not sent has no text."""
         page.goto(f"{self.base}/dashboard/cases?status=recovered")
@@ -289,6 +300,9 @@ class Desk:
                         for name, address in seen:
                             page.goto(address)
                             self.look(page, f"{name}-{language[:2]}-{width}-{scheme}")
+                        if state:
+                            page.locator("header summary").click()
+                            self.look(page, f"menu-{language[:2]}-{width}-{scheme}")
                         look.close()
 
     def look(self, page, name):
