@@ -39,6 +39,7 @@ PAGES = (
     "/cases?needs_person=true",
     "/desk",
     "/reports",
+    "/reports?cohort=week",
     "/reports/funnel",
     "/reports/ages",
     "/reports/attempts",

@@ -338,6 +338,14 @@ fn each_report_is_a_page_with_its_file() {
                 );
             }
         }
+        let weeks = browser.get(&format!("/dashboard/reports?{SPAN}&cohort=week")).await;
+        for told in ["2026-W10", ">W10</text>", "W10 2026: 3 cases", "&amp;cohort=week"] {
+            assert!(weeks.text.contains(told), "{told}: {}", weeks.text);
+        }
+        let file = browser
+            .get(&format!("/dashboard/reports/recovery.csv?{SPAN}&cohort=week"))
+            .await;
+        assert!(file.text.contains(",2026-W10,"), "{}", file.text);
         let all = browser.get("/dashboard/reports/definitions").await;
         let each = definitions::all().iter();
         for id in each.map(|definition| &definition.id) {
@@ -358,5 +366,13 @@ fn each_report_is_a_page_with_its_file() {
             .get(&format!("/dashboard/reports/recovery.csv?{SPAN}&convert=USD"))
             .await;
         assert!(file.text.contains("USD,2,4398,4398"), "{}", file.text);
+        let weeks = browser
+            .get(&format!("/dashboard/reports?{SPAN}&convert=USD&cohort=week"))
+            .await;
+        assert!(
+            weeks.text.contains("all weeks") && weeks.text.contains("43.98 USD"),
+            "{}",
+            weeks.text
+        );
     });
 }
