@@ -36,6 +36,7 @@ mod oidc;
 mod overview;
 mod people;
 mod publications;
+mod rates;
 mod reports;
 mod session;
 pub(super) mod show;
@@ -46,7 +47,7 @@ pub(crate) use feed::Feeds;
 pub(crate) use overview::LastPace;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 50] = [
+pub const ROUTES: [(&str, &[&str]); 51] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -92,6 +93,7 @@ pub const ROUTES: [(&str, &[&str]); 50] = [
     ("/dashboard/reports/ages", &["GET"]),
     ("/dashboard/reports/ages.csv", &["GET"]),
     ("/dashboard/reports/definitions", &["GET"]),
+    ("/dashboard/reports/rates", &["GET", "POST"]),
     ("/dashboard/messages", &["GET"]),
     ("/dashboard/messages/mails/{name}", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
@@ -155,6 +157,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(figures::ages_page)
         .service(figures::ages_file)
         .service(figures::definitions_page)
+        .service(rates::show)
+        .service(rates::upload)
         .service(messages::page)
         .service(messages::mail)
         .service(case::show_case)

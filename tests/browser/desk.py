@@ -45,6 +45,7 @@ PAGES = (
     "/reports/attempts",
     "/reports/attribution",
     "/reports/definitions",
+    "/reports/rates",
     "/learning",
     "/messages",
     "/campaigns",
