@@ -338,8 +338,7 @@ fn name(state: &HttpState, request: &HttpRequest, named: &Named) -> &'static str
 
 /// Whether the browser speaks TLS: we are reached by it, or the proxy says so. Who says so without a proxy only harms their own cookie.
 pub(super) fn by_tls(state: &HttpState, request: &HttpRequest) -> bool {
-    state.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
-        || request.connection_info().scheme() == "https"
+    state.is_public_by_tls() || request.connection_info().scheme() == "https"
 }
 
 /// Refuses a form that another site sent.
