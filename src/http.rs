@@ -145,6 +145,11 @@ impl HttpState {
             routes: openapi::Routes::new(),
         }
     }
+
+    /// Whether others reach us by TLS, as the configuration says.
+    fn is_public_by_tls(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
 }
 
 /// Starts the server on a bound listener, with `workers` threads or one per core. It runs when awaited; its handle stops it. Signals are left to the floor above.

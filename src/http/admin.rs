@@ -10,7 +10,7 @@ pub(super) mod campaigns;
 pub(super) mod cases;
 mod courtesies;
 mod digests;
-mod exchange_rates;
+pub(super) mod exchange_rates;
 pub(super) mod exclusions;
 mod exports;
 pub(super) mod inbox;

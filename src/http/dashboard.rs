@@ -36,6 +36,7 @@ mod oidc;
 mod overview;
 mod people;
 mod publications;
+mod rates;
 mod reports;
 mod session;
 pub(super) mod show;
@@ -45,7 +46,7 @@ mod welcome;
 pub(crate) use feed::Feeds;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 49] = [
+pub const ROUTES: [(&str, &[&str]); 51] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -90,6 +91,8 @@ pub const ROUTES: [(&str, &[&str]); 49] = [
     ("/dashboard/reports/attribution.csv", &["GET"]),
     ("/dashboard/reports/ages", &["GET"]),
     ("/dashboard/reports/ages.csv", &["GET"]),
+    ("/dashboard/reports/definitions", &["GET"]),
+    ("/dashboard/reports/rates", &["GET", "POST"]),
     ("/dashboard/messages", &["GET"]),
     ("/dashboard/messages/mails/{name}", &["GET"]),
     ("/dashboard/cases/{id}", &["GET"]),
@@ -126,7 +129,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(cases::show_list)
         .service(feed::script)
         .service(feed::follow)
-        .service(bulk::again)
+        .service(bulk::result)
         .service(bulk::submit)
         .service(views::keep)
         .service(views::open)
@@ -152,6 +155,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(figures::attribution_file)
         .service(figures::ages_page)
         .service(figures::ages_file)
+        .service(figures::definitions_page)
+        .service(rates::show)
+        .service(rates::upload)
         .service(messages::page)
         .service(messages::mail)
         .service(case::show_case)

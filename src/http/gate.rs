@@ -29,6 +29,8 @@ struct Trace {
     id: String,
     path: String,
     method: Method,
+    /// Whether others reach us by TLS.
+    by_tls: bool,
 }
 
 /// Passes a request on, or answers it.
@@ -42,6 +44,7 @@ pub(super) async fn gate(mut request: ServiceRequest, next: Next<BoxBody>) -> Re
         id: request_id(request.headers()),
         path: request.path().to_owned(),
         method: request.method().clone(),
+        by_tls: state.is_public_by_tls(),
     };
     if trace.method == Method::HEAD {
         // The server leaves the body out by itself; so every GET route answers HEAD.
@@ -132,7 +135,7 @@ fn sealed(response: ServiceResponse<BoxBody>, trace: &Trace) -> ServiceResponse<
     if let Ok(id) = HeaderValue::from_str(&trace.id) {
         headers.insert(REQUEST_ID, id);
     }
-    dashboard::headers::guard(headers, &trace.path);
+    dashboard::headers::guard(headers, &trace.path, trace.by_tls);
     if status.is_server_error() {
         // The path itself may hold the token of a link.
         let route = request.match_pattern().unwrap_or_default();

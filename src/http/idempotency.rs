@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: a POST under `/v1` that is sent again gives the first answer again.
+//! `Idempotency-Key`: a POST under `/v1` that is sent again gives the first answer again. A form of the dashboard that acts on many
+//! cases carries such a key itself, under which its answer is shown.
 
 use actix_web::body::{BoxBody, to_bytes};
 use actix_web::dev::ServiceResponse;
@@ -10,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::HttpState;
 use super::auth::Caller;
 use super::error::{PROBLEM_JSON, Problem};
+use super::page;
 use crate::domain::ids::KeyId;
 use crate::store::idempotency as kept;
 
@@ -52,7 +54,17 @@ impl Key {
                 format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} visible ASCII characters"),
             ));
         };
-        Ok(Some(Self {
+        Ok(Some(Self::new(caller, text, path, body)))
+    }
+
+    /// The key that the form of a page carries. `body` is all that the form asks for.
+    pub(super) fn of_form(caller: &Caller, text: &str, path: &str, body: &[u8]) -> Result<Self, Problem> {
+        page::plain("once", Some(text.to_owned()))?;
+        Ok(Self::new(caller, text, path, body))
+    }
+
+    fn new(caller: &Caller, text: &str, path: &str, body: &[u8]) -> Self {
+        Self {
             holder: caller.key_id.clone().into(),
             text: text.to_owned(),
             route: path.to_owned(),
@@ -62,7 +74,7 @@ impl Key {
                 .chain_update(body)
                 .finalize()
                 .into(),
-        }))
+        }
     }
 }
 
@@ -107,11 +119,8 @@ pub(super) async fn keep(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let status = response.status();
     let final_answer = status.is_success() || status == StatusCode::CONFLICT || status == StatusCode::NOT_FOUND;
-    let store = &state.store;
     if !final_answer {
-        if let Err(error) = kept::abandon(store, &key.holder, &key.text).await {
-            tracing::warn!(%error, "an idempotency key could not be let go");
-        }
+        let_go(state, key).await;
         return Ok(response);
     }
     let (request, response) = response.into_parts();
@@ -119,8 +128,32 @@ pub(super) async fn keep(
     let body = to_bytes(body).await.map_err(|_| Problem::internal())?;
     let instead = response.extensions_mut().remove::<KeepInstead>();
     let to_keep = instead.map_or_else(|| body.to_vec(), |instead| instead.0);
-    if let Err(error) = kept::finish(store, &key.holder, &key.text, status.as_u16(), &to_keep).await {
+    if let Err(error) = kept::finish(&state.store, &key.holder, &key.text, status.as_u16(), &to_keep).await {
         tracing::warn!(%error, "an answer could not be kept for its idempotency key");
     }
     Ok(ServiceResponse::new(request, response.set_body(BoxBody::new(body))))
+}
+
+/// Lets the key of a request go that certainly did nothing.
+pub(super) async fn let_go(state: &HttpState, key: &Key) {
+    if let Err(error) = kept::abandon(&state.store, &key.holder, &key.text).await {
+        tracing::warn!(%error, "an idempotency key could not be let go");
+    }
+}
+
+/// Keeps what became of a form, for [`shown_again`].
+pub(super) async fn keep_shown(state: &HttpState, key: &Key, body: &[u8]) -> Result<(), Problem> {
+    kept::finish(&state.store, &key.holder, &key.text, StatusCode::OK.as_u16(), body).await?;
+    Ok(())
+}
+
+/// What became of the form that this caller sent under that key to `path`, while it is kept.
+pub(super) async fn shown_again(
+    state: &HttpState,
+    caller: &Caller,
+    text: &str,
+    path: &str,
+) -> Result<Option<Vec<u8>>, Problem> {
+    let holder = KeyId::from(caller.key_id.clone());
+    Ok(kept::answer(&state.store, &holder, text, path).await?)
 }

@@ -90,6 +90,14 @@ pub async fn begin(
     }
 }
 
+/// The body of the answer that a request to `route` got, while it is kept.
+pub async fn answer(store: &Store, key: &KeyId, idem_key: &str, route: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let known = Entity::find_by_id((key.to_string(), idem_key.to_owned()))
+        .one(store.conn())
+        .await?;
+    Ok(known.filter(|known| known.route == route).and_then(|known| known.body))
+}
+
 /// Keeps the answer of a request in hand.
 pub async fn finish(store: &Store, key: &KeyId, idem_key: &str, status: u16, body: &[u8]) -> Result<(), StoreError> {
     Entity::update_many()

@@ -39,10 +39,13 @@ PAGES = (
     "/cases?needs_person=true",
     "/desk",
     "/reports",
+    "/reports?cohort=week",
     "/reports/funnel",
     "/reports/ages",
     "/reports/attempts",
     "/reports/attribution",
+    "/reports/definitions",
+    "/reports/rates",
     "/learning",
     "/messages",
     "/campaigns",
@@ -60,6 +63,8 @@ LOOK = """
   const wrong = [];
   if (document.documentElement.scrollWidth > innerWidth) wrong.push(`${document.documentElement.scrollWidth} pixels wide`);
   if (document.querySelectorAll('h1').length !== 1) wrong.push('not one heading');
+  const top = document.querySelector('header.top');
+  if (top && innerWidth >= 1280 && top.offsetHeight > 70) wrong.push('the menu takes more than one row');
   const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
   for (const id of new Set(ids.filter((id, at) => ids.indexOf(id) !== at))) wrong.push(`the id ${id} stands twice`);
   const light = (color) => {
@@ -145,6 +150,7 @@ class Desk:
             self.act_on(page, case)
             self.several(page)
             self.read(page)
+            self.go_by_menu(page)
             self.follow(page, case)
             self.pictures(browser, context, case)
             browser.close()
@@ -214,6 +220,11 @@ class Desk:
         self.look(page, "bulk")
         page.get_by_role("button", name="Yes, do it to 3 cases").click()
         page.get_by_text("Done to 3 of 3 cases.").wait_for()
+        sent = []
+        page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+        page.reload()
+        page.get_by_text("Done to 3 of 3 cases.").wait_for()
+        self.expect(not sent, f"loading the result again sends {sent}")
         # A view is kept under a name and opened by its link.
         page.goto(f"{self.base}/dashboard/cases?status=open&sort=largest")
         page.get_by_label("Keep this list as a view").fill("Largest first")
@@ -229,11 +240,24 @@ class Desk:
         self.expect(len(frame.locator("body").inner_text().strip()) > 40, "the mail shows no text")
         page.goto(f"{self.base}/dashboard/reports")
         page.get_by_role("heading", name="Reports", exact=True).wait_for()
+        # A figure leads to its definition, which is folded away until then.
+        meant = page.locator("#def-maturity")
+        self.expect(not meant.is_visible(), "the definitions are not folded away")
+        page.locator('a[href="#def-maturity"]').first.click()
+        meant.wait_for()
         with page.expect_download() as download:
             page.locator('a[href*=".csv"]').first.click()
         with open(download.value.path(), newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
         self.expect(len(rows) > 1 and len({len(row) for row in rows}) == 1, "the file of the report is no table")
+
+    def go_by_menu(self, page):
+        """By keys alone, to a page that is folded away in the menu."""
+        page.locator("header summary").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Health", exact=True).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("heading", name="Queues").wait_for()
 
     def find_a_mail(self, page):
         """Of a recovered case: some are written nothing, and a mail that was not sent has no text."""
@@ -278,6 +302,9 @@ class Desk:
                         for name, address in seen:
                             page.goto(address)
                             self.look(page, f"{name}-{language[:2]}-{width}-{scheme}")
+                        if state:
+                            page.locator("header summary").click()
+                            self.look(page, f"menu-{language[:2]}-{width}-{scheme}")
                         look.close()
 
     def look(self, page, name):

@@ -14,6 +14,7 @@ mod pages;
 mod people;
 mod problems;
 mod published;
+mod rates;
 mod reports;
 mod roles;
 mod sessions;

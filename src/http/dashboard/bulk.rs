@@ -1,18 +1,25 @@
-//! One act on many cases: first what would become of each, then, once that was read, what did.
+//! One act on many cases: first what would become of each, then, once that was read, what did. The result is kept and has an address,
+//! so that loading it again does nothing again.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
+use serde::{Deserialize, Serialize};
+use url::form_urlencoded::Serializer;
 
 use super::session::{self, Visitor};
 use super::{Stop, cases, page, to};
+use crate::clock;
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::admin::cases::bulk::{self, BulkAction, BulkBody};
+use crate::http::admin::cases::bulk::{self, BulkAction, BulkAnswer, BulkBody};
 use crate::http::error::Problem;
+use crate::http::idempotency::{self, Start};
+use crate::http::page::plain;
 
+const PAGE: &str = "/dashboard/bulk";
 /// The most bytes of the form: every case of the largest act by its id.
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
@@ -30,12 +37,49 @@ impl Fields {
         let all = self.0.iter().filter(|(other, _)| other == name);
         all.map(|(_, value)| value.clone()).collect()
     }
+
+    /// All that the form asks for, to tell it from another one under the same key.
+    fn asked(&self) -> Vec<u8> {
+        let mut asked = Serializer::new(String::new());
+        let fields = self.0.iter().filter(|(name, _)| name != session::CSRF);
+        asked.extend_pairs(fields);
+        asked.finish().into_bytes()
+    }
 }
 
-/// Who comes back to the address of the form begins with the list again.
+/// Under which key the result to show was kept.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    once: Option<String>,
+}
+
+/// What the page tells of an act, done or not.
+#[derive(Serialize)]
+struct Told {
+    action: BulkAction,
+    until: Option<String>,
+    comment: Option<String>,
+    list: String,
+    answer: BulkAnswer,
+}
+
+/// Shows what became of an act, as often as it is loaded. Who comes for none begins with the list.
 #[get("/dashboard/bulk")]
-pub(super) async fn again() -> HttpResponse {
-    to("/dashboard/cases")
+pub(super) async fn result(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Billing).await?;
+    let Some(once) = plain("once", asked.into_inner().once)? else {
+        return Ok(to("/dashboard/cases"));
+    };
+    let kept = idempotency::shown_again(&state, &visitor.caller, &once, PAGE).await?;
+    let kept = kept.ok_or_else(|| {
+        Problem::not_found("of this act nothing is kept here: the cases and the audit log tell what was done")
+    })?;
+    let told: serde_json::Value = serde_json::from_slice(&kept).map_err(|_| Problem::internal())?;
+    Ok(shown(&visitor, &told, None))
 }
 
 #[post("/dashboard/bulk")]
@@ -62,19 +106,63 @@ pub(super) async fn submit(
         Err(problem) if problem.status.is_client_error() => return Ok(refused(&visitor, &list, &problem)),
         Err(problem) => return Err(problem.into()),
     };
-    let answer = bulk::carry_out(&state, &visitor.caller, &plan, !sure).await?;
+    let told = |answer: BulkAnswer| Told {
+        action,
+        until,
+        comment: plan.comment.clone(),
+        list,
+        answer,
+    };
+    if !sure {
+        let answer = bulk::carry_out(&state, &visitor.caller, &plan, true).await?;
+        let once = format!("bulk_{:032x}", clock::entropy());
+        return Ok(shown(&visitor, &told(answer), Some(&once)));
+    }
+    let once = fields.one("once").unwrap_or_default();
+    let key = idempotency::Key::of_form(&visitor.caller, once, PAGE, &fields.asked())?;
+    match idempotency::begin(&state, &key).await {
+        Ok(Start::Fresh) => {}
+        Ok(Start::Again(_)) => return Ok(to(&address(once))),
+        Err(problem) if problem.code == "idempotency_in_flight" => return Err(under_way().into()),
+        Err(problem) => return Err(problem.into()),
+    }
+    match bulk::carry_out(&state, &visitor.caller, &plan, false).await {
+        Ok(answer) => {
+            let kept = serde_json::to_vec(&told(answer)).map_err(|_| Problem::internal())?;
+            idempotency::keep_shown(&state, &key, &kept).await?;
+            Ok(to(&address(once)))
+        }
+        Err(problem) => {
+            idempotency::let_go(&state, &key).await;
+            Err(problem.into())
+        }
+    }
+}
+
+/// Where the result under a key is shown.
+fn address(once: &str) -> String {
+    let mut query = Serializer::new(String::new());
+    format!("{PAGE}?{}", query.append_pair("once", once).finish())
+}
+
+fn under_way() -> Problem {
+    let detail = "this act is under way already, or broke off: load the page again in a moment, or look at the cases";
+    Problem::new(StatusCode::CONFLICT, "idempotency_in_flight", detail)
+}
+
+/// The page of an act. With a key it offers to do it.
+fn shown(visitor: &Visitor, told: &impl Serialize, once: Option<&str>) -> HttpResponse {
+    let told = Value::from(Serde(told));
+    let list = told.get_attr("list").ok();
+    let list = list.as_ref().and_then(Value::as_str).unwrap_or_default();
     let context = context! {
         section => "cases",
         fault => (),
-        action => action.as_str(),
-        danger => action == BulkAction::Stop,
-        until,
-        comment => plan.comment,
-        back => cases::address(&list, &[]),
-        list,
-        answer => Value::from(Serde(&answer)),
+        once,
+        back => cases::address(list, &[]),
+        ..told
     };
-    Ok(page(StatusCode::OK, "bulk.html", Some(&visitor), &context))
+    page(StatusCode::OK, "bulk.html", Some(visitor), &context)
 }
 
 /// What is asked for. The second time the form names each case that was shown, so that nothing is done to one that came since.

@@ -162,6 +162,10 @@ pub(super) async fn submit(
         return match create::publish(&state, &visitor.caller, &text).await {
             Ok(Published::Now(_)) => Ok(to(&format!("/dashboard/campaigns?version={version}&done=published"))),
             Ok(Published::Asked(row)) => Ok(to(&format!("/dashboard/publications/{}?done=asked", row.id))),
+            Err(problem) if problem.code == create::ALREADY_PUBLISHED => {
+                let told = context! { already => version.to_string() };
+                Ok(written(&state, &visitor, StatusCode::CONFLICT, &text, told))
+            }
             Err(problem) if problem.status == StatusCode::CONFLICT => {
                 let told = context! { refused => &*problem.detail };
                 Ok(written(&state, &visitor, StatusCode::CONFLICT, &text, told))
@@ -205,7 +209,15 @@ fn fault(fault: &Fault) -> Value {
 }
 
 fn written(state: &HttpState, visitor: &Visitor, status: StatusCode, text: &str, told: Value) -> HttpResponse {
-    let untold = context! { faults => (), refused => (), good => (), known => false, changes => (), rehearsal => () };
+    let untold = context! {
+        faults => (),
+        refused => (),
+        already => (),
+        good => (),
+        known => false,
+        changes => (),
+        rehearsal => (),
+    };
     let whole = context! {
         section => "campaigns",
         publishes => publishes(visitor),

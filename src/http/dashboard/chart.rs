@@ -1,4 +1,4 @@
-//! The recovery rate by month as an SVG picture, drawn with whole numbers.
+//! The recovery rate by month or week as an SVG picture, drawn with whole numbers.
 
 use std::fmt::Write;
 
@@ -8,13 +8,15 @@ use super::language::Language;
 use super::show;
 use crate::domain::report::{Rate, Report};
 
-/// One month of the chart. Cases are counted across currencies; money never is.
+/// One month or week of the chart. Cases are counted across currencies; money never is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Month {
+pub(super) struct Period {
     /// The cohort, `2026-03`.
     pub cohort: String,
-    /// The cohort as people read it, `Mar 26`.
+    /// The cohort as people read it below its bars, `Mar 26` or `W10`.
     pub label: String,
+    /// The cohort as people read it alone, `Mar 26` or `W10 2026`.
+    pub name: String,
     /// All cases opened in it.
     pub cases: u64,
     /// Those recovered.
@@ -29,32 +31,33 @@ pub(super) struct Month {
     pub maturity: Option<Rate>,
 }
 
-/// The months of a report by month that was not split, all currencies together.
-pub(super) fn months(report: &Report, language: Language) -> Vec<Month> {
-    let mut months: Vec<Month> = Vec::new();
+/// The cohorts of a report that was not split, all currencies together.
+pub(super) fn periods(report: &Report, language: Language) -> Vec<Period> {
+    let mut periods: Vec<Period> = Vec::new();
     for row in &report.rows {
-        if months.last().is_none_or(|month| month.cohort != row.cohort) {
-            months.push(Month::empty(&row.cohort, language));
+        if periods.last().is_none_or(|period| period.cohort != row.cohort) {
+            periods.push(Period::empty(&row.cohort, language));
         }
-        let month = months.last_mut().expect("a month was just added");
-        month.cases += row.all.cases;
-        month.recovered += row.recovered.cases;
-        month.closed += row.closed.cases;
+        let period = periods.last_mut().expect("a period was just added");
+        period.cases += row.all.cases;
+        period.recovered += row.recovered.cases;
+        period.closed += row.closed.cases;
     }
-    for month in &mut months {
-        month.of_all = Rate::of_counts(month.recovered, month.cases);
-        month.of_closed = Rate::of_counts(month.recovered, month.closed);
-        month.maturity = Rate::of_counts(month.closed, month.cases);
+    for period in &mut periods {
+        period.of_all = Rate::of_counts(period.recovered, period.cases);
+        period.of_closed = Rate::of_counts(period.recovered, period.closed);
+        period.maturity = Rate::of_counts(period.closed, period.cases);
     }
-    months
+    periods
 }
 
-impl Month {
+impl Period {
     fn empty(cohort: &str, language: Language) -> Self {
-        let first: Option<Date> = format!("{cohort}-01").parse().ok();
+        let [label, name] = called(cohort, language);
         Self {
             cohort: cohort.to_owned(),
-            label: first.map_or_else(|| cohort.to_owned(), |day| show::month(language, day)),
+            label,
+            name,
             cases: 0,
             recovered: 0,
             closed: 0,
@@ -65,15 +68,31 @@ impl Month {
     }
 }
 
+/// What a cohort is called below its bars, where its neighbours tell the year of a week, and alone.
+fn called(cohort: &str, language: Language) -> [String; 2] {
+    if let Some((year, week)) = cohort.split_once("-W") {
+        let label = language.say_with("W{week}", &[("week", week)]);
+        let name = format!("{label} {year}");
+        return [label, name];
+    }
+    let first: Option<Date> = format!("{cohort}-01").parse().ok();
+    let label = first.map_or_else(|| cohort.to_owned(), |day| show::month(language, day));
+    [label.clone(), label]
+}
+
 const WIDTH: usize = 760;
 const LEFT: usize = 44;
 const TOP: i64 = 22;
 const PLOT_HEIGHT: i64 = 180;
 const BOTTOM: i64 = TOP + PLOT_HEIGHT;
+/// The most periods that are drawn: more bars could not be told apart.
+pub(super) const DRAWN_MAX: usize = 60;
+/// The room that the name of a period, or the figures above its bars, need.
+const NAME_WIDTH: usize = 44;
 
-/// Draws the months, oldest at the left; those that are not mature are grey.
-pub(super) fn svg(months: &[Month], language: Language) -> String {
-    let label = language.say("Recovery rate by month of the first failure");
+/// Draws the newest periods, oldest at the left; those that are not mature are grey.
+pub(super) fn svg(periods: &[Period], label: &str, language: Language) -> String {
+    let periods = &periods[periods.len().saturating_sub(DRAWN_MAX)..];
     let mut svg = format!("<svg class=\"chart\" viewBox=\"0 0 {WIDTH} 236\" role=\"img\" aria-label=\"{label}\">");
     for percent in [0, 25, 50, 75, 100] {
         let y = height_of(percent * 100);
@@ -88,24 +107,37 @@ pub(super) fn svg(months: &[Month], language: Language) -> String {
             format_args!("<text class=\"axis\" x=\"{x}\" y=\"{below}\" text-anchor=\"end\">{percent}%</text>"),
         );
     }
-    let slot = (WIDTH - LEFT - 4) / months.len().max(1);
-    for (index, month) in months.iter().enumerate() {
-        draw_month(&mut svg, month, (LEFT + index * slot, slot), language);
+    let slot = (WIDTH - LEFT - 4) / periods.len().max(1);
+    let each = NAME_WIDTH.div_ceil(slot);
+    for (index, period) in periods.iter().enumerate() {
+        let x = LEFT + index * slot;
+        draw(&mut svg, period, (x, slot), language);
+        // Where not all names fit, that of the newest stands there.
+        if (periods.len() - 1 - index).is_multiple_of(each) {
+            let (middle, below) = (x + slot / 2, BOTTOM + 18);
+            put(
+                &mut svg,
+                format_args!(
+                    "<text class=\"axis\" x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text>",
+                    period.label
+                ),
+            );
+        }
     }
     svg.push_str("</svg>");
     svg
 }
 
-fn draw_month(svg: &mut String, month: &Month, (x, slot): (usize, usize), language: Language) {
-    let mature = month.closed == month.cases;
-    let class = if mature { "month" } else { "month young" };
-    let told = told(month, language);
+fn draw(svg: &mut String, period: &Period, (x, slot): (usize, usize), language: Language) {
+    let mature = period.closed == period.cases;
+    let class = if mature { "period" } else { "period young" };
+    let told = told(period, language);
     put(svg, format_args!("<g class=\"{class}\"><title>{told}</title>"));
     let bar = (slot * 3 / 10).clamp(4, 26);
     let middle = x + slot / 2;
     for (kind, rate, left) in [
-        ("all", &month.of_all, middle - bar - 1),
-        ("closed", &month.of_closed, middle + 1),
+        ("all", &period.of_all, middle - bar - 1),
+        ("closed", &period.of_closed, middle + 1),
     ] {
         let Some(rate) = rate else { continue };
         let y = height_of(rate.parts_per_10k);
@@ -117,7 +149,7 @@ fn draw_month(svg: &mut String, month: &Month, (x, slot): (usize, usize), langua
                 "<rect class=\"bar {kind}\" x=\"{left}\" y=\"{top}\" width=\"{bar}\" height=\"{height}\" rx=\"2\"/>"
             ),
         );
-        if slot >= 44 {
+        if slot >= NAME_WIDTH {
             let (centre, above) = (left + bar / 2, top - 5);
             let whole = (rate.parts_per_10k + 50) / 100;
             put(
@@ -128,27 +160,20 @@ fn draw_month(svg: &mut String, month: &Month, (x, slot): (usize, usize), langua
             );
         }
     }
-    let below = BOTTOM + 18;
-    put(
-        svg,
-        format_args!(
-            "<text class=\"axis\" x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text></g>",
-            month.label
-        ),
-    );
+    svg.push_str("</g>");
 }
 
-/// What is said of a month to whom points at it, and to whom cannot see it.
-fn told(month: &Month, language: Language) -> String {
+/// What is said of a period to whom points at it, and to whom cannot see it.
+fn told(period: &Period, language: Language) -> String {
     let percent = |rate: &Option<Rate>| show::percent(language, rate.as_ref());
     language.say_with(
-        "{month}: {cases} cases, recovered {of_all} of all, {of_closed} of closed, {maturity} closed",
+        "{period}: {cases} cases, recovered {of_all} of all, {of_closed} of closed, {maturity} closed",
         &[
-            ("month", &month.label),
-            ("cases", &show::number_in(language, month.cases)),
-            ("of_all", &percent(&month.of_all)),
-            ("of_closed", &percent(&month.of_closed)),
-            ("maturity", &percent(&month.maturity)),
+            ("period", &period.name),
+            ("cases", &show::number_in(language, period.cases)),
+            ("of_all", &percent(&period.of_all)),
+            ("of_closed", &percent(&period.of_closed)),
+            ("maturity", &percent(&period.maturity)),
         ],
     )
 }

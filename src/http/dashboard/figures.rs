@@ -1,5 +1,5 @@
 //! The further reports as pages, each with its chart, its numbers, its definitions and its file: the funnel, charges by their number, who
-//! brought the money back, and the recovered share by age.
+//! brought the money back, and the recovered share by age. Beside them a page of all definitions.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use jiff::civil::Date;
@@ -311,4 +311,19 @@ pub(super) async fn ages_file(
 ) -> Result<HttpResponse, Stop> {
     session::visitor(&state, &request, Role::Marketing).await?;
     Ok(ages::as_csv(&state, asked.days(&state)?, asked.age()).await?)
+}
+
+/// All definitions, each open at once.
+#[get("/dashboard/reports/definitions")]
+pub(super) async fn definitions_page(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    asked: web::Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let visitor = session::visitor(&state, &request, Role::Marketing).await?;
+    let context = context! {
+        definitions => Value::from(Serde(definitions::all())),
+        ..frame(&state, "definitions", asked.days(&state)?)
+    };
+    Ok(shown("all_definitions.html", &visitor, &context))
 }

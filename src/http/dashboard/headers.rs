@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
 /// Our own pages: one stylesheet, forms to ourselves, frames of ourselves (the preview of a mail); no script at all.
@@ -23,27 +23,35 @@ const DOCS: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 /// Everything else is data and loads nothing.
 const DATA: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
+/// Browsers that were here once ask by TLS alone for a year, and for names below ours too, which could set cookies for us.
+const BY_TLS_ONLY: &str = "max-age=31536000; includeSubDomains";
+
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
-/// Sets the headers of an answer by the path that was asked for. What a provider is told of its webhooks is read by no browser.
-pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str) {
+/// Sets the headers of an answer by the path that was asked for, and by whether others reach us by TLS. What a provider is told of its
+/// webhooks is read by no browser.
+pub(in crate::http) fn guard(headers: &mut HeaderMap, path: &str, by_tls: bool) {
     if path.starts_with("/webhooks/") {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         return;
     }
     let is_page = path == "/" || path == "/dashboard" || path.starts_with("/dashboard/");
     let is_mail = is_page && path.contains("/mails/");
+    let is_customers = path.starts_with("/p/");
     let policy = match path {
         _ if is_mail => MAIL,
         "/dashboard" => OVERVIEW,
         _ if is_page => PAGES,
-        _ if path.starts_with("/p/") => CUSTOMER,
+        _ if is_customers => CUSTOMER,
         _ if path == "/docs" || path.starts_with("/docs/") => DOCS,
         _ => DATA,
     };
     let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    if by_tls && (is_page || is_customers) {
+        set(STRICT_TRANSPORT_SECURITY, BY_TLS_ONLY);
+    }
     set(CONTENT_SECURITY_POLICY, policy);
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(X_FRAME_OPTIONS, if is_mail { "SAMEORIGIN" } else { "DENY" });

@@ -161,7 +161,7 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::super::show;
+    use super::super::{rates, show};
     use super::*;
     use crate::domain::approval::{ApprovalStatus, Weighty};
     use crate::domain::case::{Collector, Origin, Trigger, Warning};
@@ -176,6 +176,7 @@ mod tests {
     use crate::domain::role::Role;
     use crate::http::admin::cases::asked::state_words;
     use crate::http::admin::cases::bulk::{BulkAction, BulkResult};
+    use crate::http::admin::exchange_rates;
     use crate::http::admin::learning::ArmState;
     use crate::store::cases::Sort;
     use crate::store::inbox::InboxStatus;
@@ -195,6 +196,8 @@ mod tests {
     /// What the templates say, each text once, and what Rust says by itself.
     fn said() -> BTreeSet<String> {
         let mut said: BTreeSet<String> = uplift::REASONS.map(str::to_owned).into();
+        said.extend(exchange_rates::FAULTS.map(str::to_owned));
+        said.insert(rates::COLUMNS.to_owned());
         for source in sources() {
             for call in CALLS.iter().flat_map(|call| source.split(call).skip(1)) {
                 let Some(text) = call.trim_start().strip_prefix('"') else {

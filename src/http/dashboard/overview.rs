@@ -42,7 +42,8 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
     let visitor = session::anybody(&state, &request).await?;
     let now = state.engine.clock().now();
     let report = last_months(&state, now).await?;
-    let months = chart::months(&report, visitor.language);
+    let months = chart::periods(&report, visitor.language);
+    let label = visitor.language.say("Recovery rate by month of the first failure");
     let role = visitor.caller.role;
     let sees_cases = role.allows(Role::Viewer);
     let (waiting, waiting_count) = if sees_cases {
@@ -60,7 +61,7 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
         now => now.to_string(),
         tiles => Value::from(Serde(tiles(&report))),
         paces => Value::from(Serde(paces(&state, now).await?)),
-        chart => Value::from_safe_string(chart::svg(&months, visitor.language)),
+        chart => Value::from_safe_string(chart::svg(&months, label, visitor.language)),
         months => Value::from(Serde(&months)),
         newest => Value::from(Serde(newest(&state, role).await?)),
         dead => dead_events(&state, role).await?,

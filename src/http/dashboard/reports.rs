@@ -1,4 +1,4 @@
-//! The reports as pages: recovery by month and split by one thing, how long it takes, who was lost; each with its definition and
+//! The reports as pages: recovery by month or week and split by one thing, how long it takes, who was lost; each with its definition and
 //! its numbers.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -26,8 +26,18 @@ const AGES: [u64; 7] = [1, 3, 7, 14, 21, 30, 60];
 pub(super) struct Asked {
     from: Option<String>,
     to: Option<String>,
+    cohort: Option<Cohort>,
     by: Option<By>,
     convert: Option<String>,
+}
+
+impl Asked {
+    /// Whether the cohorts are weeks; by day there would be more rows than anybody reads.
+    fn cohort(&self) -> Cohort {
+        self.cohort
+            .filter(|cohort| *cohort == Cohort::Week)
+            .unwrap_or(Cohort::Month)
+    }
 }
 
 /// A row of the report as people read it.
@@ -73,18 +83,14 @@ pub(super) async fn page(
     let zones = asked::zones(&state);
     let days = asked::days([given(query.from.as_ref()), given(query.to.as_ref())], &zones, now)?;
     let by = query.by.filter(|by| *by != By::None).unwrap_or(By::DeclineKind);
-    let cohort = Cohort::Month;
-    let months = recovery::with_customers(&state, days, Cut { cohort, by: By::None }).await?;
+    let cohort = query.cohort();
+    let report = recovery::with_customers(&state, days, Cut { cohort, by: By::None }).await?;
     let split = recovery::over(&state, days, Cut { cohort, by }).await?;
-    let touched = recovery::over(
-        &state,
-        days,
-        Cut {
-            cohort,
-            by: By::Message,
-        },
-    )
-    .await?;
+    let by_message = Cut {
+        cohort,
+        by: By::Message,
+    };
+    let touched = recovery::over(&state, days, by_message).await?;
     let (_, ages) = time::ages(&state, days).await?;
     let steps = ages.curve();
     let lost = churn::months(&state, days, None).await?;
@@ -93,20 +99,27 @@ pub(super) async fn page(
     let left = groups.len().saturating_sub(GROUPS_MAX);
     groups.truncate(GROUPS_MAX);
     let [from, to] = days;
-    let drawn = chart::months(&months, language);
+    let periods = chart::periods(&report, language);
+    let label = match cohort {
+        Cohort::Week => language.say("Recovery rate by week of the first failure"),
+        Cohort::Month | Cohort::Day => language.say("Recovery rate by month of the first failure"),
+    };
     let context = context! {
         section => "reports",
         page => "recovery",
         convert => given(query.convert.as_ref()).unwrap_or_default(),
-        one => Value::from(Serde(in_one(&state, days, given(query.convert.as_ref()), language).await?)),
+        one => Value::from(Serde(in_one(&state, days, (cohort, given(query.convert.as_ref())), language).await?)),
         now => now.to_string(),
         from => from.to_string(),
         to => to.to_string(),
         zones => Value::from(Serde(&zones)),
         by => by.as_str(),
         choices => Value::from(Serde(choices())),
-        chart => Value::from_safe_string(chart::svg(&drawn, language)),
-        months => Value::from(Serde(lines(&months.rows, language))),
+        cohort => cohort.as_str(),
+        chart => Value::from_safe_string(chart::svg(&periods, label, language)),
+        undrawn => periods.len() > chart::DRAWN_MAX,
+        drawn_max => chart::DRAWN_MAX,
+        periods => Value::from(Serde(lines(&report.rows, language))),
         groups => Value::from(Serde(&groups)),
         left,
         messages => Value::from(Serde(messages(&touched, language))),
@@ -115,7 +128,7 @@ pub(super) async fn page(
         ages => Value::from(Serde(at_ages(&steps))),
         lost => Value::from(Serde(lost.into_iter().map(|month| told(month, language)).collect::<Vec<_>>())),
         definitions => Value::from(Serde(definitions::all())),
-        span => span(from, to),
+        span => span(from, to, cohort),
     };
     Ok(shown("reports.html", &visitor, &context))
 }
@@ -132,15 +145,12 @@ struct InOne {
 async fn in_one(
     state: &HttpState,
     days: [Date; 2],
-    convert: Option<&str>,
+    (cohort, convert): (Cohort, Option<&str>),
     language: Language,
 ) -> Result<Option<InOne>, Stop> {
     let Some(text) = convert else { return Ok(None) };
     let to = recovery::currency(text.trim())?;
-    let cut = Cut {
-        cohort: Cohort::Month,
-        by: By::None,
-    };
+    let cut = Cut { cohort, by: By::None };
     let mut one = InOne {
         currency: to.to_string(),
         rows: Vec::new(),
@@ -182,7 +192,7 @@ pub(super) async fn file(
         now,
     )?;
     let cut = Cut {
-        cohort: Cohort::Month,
+        cohort: query.cohort(),
         by: query.by.unwrap_or(By::None),
     };
     if let Some(to) = given(query.convert.as_ref()) {
@@ -197,8 +207,8 @@ pub(super) fn given(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.trim().is_empty())
 }
 
-fn span(from: Date, to: Date) -> String {
-    format!("from={from}&to={to}")
+fn span(from: Date, to: Date, cohort: Cohort) -> String {
+    format!("from={from}&to={to}&cohort={cohort}")
 }
 
 fn choices() -> Vec<&'static str> {

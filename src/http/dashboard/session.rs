@@ -43,7 +43,7 @@ const COOKIE: Named = Named {
 /// How many characters the text of the cookie has.
 const TOKEN_CHARS: usize = 64;
 /// The field of a form that proves that it is ours.
-const CSRF: &str = "csrf";
+pub(super) const CSRF: &str = "csrf";
 
 /// The two names of a cookie.
 pub(super) struct Named {
@@ -338,8 +338,7 @@ fn name(state: &HttpState, request: &HttpRequest, named: &Named) -> &'static str
 
 /// Whether the browser speaks TLS: we are reached by it, or the proxy says so. Who says so without a proxy only harms their own cookie.
 pub(super) fn by_tls(state: &HttpState, request: &HttpRequest) -> bool {
-    state.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
-        || request.connection_info().scheme() == "https"
+    state.is_public_by_tls() || request.connection_info().scheme() == "https"
 }
 
 /// Refuses a form that another site sent.

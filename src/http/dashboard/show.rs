@@ -21,7 +21,7 @@ pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-pub(super) const TEMPLATES: [(&str, &str); 32] = [
+pub(super) const TEMPLATES: [(&str, &str); 35] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -48,10 +48,13 @@ pub(super) const TEMPLATES: [(&str, &str); 32] = [
     ("reports.html", include_str!("reports.html")),
     ("reports_nav.html", include_str!("reports_nav.html")),
     ("definitions.html", include_str!("definitions.html")),
+    ("definition_list.html", include_str!("definition_list.html")),
+    ("all_definitions.html", include_str!("all_definitions.html")),
     ("funnel.html", include_str!("funnel.html")),
     ("attempts.html", include_str!("attempts.html")),
     ("attribution.html", include_str!("attribution.html")),
     ("ages.html", include_str!("ages.html")),
+    ("rates.html", include_str!("rates.html")),
     ("messages.html", include_str!("messages.html")),
     ("error.html", include_str!("error.html")),
 ];

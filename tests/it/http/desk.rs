@@ -5,6 +5,7 @@ use recoup::domain::role::Role;
 use serde_json::{Value, json};
 
 use super::browser::{Browser, joined, later, led_to};
+use super::desk_page::once;
 use super::{BOOTSTRAP, Stage, at, stage};
 
 /// A case of somebody new: who owes how much, and why the charge failed. Gives its id and the ids of customer and invoice.
@@ -256,18 +257,25 @@ fn the_list_shows_what_would_happen_before_it_does_it() {
             stage.post(&format!("/v1/cases/{bo}/stop"), &json!({})).await.status,
             200
         );
+        let once = once(&told.text);
         let sure = [
             ("list", "status=open"),
             ("action", "pause"),
             ("until", "2026-03-09T10:00:00Z"),
             ("comment", "holidays"),
             ("sure", "yes"),
+            ("once", &once),
             ("id", &bo),
             ("id", &ada),
         ];
-        let done = staff.post("/dashboard/bulk", &sure).await;
+        let result = format!("/dashboard/bulk?once={once}");
+        led_to(&staff.post("/dashboard/bulk", &sure).await, &result);
+        let done = staff.get(&result).await;
         assert!(
-            done.text.contains("Done to 1 of 2 cases") && done.text.contains("case closed"),
+            done.text.contains("Done to 1 of 2 cases")
+                && done.text.contains("case closed")
+                && done.text.contains("holidays")
+                && done.text.contains("?status=open"),
             "{}",
             done.text
         );

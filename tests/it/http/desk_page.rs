@@ -1,4 +1,5 @@
-//! The desk of staff as a page: a second person decides, an act is undone, a customer is excluded, an invoice is put in.
+//! The desk of staff as a page: a second person decides, an act is undone, a customer is excluded, an invoice is put in, and
+//! what is done to many is done once.
 
 use recoup::clock::Clock;
 use recoup::domain::role::Role;
@@ -220,5 +221,57 @@ fn acting_on_many_asks_for_a_second_person_where_acting_on_one_does() {
         assert_eq!(waiting["data"].as_array().unwrap().len(), 2, "{waiting}");
         let open = stage.get("/v1/cases?status=open").await.json();
         assert_eq!(open["data"].as_array().unwrap().len(), 2, "nothing was stopped");
+    });
+}
+
+/// The key that the form of the page carries.
+pub fn once(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"once\" value=\"").unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn an_act_on_many_that_is_sent_again_is_not_done_again() {
+    stage(async |stage| {
+        let id = stage.open_case("insufficient_funds").await;
+        let staff = joined(stage, "Bea", Role::Billing).await;
+        staff.get("/dashboard/cases").await;
+        let ask = [("action", "note"), ("comment", "called"), ("id", id.as_str())];
+        let told = staff.post("/dashboard/bulk", &ask).await;
+        let once = once(&told.text);
+        let key = [("sure", "yes"), ("once", once.as_str())];
+        let sure = [&ask[..], &key[..]].concat();
+        let result = format!("/dashboard/bulk?once={once}");
+        for _ in 0..2 {
+            led_to(&staff.post("/dashboard/bulk", &sure).await, &result);
+        }
+        for _ in 0..2 {
+            let seen = staff.get(&result).await;
+            assert!(
+                seen.status == 200 && seen.text.contains("Done to 1 of 1 cases"),
+                "{}",
+                seen.text
+            );
+        }
+        let timeline = stage.get(&format!("/v1/cases/{id}/timeline")).await.text;
+        assert_eq!(timeline.matches("called").count(), 1, "{timeline}");
+        let other = [&[("action", "stop"), ("id", id.as_str())][..], &key[..]].concat();
+        let seen = staff.post("/dashboard/bulk", &other).await;
+        assert!(
+            seen.status == 422 && seen.text.contains("idempotency_mismatch"),
+            "{}",
+            seen.text
+        );
+        let without = [&ask[..], &[("sure", "yes")]].concat();
+        assert_eq!(staff.post("/dashboard/bulk", &without).await.status, 400);
+        assert_eq!(stage.get(&format!("/v1/cases/{id}")).await.json()["status"], "open");
+
+        // What became of it is for who did it alone.
+        let other = joined(stage, "Bo", Role::Billing).await;
+        assert_eq!(other.get(&result).await.status, 404);
+        assert_eq!(staff.get("/dashboard/bulk?once=none").await.status, 404);
+        led_to(&staff.get("/dashboard/bulk").await, "/dashboard/cases");
+        let marketing = joined(stage, "Mo", Role::Marketing).await;
+        assert_eq!(marketing.get(&result).await.status, 403);
     });
 }

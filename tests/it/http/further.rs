@@ -1,5 +1,6 @@
 //! The further reports over HTTP: customers, funnel, charges, attribution, ages, and one currency for all.
 
+use recoup::domain::report::definitions;
 use recoup::domain::role::Role;
 use recoup::sandbox::Outcome;
 use serde_json::{Value, json};
@@ -337,6 +338,19 @@ fn each_report_is_a_page_with_its_file() {
                 );
             }
         }
+        let weeks = browser.get(&format!("/dashboard/reports?{SPAN}&cohort=week")).await;
+        for told in ["2026-W10", ">W10</text>", "W10 2026: 3 cases", "&amp;cohort=week"] {
+            assert!(weeks.text.contains(told), "{told}: {}", weeks.text);
+        }
+        let file = browser
+            .get(&format!("/dashboard/reports/recovery.csv?{SPAN}&cohort=week"))
+            .await;
+        assert!(file.text.contains(",2026-W10,"), "{}", file.text);
+        let all = browser.get("/dashboard/reports/definitions").await;
+        let each = definitions::all().iter();
+        for id in each.map(|definition| &definition.id) {
+            assert!(all.text.contains(&format!("id=\"def-{id}\"")), "{id}: {}", all.text);
+        }
         let whole = browser.get(&format!("/dashboard/reports?{SPAN}&convert=USD")).await;
         assert!(
             whole.text.contains("EUR to USD on 2026-03-02") && whole.text.contains("66.67 %"),
@@ -352,5 +366,13 @@ fn each_report_is_a_page_with_its_file() {
             .get(&format!("/dashboard/reports/recovery.csv?{SPAN}&convert=USD"))
             .await;
         assert!(file.text.contains("USD,2,4398,4398"), "{}", file.text);
+        let weeks = browser
+            .get(&format!("/dashboard/reports?{SPAN}&convert=USD&cohort=week"))
+            .await;
+        assert!(
+            weeks.text.contains("all weeks") && weeks.text.contains("43.98 USD"),
+            "{}",
+            weeks.text
+        );
     });
 }

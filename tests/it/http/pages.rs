@@ -202,6 +202,43 @@ fn every_answer_carries_the_guarding_headers() {
 }
 
 #[test]
+fn who_reaches_us_by_tls_is_told_to_stay_with_it() {
+    let paths = [
+        ("/", true),
+        ("/dashboard/login", true),
+        ("/dashboard/style.css", true),
+        ("/dashboard/cases/x", true),
+        ("/p/style.css", true),
+        ("/p/none", true),
+        ("/healthz", false),
+        ("/v1/cases", false),
+    ];
+    for (url, by_tls) in [
+        ("https://billing.acme.example", true),
+        ("http://billing.acme.example", false),
+    ] {
+        each_database(async |store| {
+            let options = Options {
+                public_url: Some(url.parse().unwrap()),
+                ..Options::default()
+            };
+            let stage = Stage::new(store, Clock::test(at("2026-03-02T10:00:00Z")), options).await;
+            for (path, is_page) in paths {
+                let seen = page(&stage, "", path).await;
+                let told = seen.header("strict-transport-security");
+                let expected = if by_tls && is_page {
+                    "max-age=31536000; includeSubDomains"
+                } else {
+                    ""
+                };
+                assert_eq!(told, expected, "{url} {path}");
+            }
+            stage.end().await;
+        });
+    }
+}
+
+#[test]
 fn the_demo_is_open_to_this_machine_and_read_only() {
     each_database(async |store| {
         let options = Options {

@@ -1,11 +1,16 @@
 //! Campaigns and messages as staff write and read them.
 
+use recoup::clock::Clock;
 use recoup::domain::campaign::EMBEDDED;
 use recoup::domain::message::Message;
+use recoup::domain::role::Role;
+use recoup::http::Options;
 use recoup::mailer::Locale;
 use serde_json::{Value, json};
 
-use super::{Stage, stage};
+use super::browser::joined;
+use super::{BOOTSTRAP, Stage, at, stage};
+use crate::support::databases::each_database;
 
 async fn publish(stage: &Stage, text: &str) -> super::Seen {
     stage.post("/v1/campaigns", &json!({ "text": text })).await
@@ -37,6 +42,46 @@ fn a_campaign_is_published_once_and_new_cases_take_it() {
             .iter()
             .find(|entry| entry["action"] == "campaigns.create");
         assert_eq!(entry.expect("an entry")["object"], "default@3");
+    });
+}
+
+#[test]
+fn no_second_person_is_asked_for_what_is_published() {
+    each_database(async |store| {
+        let options = Options {
+            bootstrap_key: Some(BOOTSTRAP.into()),
+            approval_to_publish: true,
+            ..Options::default()
+        };
+        let stage = Stage::new(store, Clock::test(at("2026-03-02T10:00:00Z")), options).await;
+        let ada = joined(&stage, "Ada", Role::Admin).await;
+        let write = "/dashboard/campaigns/write";
+        let text = EMBEDDED.replace("version = 2", "version = 3");
+        let fields = [("text", text.as_str()), ("act", "publish")];
+        ada.get(write).await;
+        let asked = ada.post(write, &fields).await;
+        let publication = asked.header("location").strip_suffix("?done=asked").unwrap().to_owned();
+        let id = publication.rsplit('/').next().unwrap();
+        let approved = stage.post(&format!("/v1/publications/{id}/approve"), &json!({})).await;
+        assert_eq!(approved.status, 200, "{}", approved.text);
+
+        let again = publish(&stage, &text).await;
+        assert_eq!((again.status, again.code().as_str()), (409, "already_published"));
+        let seen = ada.post(write, &fields).await;
+        assert!(
+            seen.status == 409
+                && seen
+                    .text
+                    .contains("default@3 is published already, with the same content"),
+            "{}",
+            seen.text
+        );
+        let other = text.replace("charges = 5", "charges = 3");
+        let other = publish(&stage, &other).await;
+        assert_eq!((other.status, other.code().as_str()), (409, "version_taken"));
+        let all = stage.get("/v1/publications").await.json();
+        assert_eq!(all["data"].as_array().unwrap().len(), 1, "{all}");
+        stage.end().await;
     });
 }
 

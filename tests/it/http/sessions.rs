@@ -212,7 +212,7 @@ fn no_form_is_taken_without_proof_from_elsewhere_or_of_another_session() {
             }
             posts += 1;
         }
-        assert_eq!(posts, 19);
+        assert_eq!(posts, 20);
         let request = stage
             .client
             .post(stage.url("/dashboard/logout"))

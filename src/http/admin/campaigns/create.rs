@@ -19,6 +19,9 @@ use crate::store::audit::{self, AuditRow};
 use crate::store::publications::PublicationRow;
 use crate::store::{StoreError, Tx, campaigns};
 
+/// The code of the problem that a version is published already.
+pub(in crate::http) const ALREADY_PUBLISHED: &str = "already_published";
+
 /// A campaign to publish.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +33,8 @@ pub struct CreateCampaignBody {
 /// Publishes a version of a campaign, which never changes afterwards: running cases keep theirs, and new cases take the
 /// newest version of the first campaign that has a segment for them, or of `default`. What `recoup check` says of the file, the problem says here, with line and column.
 ///
-/// With `desk.approval_to_publish` it answers 202, and the version waits for a second person at `/v1/publications`.
+/// With `desk.approval_to_publish` it answers 202, and the version waits for a second person at `/v1/publications`. A version that is
+/// published already with the same content is 201 again without it, and with it the problem `already_published`: there is nothing to ask for.
 #[utoipa::path(tag = "campaigns", request_body = CreateCampaignBody, responses(
     (status = 201, description = "The campaign.", body = CampaignJson),
     (status = 202, description = "It waits for a second person.", body = PublicationJson),
@@ -67,6 +71,13 @@ pub(in crate::http) async fn publish(state: &HttpState, caller: &Caller, text: &
         // What was put shows that it could be published; only the wish for it is kept.
         drop(tx);
         let tx = state.store.begin().await?;
+        let version = CampaignRef::of(&campaign);
+        if campaigns::get(tx.conn(), &version.name, version.version)
+            .await?
+            .is_some()
+        {
+            return Err(already_published(&version));
+        }
         let asked = publications::ask(&tx, caller, (&campaign, text), now).await?;
         tx.commit().await?;
         return Ok(Published::Asked(Box::new(asked)));
@@ -83,6 +94,12 @@ pub(in crate::http) async fn publish(state: &HttpState, caller: &Caller, text: &
     tx.commit().await?;
     state.engine.hear_of_campaigns().await?;
     Ok(Published::Now(Box::new(campaign)))
+}
+
+/// Nobody's time is asked for what would change nothing.
+fn already_published(version: &CampaignRef) -> Problem {
+    let detail = format!("{version} is published already, with the same content: there is nothing to ask for");
+    Problem::new(StatusCode::CONFLICT, ALREADY_PUBLISHED, detail)
 }
 
 /// Puts a text among the campaigns once it is looked over beside those that are there.
