@@ -35,7 +35,8 @@ const CURRENCY: &str = "from and to must be currencies of three letters, such as
 const RATE: &str = "rate must be a decimal number above 0 with at most 15 digits, such as 1.0834";
 const ALIKE: &str = "from and to must be two currencies";
 const TWICE: &str = "rates must name each day and pair of currencies once";
-/// All that can be wrong with an upload by itself.
+/// All that can be wrong with an upload by itself, for the test that each is said in every language.
+#[cfg(test)]
 pub(in crate::http) const FAULTS: [&str; 7] = [SOURCE, COUNT, DAY, CURRENCY, RATE, ALIKE, TWICE];
 
 /// The rate of a day.
@@ -102,7 +103,7 @@ pub struct RatesTaken {
 pub(in crate::http) struct Fault {
     /// Which of its rates is wrong, from 0; none where it is the upload as a whole.
     pub rate: Option<usize>,
-    /// What is wrong, one of [`FAULTS`].
+    /// What is wrong, in one of the sentences above.
     pub what: &'static str,
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn upload(
     match rates::take(&state, &visitor.caller, &rows, replace).await {
         Ok(done) => Ok(to(&format!("{PAGE}?taken={}&replaced={}", done.taken, done.replaced))),
         Err(problem) if problem.code == "rate_exists" => {
-            let stand = problem.errors().iter().map(|error| error.detail.as_str());
+            let stand = problem.errors().iter().map(|error| error.detail.clone());
             let whole = merge_maps([again, context! { stand => stand.collect::<Vec<_>>() }]);
             shown(&state, &visitor, StatusCode::CONFLICT, "", whole).await
         }
@@ -91,7 +91,7 @@ pub(super) async fn upload(
 }
 
 fn shown_fault((line, what): &(Option<u64>, &'static str)) -> Value {
-    context! { line, what }
+    context! { line => *line, what => *what }
 }
 
 /// A table as it was sent, with the line of each rate.

@@ -85,12 +85,13 @@ pub(super) async fn page(
     let by = query.by.filter(|by| *by != By::None).unwrap_or(By::DeclineKind);
     let cohort = query.cohort();
     let report = recovery::with_customers(&state, days, Cut { cohort, by: By::None }).await?;
-    let split = recovery::over(&state, days, Cut { cohort, by }).await?;
-    let by_message = Cut {
-        cohort,
-        by: By::Message,
+    // Of these the totals are shown, which months make quicker than weeks.
+    let whole = |by| Cut {
+        cohort: Cohort::Month,
+        by,
     };
-    let touched = recovery::over(&state, days, by_message).await?;
+    let split = recovery::over(&state, days, whole(by)).await?;
+    let touched = recovery::over(&state, days, whole(By::Message)).await?;
     let (_, ages) = time::ages(&state, days).await?;
     let steps = ages.curve();
     let lost = churn::months(&state, days, None).await?;
