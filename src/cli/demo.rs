@@ -16,6 +16,7 @@ use crate::clock::{Clock, Stopwatch};
 pub mod audit;
 pub mod progress;
 pub mod town;
+mod trial;
 
 use audit::Audit;
 use progress::Progress;
@@ -35,7 +36,7 @@ pub struct Arguments {
     /// What the customers' lives are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A folder of campaigns to play by; without it the one that is built in.
+    /// A folder of campaigns to play by; without it the one that is built in, beside a new version of it for half of the customers.
     #[arg(long, value_name = "FOLDER")]
     campaigns: Option<PathBuf>,
     /// How many days are played; fewer are ready sooner.

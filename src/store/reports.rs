@@ -147,13 +147,35 @@ pub struct UpliftRow {
 }
 
 /// The cases opened in `[from, to)` with what was drawn for them, oldest first. Those that go back to the recovery of another
-/// are not among them.
+/// are not among them. They are read some thousands at a time: what a case remembers is long, and little of it is kept.
 pub async fn uplift_rows<C: ConnectionTrait>(
     conn: &C,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<UpliftRow>, StoreError> {
-    let rows = cases::Entity::find()
+    let mut found = Vec::new();
+    let mut after = Condition::all();
+    loop {
+        let rows = drawn(from, to)
+            .filter(after)
+            .into_model::<DrawnLine>()
+            .all(conn)
+            .await?;
+        let Some(last) = rows.last() else { return Ok(found) };
+        after = Condition::any().add(cases::Column::OpenedAt.gt(last.opened_at)).add(
+            Condition::all()
+                .add(cases::Column::OpenedAt.eq(last.opened_at))
+                .add(cases::Column::Id.gt(&last.id)),
+        );
+        for row in rows {
+            found.push(decode_drawn(row)?);
+        }
+    }
+}
+
+/// The first of the cases opened in `[from, to)`, with what was drawn for them.
+fn drawn(from: Timestamp, to: Timestamp) -> Select<cases::Entity> {
+    opened_between(from, to)
         .select_only()
         .columns([
             cases::Column::Id,
@@ -168,15 +190,10 @@ pub async fn uplift_rows<C: ConnectionTrait>(
             cases::Column::Zone,
             cases::Column::Memory,
         ])
-        .filter(cases::Column::OpenedAt.gte(from.as_millisecond()))
-        .filter(cases::Column::OpenedAt.lt(to.as_millisecond()))
         .filter(cases::Column::ReversalOf.is_null())
         .order_by_asc(cases::Column::OpenedAt)
         .order_by_asc(cases::Column::Id)
-        .into_model::<DrawnLine>()
-        .all(conn)
-        .await?;
-    rows.into_iter().map(decode_drawn).collect()
+        .limit(DRAWN_AT_ONCE)
 }
 
 /// The cases opened in `[from, to)` that staff acted on beyond a note.
@@ -230,6 +247,8 @@ pub async fn answers<C: ConnectionTrait>(
     Ok(answers)
 }
 
+/// How many cases are read at once of which the whole memory is read.
+const DRAWN_AT_ONCE: u64 = 5_000;
 /// What the column `memory` of a case holds in which the customer answered; few do, so the others are not read.
 const ANSWER: &str = "\"answer\":\"";
 

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::progress::Progress;
+use super::trial;
 use crate::app::{App, Role, Setting};
 use crate::clock::{Clock, entropy};
 use crate::config::Config;
@@ -33,7 +34,7 @@ pub struct Plan {
     pub start: Timestamp,
     /// Where the service listens.
     pub listen: SocketAddr,
-    /// A folder of campaigns to play by; without it the one that is built in.
+    /// A folder of campaigns to play by; without it the one that is built in, beside a new version of it for half of the customers.
     pub campaigns: Option<PathBuf>,
 }
 
@@ -174,16 +175,14 @@ fn configuration(
         ("ADMIN__BOOTSTRAP_KEY", admin_key.expose_secret().to_owned()),
     ];
     let campaigns = match &plan.campaigns {
-        Some(dir) => Some((
-            "CAMPAIGNS__DIR",
-            dir.to_str().context("--campaigns is no text")?.to_owned(),
-        )),
-        None => None,
+        Some(dir) => dir.clone(),
+        None => trial::write(folder)?,
     };
+    let campaigns = campaigns.to_str().context("--campaigns is no text")?.to_owned();
     let variables = variables
         .into_iter()
         .chain(public_url)
-        .chain(campaigns)
+        .chain([("CAMPAIGNS__DIR", campaigns)])
         .map(|(name, value)| (format!("RECOUP__{name}"), value));
     Ok(Config::load(Some(&file), variables)?)
 }

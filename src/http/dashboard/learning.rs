@@ -1,5 +1,7 @@
 //! What was learned and what it is worth: the comparison with the holdout, the arms with their intervals, and the posterior.
 
+use std::cmp::Reverse;
+
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
@@ -9,7 +11,7 @@ use serde::Serialize;
 
 use super::language::Language;
 use super::{Stop, intervals, session, show, shown};
-use crate::domain::report::uplift::{AgainstHoldout, Group, NetDifference, Uplift};
+use crate::domain::report::uplift::{Group, NetDifference, SplitCompared, Uplift};
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::learning::{self, WeightRow};
@@ -28,6 +30,14 @@ struct Worth {
     difference: String,
     interval: Option<String>,
     verdict: &'static str,
+}
+
+/// Two versions of a campaign side by side.
+#[derive(Serialize)]
+struct Trial<'a> {
+    #[serde(flatten)]
+    split: &'a SplitCompared,
+    worth: Vec<Worth>,
 }
 
 /// The weights of a kind that moved most.
@@ -65,7 +75,8 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     let now = state.engine.clock().now();
     let from = months_before(now, MONTHS - 1, &TimeZone::UTC)?;
     let to = now.saturating_add(1.second()).unwrap_or(now);
-    let report = compare(&state, from, to, now).await?;
+    let (report, mut splits) = compare(&state, from, to, now).await?;
+    splits.sort_by_key(|split| Reverse(split.since));
     let posterior = if visitor.caller.role.allows(Role::Billing) {
         Some(learning::newest(&state).await?)
     } else {
@@ -79,7 +90,8 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
         holdout_percent => state.engine.learned().policy.holdout_percent,
         chart => Value::from_safe_string(intervals::svg(&bars, language)),
         bars => Value::from(Serde(&bars)),
-        worth => Value::from(Serde(worth(&report.against_holdout, language))),
+        worth => Value::from(Serde(worth(&report.against_holdout.net_values, language))),
+        trials => Value::from(Serde(trials(&splits, language))),
         values => Value::from(Serde(values(&report, language))),
         posterior => Value::from(Serde(&posterior)),
         report => Value::from(Serde(&report)),
@@ -88,7 +100,7 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     Ok(shown("learning.html", &visitor, &context))
 }
 
-fn worth(against: &AgainstHoldout, language: Language) -> Vec<Worth> {
+fn worth(values: &[NetDifference], language: Language) -> Vec<Worth> {
     let money = |minor, net: &NetDifference| show::money_in(language, minor, &net.currency);
     let one = |net: &NetDifference| Worth {
         difference: money(net.difference_minor, net),
@@ -99,7 +111,16 @@ fn worth(against: &AgainstHoldout, language: Language) -> Vec<Worth> {
         verdict: net.verdict.as_str(),
         currency: net.currency.clone(),
     };
-    against.net_values.iter().map(one).collect()
+    values.iter().map(one).collect()
+}
+
+fn trials(splits: &[SplitCompared], language: Language) -> Vec<Trial<'_>> {
+    let mut trials = Vec::with_capacity(splits.len());
+    for split in splits {
+        let worth = worth(&split.net_values, language);
+        trials.push(Trial { split, worth });
+    }
+    trials
 }
 
 /// What a case of each group was worth, as people read it, in the order of the groups.

@@ -87,7 +87,7 @@ pub(in crate::http) async fn over(state: &HttpState, days: [Date; 2]) -> Result<
     };
     let begins = |day: Date| asked::day_begins(day, &zone);
     let now = state.engine.clock().now();
-    let compared = uplift::compare(state, begins(days[0])?, begins(days[1])?, now).await?;
+    let (compared, _) = uplift::compare(state, begins(days[0])?, begins(days[1])?, now).await?;
     side_by_side(&whole.totals, &by_message.totals, compared.against_holdout).map_err(too_large)
 }
 

@@ -69,8 +69,7 @@ pub(in crate::http::admin) async fn uplift(
     let now = state.engine.clock().now();
     let (zone_name, zone) = asked::zone(query.zone)?;
     let (from, to) = asked::span([query.from.as_deref(), query.to.as_deref()], &zone, now)?;
-    let facts = facts(&state, from, to, now).await?;
-    let report = compared(&facts);
+    let (report, splits) = compare(&state, from, to, now).await?;
     if accept.is_some_and(|accept| asked::wants_csv(&accept.0)) {
         let text = table::text(&report, from, to).ok_or_else(Problem::internal)?;
         return Ok(asked::csv("uplift", text));
@@ -84,19 +83,22 @@ pub(in crate::http::admin) async fn uplift(
         holdout_percent: policy.holdout_percent,
         fee_minor: policy.terms.fee_minor,
         definitions: DEFINITIONS.into_iter().collect(),
-        splits: splits(&facts, &divided(&state).await?),
+        splits,
         report,
     }))
 }
 
-/// Compares the cases opened from `from` on and before `to`, as they stand at `now`.
+/// Compares the cases opened from `from` on and before `to`, as they stand at `now`; and those of the versions of campaigns between which
+/// customers are or were divided.
 pub(in crate::http) async fn compare(
     state: &HttpState,
     from: Timestamp,
     to: Timestamp,
     now: Timestamp,
-) -> Result<Uplift, Problem> {
-    Ok(compared(&facts(state, from, to, now).await?))
+) -> Result<(Uplift, Vec<SplitCompared>), Problem> {
+    let facts = facts(state, from, to, now).await?;
+    let divided = divided(state).await?;
+    Ok((compared(&facts), splits(&facts, &divided)))
 }
 
 /// The versions that only a part of the customers get or got.
