@@ -109,6 +109,8 @@ pub struct HttpState {
     pub(crate) oidc: Option<Arc<oidc::Oidc>>,
     /// Who tries to sign in at the dashboard.
     pub(crate) sign_ins: sign_in::SignIns,
+    /// What was compared for its pages.
+    pub(crate) comparisons: admin::reports::compared::Comparisons,
     /// The feeds of the dashboard that are open.
     pub(crate) feeds: dashboard::Feeds,
     /// The routes with their methods, and the document about them.
@@ -141,6 +143,7 @@ impl HttpState {
             demo: options.demo,
             oidc: options.oidc.clone(),
             sign_ins: sign_in::SignIns::default(),
+            comparisons: admin::reports::compared::Comparisons::default(),
             feeds: dashboard::Feeds::default(),
             routes: openapi::Routes::new(),
         }

@@ -221,6 +221,20 @@ pub async fn opened<C: ConnectionTrait>(conn: &C, from: Timestamp, to: Timestamp
     Ok(cases.count(conn).await?)
 }
 
+/// Whether more than so many cases were opened in `[from, to)`.
+pub async fn are_more<C: ConnectionTrait>(conn: &C, [from, to]: [Timestamp; 2], than: u64) -> Result<bool, StoreError> {
+    let next: Option<String> = opened_between(from, to)
+        .select_only()
+        .column(cases::Column::Id)
+        .order_by_asc(cases::Column::OpenedAt)
+        .offset(than)
+        .limit(1)
+        .into_tuple()
+        .one(conn)
+        .await?;
+    Ok(next.is_some())
+}
+
 /// What customers answered in the cases opened in `[from, to)`, and where each case stands.
 pub async fn answers<C: ConnectionTrait>(
     conn: &C,

@@ -6,6 +6,7 @@ pub(in crate::http) mod asked;
 pub(in crate::http) mod attempts;
 pub(in crate::http) mod attribution;
 pub(in crate::http) mod churn;
+pub(in crate::http) mod compared;
 pub(super) mod compliance;
 pub(super) mod definitions;
 pub(in crate::http) mod funnel;

@@ -16,10 +16,11 @@ use crate::domain::report::attempts::Charged;
 use crate::domain::report::attribution::Credited;
 use crate::domain::report::definitions::{self, Definition};
 use crate::domain::report::funnel::Funnel;
+use crate::domain::report::uplift::uplift;
 use crate::domain::report::{By, Rate};
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::admin::reports::{ages, asked, attempts, attribution, funnel};
+use crate::http::admin::reports::{ages, asked, attempts, attribution, compared, funnel};
 use crate::http::error::Problem;
 
 /// The most groups that are shown; the file has all.
@@ -230,12 +231,17 @@ pub(super) async fn attribution_page(
 ) -> Result<HttpResponse, Stop> {
     let visitor = session::visitor(&state, &request, Role::Marketing).await?;
     let days = asked.days(&state)?;
-    let report = attribution::over(&state, days).await?;
+    let [begin, end] = attribution::instants(&state, days)?;
+    let compared = compared::shown(&state, (begin, Some(end))).await?;
+    let waits = compared.is_none();
+    let uplift = compared.map_or_else(|| uplift(&[]), |compared| compared.uplift.clone());
+    let report = attribution::over(&state, days, uplift.against_holdout).await?;
     let charts = report.credited.iter();
     let charts = charts.map(|credited| Value::from_safe_string(to_us(credited, visitor.language)));
     let context = context! {
         charts => Value::from(charts.collect::<Vec<_>>()),
         report => Value::from(Serde(&report)),
+        waits,
         ..frame(&state, "attribution", days)
     };
     Ok(shown("attribution.html", &visitor, &context))

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -11,12 +10,12 @@ use serde::Serialize;
 
 use super::language::Language;
 use super::{Stop, intervals, session, show, shown};
-use crate::domain::report::uplift::{Group, NetDifference, SplitCompared, Uplift};
+use crate::domain::report::uplift::{Group, NetDifference, SplitCompared, Uplift, uplift};
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::learning::{self, WeightRow};
 use crate::http::admin::reports::asked::months_before;
-use crate::http::admin::reports::uplift::compare;
+use crate::http::admin::reports::compared;
 
 /// How many months are compared, the running one included.
 const MONTHS: i64 = 12;
@@ -74,8 +73,13 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     let visitor = session::visitor(&state, &request, Role::Marketing).await?;
     let now = state.engine.clock().now();
     let from = months_before(now, MONTHS - 1, &TimeZone::UTC)?;
-    let to = now.saturating_add(1.second()).unwrap_or(now);
-    let (report, mut splits) = compare(&state, from, to, now).await?;
+    let compared = compared::shown(&state, (from, None)).await?;
+    let waits = compared.is_none();
+    let now = compared.as_ref().map_or(now, |compared| compared.at);
+    let (report, mut splits) = match compared {
+        Some(compared) => (compared.uplift.clone(), compared.splits.clone()),
+        None => (uplift(&[]), Vec::new()),
+    };
     splits.sort_by_key(|split| Reverse(split.since));
     let posterior = if visitor.caller.role.allows(Role::Billing) {
         Some(learning::newest(&state).await?)
@@ -86,6 +90,7 @@ pub(super) async fn page(state: web::Data<HttpState>, request: HttpRequest) -> R
     let bars = intervals::bars(&report, language);
     let context = context! {
         section => "learning",
+        waits,
         now => now.to_string(),
         holdout_percent => state.engine.learned().policy.holdout_percent,
         chart => Value::from_safe_string(intervals::svg(&bars, language)),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header::Accept;
 use actix_web::{HttpResponse, get, web};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use super::time::MonthsQuery;
 use super::{asked, recovery, uplift};
 use crate::domain::calendar;
 use crate::domain::report::attribution::{Attribution, Claim, DEFINITIONS, Way, attribution as side_by_side};
+use crate::domain::report::uplift::AgainstHoldout;
 use crate::domain::report::{By, Cohort, Cut};
 use crate::http::HttpState;
 use crate::http::error::Problem;
@@ -61,7 +63,7 @@ pub(in crate::http::admin) async fn attribution(
     if accept.is_some_and(|accept| asked::wants_csv(&accept.0)) {
         return as_csv(&state, days).await;
     }
-    let report = over(&state, days).await?;
+    let report = over(&state, days, against_holdout(&state, days).await?).await?;
     let [from, to] = days;
     Ok(HttpResponse::Ok().json(AttributionReport {
         from,
@@ -72,23 +74,36 @@ pub(in crate::http::admin) async fn attribution(
     }))
 }
 
-/// The three ways, of the cases opened on the days `[from, to)`.
-pub(in crate::http) async fn over(state: &HttpState, days: [Date; 2]) -> Result<Attribution, Problem> {
+/// The three ways, of the cases opened on the days `[from, to)`, by what the third one says of them.
+pub(in crate::http) async fn over(
+    state: &HttpState,
+    days: [Date; 2],
+    uplift: AgainstHoldout,
+) -> Result<Attribution, Problem> {
     let cut = |by| Cut {
         cohort: Cohort::Month,
         by,
     };
     let whole = recovery::over(state, days, cut(By::None)).await?;
     let by_message = recovery::over(state, days, cut(By::Message)).await?;
+    side_by_side(&whole.totals, &by_message.totals, uplift).map_err(too_large)
+}
+
+/// The instants at which the days `[from, to)` begin and end: in the zone of the connection, or in UTC where there are several.
+pub(in crate::http) fn instants(state: &HttpState, days: [Date; 2]) -> Result<[Timestamp; 2], Problem> {
     let zones = asked::zones(state);
     let zone = match zones.values().collect::<Vec<_>>()[..] {
         [one] => calendar::zone(one),
         _ => TimeZone::UTC,
     };
     let begins = |day: Date| asked::day_begins(day, &zone);
-    let now = state.engine.clock().now();
-    let (compared, _) = uplift::compare(state, begins(days[0])?, begins(days[1])?, now).await?;
-    side_by_side(&whole.totals, &by_message.totals, compared.against_holdout).map_err(too_large)
+    Ok([begins(days[0])?, begins(days[1])?])
+}
+
+async fn against_holdout(state: &HttpState, days: [Date; 2]) -> Result<AgainstHoldout, Problem> {
+    let [from, to] = instants(state, days)?;
+    let (compared, _) = uplift::compare(state, from, to, state.engine.clock().now()).await?;
+    Ok(compared.against_holdout)
 }
 
 /// The columns of the file; the last four are of the uplift alone.
@@ -110,7 +125,7 @@ const HEAD: [&str; 13] = [
 
 /// The report as a file.
 pub(in crate::http) async fn as_csv(state: &HttpState, days: [Date; 2]) -> Result<HttpResponse, Problem> {
-    let report = over(state, days).await?;
+    let report = over(state, days, against_holdout(state, days).await?).await?;
     let [from, to] = days.map(|day| day.to_string());
     let line = |claim: &Claim| {
         let mut line = vec![
