@@ -2,6 +2,7 @@
 
 mod api;
 mod browser;
+mod compared;
 mod contract;
 mod desk;
 mod desk_page;

@@ -66,6 +66,7 @@ pub(super) async fn show_campaigns(
         section => "campaigns",
         waiting => Value::from(Serde(waiting)),
         versions => versions(&state).await?,
+        trials => trials(&state, visitor.caller.role).await?,
         version => version.as_ref().map(ToString::to_string),
         against => against.as_ref().map(ToString::to_string),
         text,
@@ -100,6 +101,29 @@ async fn versions(state: &HttpState) -> Result<Vec<Value>, Problem> {
     let one =
         |(version, at): (CampaignRef, jiff::Timestamp)| context! { id => version.to_string(), at => at.to_string() };
     Ok(published.into_iter().map(one).collect())
+}
+
+/// The newest versions that only a part of the customers gets, for those who may see the comparison.
+async fn trials(state: &HttpState, role: Role) -> Result<Vec<Value>, Problem> {
+    if !role.allows(Role::Marketing) {
+        return Ok(Vec::new());
+    }
+    let all = campaigns::list(state.store.conn()).await?;
+    let trial = |campaign: &Campaign| {
+        let split = campaign.split?;
+        let is_newest = !all
+            .iter()
+            .any(|other| other.name == campaign.name && !other.shadow && other.version > campaign.version);
+        is_newest.then(|| {
+            context! {
+                name => campaign.name.as_str(),
+                version => campaign.version,
+                percent => split.percent,
+                against => split.against,
+            }
+        })
+    };
+    Ok(all.iter().filter_map(trial).collect())
 }
 
 /// The lines of a diff, each with how it is shown.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use csv::{ReaderBuilder, Trim};
 use minijinja::value::{Serde, merge_maps};
 use minijinja::{Value, context};
 use serde::Deserialize;
@@ -106,35 +105,34 @@ impl Table {
     /// Reads a table whose cells are divided as its first line says: by tabs, as spreadsheets copy them, semicolons or commas. A first
     /// line that names the columns is none of a rate.
     fn read(text: &str) -> Self {
-        let first = text.trim_start().lines().next().unwrap_or_default();
-        let mark = [b'\t', b';'].into_iter().find(|mark| first.as_bytes().contains(mark));
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .delimiter(mark.unwrap_or(b','))
-            .from_reader(text.as_bytes());
+        let lines = (1..).zip(text.lines());
+        let mut lines = lines.filter(|(_, line)| !line.trim().is_empty()).peekable();
+        let first = lines.peek().map_or("", |(_, line)| *line);
+        let mark = ['\t', ';'].into_iter().find(|mark| first.contains(*mark));
+        let mark = mark.unwrap_or(',');
+        if cells(first, mark)[0].eq_ignore_ascii_case("day") {
+            lines.next();
+        }
         let mut table = Self::default();
-        for (index, record) in reader.records().enumerate() {
-            let Ok(record) = record else {
-                table.faults.push((None, COLUMNS));
-                break;
-            };
-            let line = record.position().map_or(0, csv::Position::line);
-            if index == 0 && record.get(0).is_some_and(|cell| cell.eq_ignore_ascii_case("day")) {
-                continue;
+        for (line, text) in lines {
+            match <[String; 4]>::try_from(cells(text, mark)) {
+                Ok([day, from, to, rate]) => {
+                    table.rates.push(UploadRate { day, from, to, rate });
+                    table.lines.push(line);
+                }
+                Err(_) => table.faults.push((Some(line), COLUMNS)),
             }
-            let cells: Vec<&str> = record.iter().collect();
-            let [day, from, to, rate] = cells.as_slice() else {
-                table.faults.push((Some(line), COLUMNS));
-                continue;
-            };
-            let [day, from, to, rate] = [day, from, to, rate].map(|cell| (*cell).to_owned());
-            table.rates.push(UploadRate { day, from, to, rate });
-            table.lines.push(line);
         }
         table
     }
+}
+
+/// The cells of a line, of which there is one at least. None of them can hold a mark, so quotes say nothing.
+fn cells(line: &str, mark: char) -> Vec<String> {
+    let cells = line.split(mark);
+    cells
+        .map(|cell| cell.trim().trim_matches('"').trim().to_owned())
+        .collect()
 }
 
 async fn shown(

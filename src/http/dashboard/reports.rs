@@ -3,6 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::domain::report::{By, Cohort, Cut, Rate, Report, Row, definitions};
 use crate::domain::role::Role;
 use crate::http::HttpState;
 use crate::http::admin::reports::{asked, churn, recovery, time};
+use crate::http::error::Problem;
 
 /// The most groups that are shown; the file has all.
 const GROUPS_MAX: usize = 40;
@@ -49,6 +51,9 @@ struct Line {
     amount: String,
     recovered: u64,
     recovered_amount: String,
+    /// What was owed by those that ended without it.
+    lost_amount: String,
+    open_amount: String,
     net_amount: String,
     of_all: Option<Rate>,
     of_closed: Option<Rate>,
@@ -130,6 +135,7 @@ pub(super) async fn page(
         lost => Value::from(Serde(lost.into_iter().map(|month| told(month, language)).collect::<Vec<_>>())),
         definitions => Value::from(Serde(definitions::all())),
         span => span(from, to, cohort),
+        spans => spans(&state, now, language)?,
     };
     Ok(shown("reports.html", &visitor, &context))
 }
@@ -208,6 +214,19 @@ pub(super) fn given(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.trim().is_empty())
 }
 
+/// Spans that are often asked for.
+fn spans(state: &HttpState, now: Timestamp, language: Language) -> Result<Vec<Value>, Problem> {
+    let [year, tomorrow] = asked::days([None, None], &asked::zones(state), now)?;
+    let month = tomorrow.saturating_sub(1.day()).first_of_month();
+    let spans = [
+        (language.say("Last month"), [month.saturating_sub(1.month()), month]),
+        (language.say("This month"), [month, tomorrow]),
+        (language.say("Last 12 months"), [year, tomorrow]),
+    ];
+    let one = |(name, [from, to]): (&str, [Date; 2])| context! { name, from => from.to_string(), to => to.to_string() };
+    Ok(spans.into_iter().map(one).collect())
+}
+
 fn span(from: Date, to: Date, cohort: Cohort) -> String {
     format!("from={from}&to={to}&cohort={cohort}")
 }
@@ -231,6 +250,8 @@ fn line(row: &Row, language: Language) -> Line {
         amount: money(row.all.amount_minor),
         recovered: row.recovered.cases,
         recovered_amount: money(row.recovered.amount_minor),
+        lost_amount: money(row.exhausted.amount_minor.saturating_add(row.stopped.amount_minor)),
+        open_amount: money(row.open.amount_minor),
         net_amount: money(row.net_recovered_minor),
         heat: rates
             .amount_of_all

@@ -150,6 +150,8 @@ fn health_tells_of_queues_connections_and_the_schema() {
     });
 }
 
+const DAY_MINUTES: i64 = 24 * 60;
+
 #[test]
 fn the_overview_names_what_needs_a_person_and_how_the_month_goes() {
     stage(async |stage| {
@@ -177,13 +179,20 @@ fn the_overview_names_what_needs_a_person_and_how_the_month_goes() {
             todo.contains(&id) && !todo.contains(&other) && todo.contains("mail bounced"),
             "{todo}"
         );
-        assert!(page.contains("This month beside the last at the same age"), "{page}");
+        let month = "This month beside the last at the same age";
+        assert!(!page.contains(month), "today is not over: {page}");
         let lines = page.split("id=\"feed\"").nth(1).unwrap().split("</ol>").next().unwrap();
         assert!(lines.contains(&other), "{lines}");
         assert_eq!(
             stage.get("/v1/cases?needs_person=true").await.json()["data"][0]["id"],
             id
         );
+        stage.clock.advance_to(later(stage.clock.now(), DAY_MINUTES)).unwrap();
+        let staff = Browser::new(stage);
+        led_to(&staff.try_key(BOOTSTRAP).await, "/dashboard");
+        let page = staff.get("/dashboard").await.text;
+        let beside = page.split(month).nth(1).unwrap().split("</table>").next().unwrap();
+        assert!(beside.contains("EUR") && beside.contains(">2<"), "{beside}");
     });
 }
 
