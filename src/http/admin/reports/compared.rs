@@ -2,9 +2,11 @@
 //! when that is, and has it worked out anew meanwhile.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web;
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::uplift;
@@ -69,12 +71,16 @@ pub(in crate::http) async fn shown(state: &web::Data<HttpState>, span: Span) -> 
     if begins {
         let state = state.clone();
         tokio::spawn(async move {
-            let made = work_out(&state, [span.0, until], now).await;
+            // A panic would leave the page waiting for good.
+            let made = AssertUnwindSafe(work_out(&state, [span.0, until], now))
+                .catch_unwind()
+                .await;
             state.comparisons.with(span, |kept| {
                 kept.is_worked_on = false;
                 match made {
-                    Ok(made) => kept.told = Some(Arc::new(made)),
-                    Err(problem) => tracing::error!(code = %problem.code, "the arms could not be compared"),
+                    Ok(Ok(made)) => kept.told = Some(Arc::new(made)),
+                    Ok(Err(problem)) => tracing::error!(code = %problem.code, "the arms could not be compared"),
+                    Err(_) => tracing::error!("comparing the arms panicked"),
                 }
             });
         });

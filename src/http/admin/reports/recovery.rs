@@ -35,7 +35,7 @@ pub struct RecoveryQuery {
     /// What to split by.
     #[param(inline, default = "none")]
     by: Option<By>,
-    /// A currency in which the recovered money of all currencies is summed, each case at the uploaded rate of the day of its recovery.
+    /// A currency in which the recovered money of all currencies is summed, that of each day of recovery at the uploaded rate of this day.
     #[param(pattern = "^[A-Za-z]{3}$", example = "EUR")]
     convert: Option<String>,
 }
