@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::domain::campaign::FinalAction;
 use crate::domain::decline::Decline;
+use crate::domain::event::Subscribed;
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Money;
 use crate::domain::renewal::{Renewal, Upcoming};
@@ -45,6 +46,8 @@ pub struct NormalizedEvent {
     pub livemode: Option<bool>,
     /// The idempotency key of the request that brought the money, where it tells of an invoice being paid by one.
     pub paid_by_key: Option<String>,
+    /// The new subscription that it tells of, where it tells of the first invoice of one being paid.
+    pub subscribed: Option<Subscribed>,
     /// What it hints at.
     pub hint: Hint,
 }

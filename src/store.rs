@@ -76,6 +76,7 @@ pub mod timeline;
 pub mod touches;
 pub mod unknown_codes;
 pub mod views;
+pub mod win_back;
 
 /// How long a caller waits for a free connection to PostgreSQL.
 const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -35,6 +35,7 @@ mod m20261130_000025_desk;
 mod m20261130_000026_identities;
 mod m20261130_000027_publications;
 mod m20261130_000028_ways;
+mod m20261130_000029_win_back;
 
 /// Every migration, in order.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000026_identities::Migration),
             Box::new(m20261130_000027_publications::Migration),
             Box::new(m20261130_000028_ways::Migration),
+            Box::new(m20261130_000029_win_back::Migration),
         ]
     }
 }

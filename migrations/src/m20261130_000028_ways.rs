@@ -125,22 +125,23 @@ fn letters(of: &str) -> String {
     )
 }
 
-/// The letters of a case in one word.
-const fn word(sqlite: bool) -> &'static str {
-    if sqlite {
-        "COALESCE(group_concat(letter, '' ORDER BY started_at, id), '')"
-    } else {
-        "COALESCE(string_agg(letter, '' ORDER BY started_at, id), '')"
-    }
+/// The same, each row with the whole word of its case: an aggregate that orders its input is not read by SQLite before 3.44, which a
+/// reader of the file may have, a window is.
+fn words(of: &str, sqlite: bool) -> String {
+    let joined = if sqlite { "group_concat" } else { "string_agg" };
+    format!(
+        "SELECT case_id, minor, {joined}(letter, '') OVER (PARTITION BY case_id ORDER BY started_at, id
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS word FROM ({}) AS letters",
+        letters(of)
+    )
 }
 
 fn tried_so_far(sqlite: bool) -> String {
     format!(
         "INSERT INTO report_funnel (case_id, tries, charged_minor)
-        SELECT case_id, {}, CAST(SUM(minor) AS {{int}}) FROM ({}) AS letters WHERE 1 = 1 GROUP BY case_id
+        SELECT case_id, MAX(word), CAST(SUM(minor) AS {{int}}) FROM ({}) AS words WHERE 1 = 1 GROUP BY case_id
         ON CONFLICT (case_id) DO UPDATE SET tries = excluded.tries, charged_minor = excluded.charged_minor",
-        word(sqlite),
-        letters("")
+        words("", sqlite)
     )
 }
 
@@ -148,11 +149,10 @@ fn tried_so_far(sqlite: bool) -> String {
 fn tries(sqlite: bool) -> String {
     format!(
         "INSERT INTO report_funnel (case_id, tries, charged_minor)
-        SELECT NEW.case_id, {}, CAST(COALESCE(SUM(minor), 0) AS {}) FROM ({}) AS letters WHERE 1 = 1
+        SELECT NEW.case_id, COALESCE(MAX(word), ''), CAST(COALESCE(SUM(minor), 0) AS {}) FROM ({}) AS words WHERE 1 = 1
         ON CONFLICT (case_id) DO UPDATE SET tries = excluded.tries, charged_minor = excluded.charged_minor",
-        word(sqlite),
         if sqlite { "INTEGER" } else { "BIGINT" },
-        letters("case_id = NEW.case_id AND")
+        words("case_id = NEW.case_id AND", sqlite)
     )
 }
 

@@ -8,7 +8,7 @@ use super::decline::Decline;
 use super::ids::{AttemptId, CaseId};
 use super::instrument::Instrument;
 use super::money::Money;
-use super::outcome::{Outcome, Status};
+use super::outcome::{ExhaustedThen, Outcome, Status};
 use super::snapshot::{InvoiceStatus, Snapshot};
 use super::words::words;
 
@@ -246,6 +246,19 @@ impl Case {
         }
         let came = paid.amount_minor.saturating_sub(self.memory.paid_before_minor);
         (came > 0).then(|| Money::new(came, paid.currency))
+    }
+
+    /// Whether the customer lost the subscription for it.
+    pub const fn lost_its_subscription(&self) -> bool {
+        matches!(
+            self.state,
+            State::Closed {
+                outcome: Outcome::Exhausted {
+                    then: ExhaustedThen::Cancelled,
+                    ..
+                }
+            }
+        )
     }
 
     /// Whether more than its plan is another than `before`: whom it is about, what is owed, why it was declined, that it ended.

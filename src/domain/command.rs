@@ -56,6 +56,8 @@ words! {
         LateRecovery = "late_recovery",
         /// Money was taken back after the recovery.
         Reversal = "reversal",
+        /// Who was lost took out another subscription.
+        WonBack = "won_back",
     }
 }
 
@@ -165,6 +167,13 @@ pub enum Command {
         kind: LateKind,
         /// How much.
         amount: Money,
+    },
+    /// Record that the customer, whose subscription was cancelled for this case, is back.
+    WinBack {
+        /// The new subscription.
+        subscription_id: String,
+        /// When it was paid for.
+        at: Timestamp,
     },
     /// Keep what was seen, to learn from it.
     Learn(Evidence),

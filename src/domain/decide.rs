@@ -34,6 +34,7 @@ pub mod shadow;
 mod staff;
 mod target;
 mod timers;
+mod win_back;
 
 pub use asks::{bank_asked, instruments_asked};
 pub use open::{NoCase, decline_untold, facts, open, open_excluded, open_reversal, opened_anew};
@@ -83,6 +84,7 @@ pub fn decide(case: &Case, event: &Event, moment: &Moment<'_>) -> Decision {
         Event::Bounced { address, notice } => reach::bounced(draft, address, notice.as_ref()),
         Event::Reachable { address } => reach::reachable(draft, address),
         Event::FinalNoticeWaits { step, until } => announce::waits(draft, step, *until),
+        Event::Subscribed { subscription_id, at } => win_back::subscribed(draft, subscription_id, *at),
         Event::Customer(action) => customer::act(draft, action),
         Event::ChargeFound {
             charge_id,

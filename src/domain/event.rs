@@ -199,6 +199,13 @@ pub enum Event {
     },
     /// The customer did something on the page behind the links in messages.
     Customer(CustomerAction),
+    /// The customer, whose subscription was lost, took out another one and paid for it.
+    Subscribed {
+        /// The new subscription.
+        subscription_id: String,
+        /// When it was paid for.
+        at: Timestamp,
+    },
     /// The provider shows a charge of the invoice that took money and stands nowhere in our books. The invoice was read,
     /// and brought to the case, just before.
     ChargeFound {
@@ -243,6 +250,15 @@ impl Event {
             }
         )
     }
+}
+
+/// A customer's new subscription, whose first invoice was paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The customer.
+    pub customer_id: String,
+    /// The subscription.
+    pub subscription_id: String,
 }
 
 /// What is needed to open a case, besides the snapshot.

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::written;
 use super::campaign::Campaign;
-use super::case::{CampaignRef, Case, Collector, NextAction, Warning};
+use super::case::{CampaignRef, Case, Collector, NextAction, Trigger, Warning};
 use super::ceiling::{Grounds, Rules, Said, Verdict, consulted, may_charge};
 use super::decline::{Decline, Disposition};
 use super::instrument::Tried;
 use super::outcome::Outcome;
 use super::schedule::planned::{Decided, Stored};
+use super::schedule::{Rung, rung};
 
 /// One rule that was consulted and what it said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -56,7 +57,10 @@ pub fn explain(
 ) -> Explanation {
     let next_action = case.next_action();
     Explanation {
-        sentence: sentence(case, next_action.as_ref(), plan.as_ref()),
+        sentence: sentence(case, next_action.as_ref(), || {
+            let next = next_action.as_ref()?;
+            by_arm(next, plan.as_ref()).or_else(|| by_ladder(case, campaign, next, grounds))
+        }),
         decline: case.decline.clone(),
         campaign: case.campaign.clone(),
         rules: rules(case, campaign, grounds, now),
@@ -67,7 +71,7 @@ pub fn explain(
 }
 
 /// Why the arm of a case wants its next charge at that instant; nothing where no arm planned it, or it is not what comes next.
-fn reason(next: &NextAction, plan: Option<&serde_json::Value>) -> Option<String> {
+fn by_arm(next: &NextAction, plan: Option<&serde_json::Value>) -> Option<String> {
     let stored = Stored::deserialize(plan?).ok()?;
     let Decided {
         at,
@@ -94,7 +98,39 @@ fn reason(next: &NextAction, plan: Option<&serde_json::Value>) -> Option<String>
     ))
 }
 
-fn sentence(case: &Case, next: Option<&NextAction>, plan: Option<&serde_json::Value>) -> String {
+/// Which step of the campaign wants the next charge at that instant, and what put it off; nothing where it is not what comes next, or
+/// something else than the campaign wants it.
+fn by_ladder(case: &Case, campaign: &Campaign, next: &NextAction, grounds: Grounds<'_>) -> Option<String> {
+    let by_campaign = case
+        .timers
+        .charge_trigger
+        .is_none_or(|trigger| trigger == Trigger::Schedule);
+    if next.kind != "charge" || !by_campaign {
+        return None;
+    }
+    let ladder = campaign.ladder(case.decline.kind)?;
+    let (rung, wanted) = rung(case, ladder, next.at)?;
+    let (name, version, kind) = (&campaign.name, campaign.version, case.decline.kind);
+    let step = match rung {
+        Rung::Day(day) => format!(
+            "{name} version {version} charges for {kind} on day {day} at {} where the customer lives ({})",
+            ladder.at.strftime("%H:%M"),
+            case.zone
+        ),
+        Rung::Hours(hours) => {
+            format!("{name} version {version} charges for {kind} {hours} hours after it was first seen")
+        }
+    };
+    let tried = Tried::on(case.instrument(), grounds.history);
+    Some(match may_charge(case, &tried, false, wanted, grounds) {
+        Verdict::NotBefore(_, rule) if wanted < next.at => {
+            format!("{step}, which {rule} puts off from {}", written(wanted))
+        }
+        Verdict::Allowed | Verdict::NotBefore(..) | Verdict::Never(_) => step,
+    })
+}
+
+fn sentence(case: &Case, next: Option<&NextAction>, reason: impl FnOnce() -> Option<String>) -> String {
     let decline = &case.decline;
     let code = decline.provider_code.as_deref().unwrap_or("no code given");
     let because = format!("The last charge was declined for {} ({code})", decline.kind);
@@ -109,7 +145,7 @@ fn sentence(case: &Case, next: Option<&NextAction>, plan: Option<&serde_json::Va
                 "{because}; next comes {} at {} because {}.",
                 next.kind,
                 written(next.at),
-                reason(next, plan).as_ref().unwrap_or(&next.why)
+                reason().as_ref().unwrap_or(&next.why)
             )
         }
         (None, None) => format!("{because}; nothing is planned and a person must decide."),

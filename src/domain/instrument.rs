@@ -176,6 +176,7 @@ impl History {
                 | Command::TellStaff { .. }
                 | Command::SupersedeNotices { .. }
                 | Command::BookLate { .. }
+                | Command::WinBack { .. }
                 | Command::NamePayment { .. }
                 | Command::BookOverpayment { .. }
                 | Command::Learn(_)
@@ -293,6 +294,7 @@ fn note(attempts: &mut Vec<PastAttempt>, key: &str, case: &Case, command: &Comma
         | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::BookLate { .. }
+        | Command::WinBack { .. }
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)

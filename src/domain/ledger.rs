@@ -236,6 +236,7 @@ fn commanded(case: &Case, command: &Command) -> Option<Transfer> {
         | Command::Notify { .. }
         | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
+        | Command::WinBack { .. }
         | Command::Learn(_)
         | Command::Shadow(_)
         | Command::Block { .. }

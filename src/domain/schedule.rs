@@ -73,20 +73,36 @@ pub fn charges_after(
 
 /// What a ladder of fixed instants wants after `after`, in order of time.
 fn wanted(case: &Case, ladder: &Ladder, after: Timestamp) -> Vec<Timestamp> {
-    let tz = zone(&case.zone);
-    let by_days = ladder
-        .days
-        .iter()
-        .map(|day| days_from(case.campaign_since(), i32::from(*day), ladder.at, &tz));
-    let by_hours = ladder
-        .hours
-        .iter()
-        .map(|hours| hours_from(case.memory.kind_since, *hours));
     let gap_end = case.memory.last_charge_at.filter(|_| !ladder.days.is_empty());
     let earliest = gap_end.map_or(after, |last| after.max(secs_from(last, CHARGE_GAP_SECS)));
-    let mut wanted: Vec<Timestamp> = by_days.chain(by_hours).filter(|at| *at > earliest).collect();
+    let wanted = rungs(case, ladder).map(|(_, at)| at);
+    let mut wanted: Vec<Timestamp> = wanted.filter(|at| *at > earliest).collect();
     wanted.sort_unstable();
     wanted
+}
+
+/// A step of a ladder of fixed instants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rung {
+    /// So many days after the campaign of the case began, at the hour of the ladder.
+    Day(u16),
+    /// So many hours after the kind of decline was first seen.
+    Hours(u16),
+}
+
+/// The step that wants the charge which is planned for `at`, and when it wants it: where that is earlier, a rule put the charge off.
+pub fn rung(case: &Case, ladder: &Ladder, at: Timestamp) -> Option<(Rung, Timestamp)> {
+    let before = rungs(case, ladder).filter(|(_, wanted)| *wanted <= at);
+    before.max_by_key(|(_, wanted)| *wanted)
+}
+
+fn rungs<'a>(case: &Case, ladder: &'a Ladder) -> impl Iterator<Item = (Rung, Timestamp)> + use<'a> {
+    let (tz, began, first_seen) = (zone(&case.zone), case.campaign_since(), case.memory.kind_since);
+    let by_days = ladder.days.iter();
+    let by_days = by_days.map(move |day| (Rung::Day(*day), days_from(began, i32::from(*day), ladder.at, &tz)));
+    let by_hours = ladder.hours.iter();
+    let by_hours = by_hours.map(move |hours| (Rung::Hours(*hours), hours_from(first_seen, *hours)));
+    by_days.chain(by_hours)
 }
 
 /// When a campaign ends that began at `since`.

@@ -34,6 +34,7 @@ pub fn change(change: &Change) {
             | EntryKind::Customer
             | EntryKind::FinalAction
             | EntryKind::LateRecovery
+            | EntryKind::WonBack
             | EntryKind::Reversal => {}
         }
     }
@@ -54,6 +55,7 @@ pub fn change(change: &Change) {
             | Command::TellStaff { .. }
             | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
+            | Command::WinBack { .. }
             | Command::NamePayment { .. }
             | Command::Learn(_)
             | Command::Shadow(_)

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use metrics::counter;
 
 use super::handle::{ENGINE, Handled, Opened, Request, handle, open_case};
@@ -12,7 +13,7 @@ use crate::clock::Stopwatch;
 use crate::domain::calendar::secs_from;
 use crate::domain::case::{Case, Contact};
 use crate::domain::command::Reason;
-use crate::domain::event::{Answer, Event, LookCause};
+use crate::domain::event::{Answer, Event, LookCause, Subscribed};
 use crate::domain::ids::CaseId;
 use crate::domain::money::Money;
 use crate::domain::mutant::alive;
@@ -146,7 +147,11 @@ async fn act(inner: &Inner, connection: &Connection, event: &NormalizedEvent) ->
     match &event.hint {
         Hint::Invoice { invoice_id, failure } => {
             let key = event.paid_by_key.as_deref();
-            look(inner, connection, invoice_id, *failure, key).await
+            let looked = look(inner, connection, invoice_id, *failure, key).await?;
+            match &event.subscribed {
+                Some(subscribed) => won_back(inner, connection, subscribed, event.created_at, looked).await,
+                None => Ok(looked),
+            }
         }
         Hint::Payment {
             invoice_id,
@@ -242,6 +247,34 @@ async fn look(
     });
     let handled = handle(inner, &id, event, ENGINE).await?;
     Ok(together(&[handled]))
+}
+
+/// The first invoice of a subscription was paid: if the customer had lost one, that is won back. Else the event ends as its look at the
+/// invoice did.
+async fn won_back(
+    inner: &Inner,
+    connection: &Connection,
+    subscribed: &Subscribed,
+    told_at: Option<Timestamp>,
+    looked: End,
+) -> Result<End, Stop> {
+    let at = told_at.unwrap_or_else(|| inner.now());
+    let lost = inner
+        .storage
+        .cases_to_win_back(&connection.name, subscribed, at)
+        .await?;
+    let mut ends = Vec::new();
+    for id in lost {
+        let event = Event::Subscribed {
+            subscription_id: subscribed.subscription_id.clone(),
+            at,
+        };
+        ends.push(handle(inner, &id, event, ENGINE).await?);
+    }
+    Ok(match looked {
+        End::Ignored(_) if !ends.is_empty() => together(&ends),
+        looked => looked,
+    })
 }
 
 /// The answer to a charge of ours that an event brings: the invoice is paid, by the request that had the key of an attempt

@@ -19,6 +19,7 @@ mod campaigns;
 mod case;
 mod cases;
 mod chart;
+mod churn;
 mod curve;
 mod desk;
 mod feed;
@@ -46,7 +47,7 @@ mod welcome;
 pub(crate) use feed::Feeds;
 
 /// The routes of the dashboard with their methods.
-pub const ROUTES: [(&str, &[&str]); 51] = [
+pub const ROUTES: [(&str, &[&str]); 53] = [
     ("/", &["GET"]),
     ("/dashboard", &["GET"]),
     ("/dashboard/style.css", &["GET"]),
@@ -87,6 +88,8 @@ pub const ROUTES: [(&str, &[&str]); 51] = [
     ("/dashboard/reports/funnel.csv", &["GET"]),
     ("/dashboard/reports/attempts", &["GET"]),
     ("/dashboard/reports/attempts.csv", &["GET"]),
+    ("/dashboard/reports/churn", &["GET"]),
+    ("/dashboard/reports/churn.csv", &["GET"]),
     ("/dashboard/reports/attribution", &["GET"]),
     ("/dashboard/reports/attribution.csv", &["GET"]),
     ("/dashboard/reports/ages", &["GET"]),
@@ -151,6 +154,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(figures::funnel_file)
         .service(figures::attempts_page)
         .service(figures::attempts_file)
+        .service(churn::page)
+        .service(churn::file)
         .service(figures::attribution_page)
         .service(figures::attribution_file)
         .service(figures::ages_page)

@@ -97,6 +97,7 @@ impl World {
             customer_name: customer.name.clone(),
             customer_country: customer.country.clone(),
             subscription: subscription.id.clone(),
+            first: subscription.created == subscription.period_start,
             description: format!("1 × {}", subscription.product),
             amount: subscription.price,
             paid_minor: 0,

@@ -209,6 +209,8 @@ pub struct Invoice {
     pub customer_country: String,
     /// The subscription it bills.
     pub subscription: String,
+    /// Whether it is the first of its subscription.
+    pub first: bool,
     /// What the line says.
     pub description: String,
     /// What is to be paid.

@@ -8,8 +8,11 @@ use super::account::Means;
 use super::books::ChargedBy;
 use super::events::Snapshot;
 use super::issuer::{Session, has_expired};
-use super::objects::{Card, Invoice, InvoiceStatus, Standing};
+use super::objects::{Card, Invoice, InvoiceStatus, Standing, Subscription, SubscriptionStatus};
 use super::world::{Due, NewCard, World};
+
+/// How many of those who act after their subscription ended come back, instead of looking at the old invoice.
+const RETURNS: f64 = 0.6;
 
 /// A customer is about to act on a mail.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,11 +50,29 @@ impl World {
         let Some(invoice) = self.invoices.values().find(unpaid).cloned() else {
             return;
         };
-        if self.rng.random_bool(habits.mends) {
+        if self.is_lost(&invoice) && self.rng.random_bool(RETURNS) {
+            self.subscribe_again(&invoice);
+        } else if self.rng.random_bool(habits.mends) {
             self.mend(&invoice);
         } else if self.rng.random_bool(habits.cancels) {
             self.cancel_subscription(&invoice.subscription, Some("too_expensive"));
         }
+    }
+
+    /// Whether its payer has no subscription any more.
+    fn is_lost(&self, invoice: &Invoice) -> bool {
+        let its = |subscription: &&Subscription| subscription.customer == invoice.customer;
+        let mut all = self.subscriptions.values().filter(its);
+        all.all(|subscription| subscription.status == SubscriptionStatus::Canceled)
+    }
+
+    /// The customer takes out the same subscription again, from now on and with another card.
+    fn subscribe_again(&mut self, invoice: &Invoice) {
+        let Some(before) = self.subscriptions.get(&invoice.subscription).cloned() else {
+            return;
+        };
+        self.attach_card(&invoice.customer, NewCard::default());
+        self.add_subscription(&invoice.customer, &before.product, before.price, self.now);
     }
 
     fn mend(&mut self, invoice: &Invoice) {

@@ -60,6 +60,7 @@ pub fn invoice(invoice: &Invoice, shape: Shape) -> Value {
         "created": invoice.created.as_second(), "effective_at": invoice.created.as_second(),
         "webhooks_delivered_at": invoice.created.as_second(), "period_start": invoice.period_start.as_second(),
         "period_end": invoice.created.as_second(),
+        "billing_reason": if invoice.first { "subscription_create" } else { "subscription_cycle" },
     });
     let ties = match shape {
         Shape::Old => json!({

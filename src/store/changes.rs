@@ -12,7 +12,7 @@ use super::notifications::NotificationStatus;
 use super::timeline::LineOf;
 use super::{
     Store, StoreError, Tx, approvals, attempts, audit, cases, inbox, instruments, late, learning, ledger,
-    notifications, shadows, timeline, unknown_codes,
+    notifications, shadows, timeline, unknown_codes, win_back,
 };
 use crate::domain::case::{Case, OpenAttempt, Origin};
 use crate::domain::ceiling::Rule;
@@ -124,6 +124,8 @@ pub enum RowWrite {
     HoldBack(&'static str),
     /// Money that moved after the case had ended.
     BookLate(LateKind, Money),
+    /// That the customer is back: with which subscription, paid for when.
+    WinBack(String, Timestamp),
     /// Something to learn from.
     See(EvidenceId, Evidence),
     /// A transfer of the ledger; nothing where its reference is booked for this case already.
@@ -322,6 +324,7 @@ async fn write_round(tx: &Tx, round: &[&CaseChange], nth: usize) -> Result<(), S
             RowWrite::Queue(notice) => queued.push((case, notice, *at)),
             RowWrite::HoldBack(reason) => superseded.push((&case.id, *reason, *at)),
             RowWrite::BookLate(kind, amount) => late::book(tx, case, *kind, *amount, *at).await?,
+            RowWrite::WinBack(subscription, at) => win_back::record(tx, case, subscription, *at).await?,
             RowWrite::See(id, evidence) => seen.push((case, id, evidence)),
             RowWrite::Book(id, transfer) => booked.push((case, id, transfer, *at)),
             RowWrite::Block(one) => blocked.push((case, one, *at)),

@@ -36,7 +36,7 @@ pub enum Table {
 }
 
 /// The columns of the cases; the view `report_stages` has them from the case `c`.
-const CASES: [Column; 43] = [
+const CASES: [Column; 44] = [
     ("case", "v.case_id", Kind::Pseudonym),
     ("customer", "c.customer_id", Kind::Pseudonym),
     ("subscription", "c.subscription_id", Kind::Pseudonym),
@@ -80,6 +80,7 @@ const CASES: [Column; 43] = [
     ("delivered", "v.delivered", Kind::Whole),
     ("clicked", "v.clicked", Kind::Whole),
     ("card_changed", "v.changed", Kind::Whole),
+    ("won_back_at", "c.won_back_at", Kind::Instant),
 ];
 
 /// The columns of the attempts `a`.

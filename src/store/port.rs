@@ -10,9 +10,11 @@ use super::notifications::{self, NotificationRow, Rendered};
 use super::touches::{self, Touch};
 use super::{
     Courtesies, Digests, Letters, Oversight, Reach, Store, StoreError, campaigns, cases, instruments, settings,
+    win_back,
 };
 use crate::domain::campaign::{Campaign, Touches};
 use crate::domain::case::{CampaignRef, Case};
+use crate::domain::event::Subscribed;
 use crate::domain::ids::{CaseId, EvidenceId, NotificationId};
 use crate::domain::instrument::History;
 use crate::store::cases::Claim;
@@ -61,6 +63,14 @@ pub trait Storage: Oversight + Reach + Letters + Courtesies + Digests {
 
     /// The open cases of a subscription, oldest first.
     async fn cases_of_subscription(&self, connection: &str, subscription_id: &str) -> Result<Vec<CaseId>, StoreError>;
+
+    /// The cases that a customer's subscription, paid for the first time at `at`, wins back.
+    async fn cases_to_win_back(
+        &self,
+        connection: &str,
+        subscribed: &Subscribed,
+        at: Timestamp,
+    ) -> Result<Vec<CaseId>, StoreError>;
 
     /// The earliest instant after `now` at which something falls due. Leases do not count.
     async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
@@ -168,6 +178,16 @@ impl Storage for Store {
 
     async fn cases_of_subscription(&self, connection: &str, subscription_id: &str) -> Result<Vec<CaseId>, StoreError> {
         cases::open_by_subscription(self.conn(), connection, subscription_id).await
+    }
+
+    async fn cases_to_win_back(
+        &self,
+        connection: &str,
+        subscribed: &Subscribed,
+        at: Timestamp,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        let whose = [&*subscribed.customer_id, &*subscribed.subscription_id];
+        win_back::due(self.conn(), connection, whose, at).await
     }
 
     async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {

@@ -43,6 +43,7 @@ PAGES = (
     "/reports/funnel",
     "/reports/ages",
     "/reports/attempts",
+    "/reports/churn?margin=80&leaving=2.5&fee_minor=14&message_minor=1",
     "/reports/attribution",
     "/reports/definitions",
     "/reports/rates",

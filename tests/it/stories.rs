@@ -23,3 +23,4 @@ mod returns;
 mod staff;
 mod unsubscribe;
 mod uplift;
+mod win_back;

@@ -227,12 +227,13 @@ def churn(service, database, span, comparison):
     """Cases that ended in the span: only where the whole history was exported are they all in the file."""
     told = service.json("/v1/reports/churn", **span)
     sql = """SELECT strftime(CAST(closed_day AS DATE), '%%Y-%%m') AS month,
-             COUNT(*) FILTER (outcome_then = 'cancelled') AS involuntary, COUNT(*) FILTER (outcome_then = 'unpaid') AS unpaid,
+             COUNT(*) FILTER (outcome_then = 'cancelled') AS involuntary, COUNT(won_back_at) AS won_back, COUNT(*) FILTER (outcome_then = 'unpaid') AS unpaid,
              COUNT(*) FILTER (status = 'stopped' AND outcome_detail = 'customer_cancelled') AS voluntary_in_dunning,
              COUNT(*) FILTER (status = 'recovered') AS recovered
              FROM cases WHERE closed_day >= '%s' AND closed_day < '%s' GROUP BY 1""" % (told["from"], told["to"])
     money = """SELECT strftime(CAST(closed_day AS DATE), '%%Y-%%m') AS month, currency,
                COALESCE(SUM(monthly_minor) FILTER (outcome_then = 'cancelled'), 0) AS monthly_lost_minor,
+               COALESCE(SUM(monthly_minor) FILTER (won_back_at IS NOT NULL), 0) AS monthly_won_back_minor,
                COALESCE(SUM(monthly_minor) FILTER (status = 'recovered'), 0) AS monthly_saved_minor,
                SUM(attempts) AS attempts, SUM(messages) AS messages
                FROM cases WHERE closed_day >= '%s' AND closed_day < '%s' GROUP BY 1, 2""" % (told["from"], told["to"])

@@ -127,6 +127,9 @@ pub struct Memory {
     pub late_minor: Option<i64>,
     /// Whether money was taken back after the recovery.
     pub reversed: bool,
+    /// Whether the customer came back after the subscription had been cancelled for this case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub won_back: bool,
     /// When its campaign would have ended, where the end waits for the message that announces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_planned: Option<Timestamp>,
@@ -221,6 +224,7 @@ impl Memory {
             late_money: false,
             late_minor: None,
             reversed: false,
+            won_back: false,
             end_planned: None,
             opened_with: None,
             restarted_at: None,

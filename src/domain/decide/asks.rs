@@ -38,6 +38,7 @@ pub fn instruments_asked(case: &Case, event: &Event, now: Timestamp) -> Vec<Stri
         | Event::Bounced { .. }
         | Event::Reachable { .. }
         | Event::FinalNoticeWaits { .. }
+        | Event::Subscribed { .. }
         | Event::Customer(_)
         | Event::ChargeFound { .. }
         | Event::BooksDisagree { .. }

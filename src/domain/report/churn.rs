@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{Cell, Cohort, Rate, TooLarge};
+use crate::domain::money::Currency;
 use crate::domain::outcome::{ExhaustedThen, Outcome, StoppedWhy};
 
 /// What each figure means.
-pub const DEFINITIONS: [(&str, &str); 8] = [
+pub const DEFINITIONS: [(&str, &str); 10] = [
     (
         "month",
         "The month in which the cases ended, in the zone of their connection. This is not the cohort of the recovery report.",
@@ -17,6 +18,15 @@ pub const DEFINITIONS: [(&str, &str); 8] = [
         "involuntary",
         "Cases that were exhausted and whose subscription was cancelled for it. A subscription of which two invoices were exhausted \
          counts twice.",
+    ),
+    (
+        "won_back",
+        "Those of `involuntary` whose customer has paid the first invoice of another subscription since, with money; a trial is no return \
+         yet. One new subscription wins back one that was lost, the last. Whenever that was: the months of the past still gain.",
+    ),
+    (
+        "involuntary_net_rate",
+        "Involuntary, less won back, by active at the start of the month.",
     ),
     (
         "unpaid",
@@ -36,14 +46,16 @@ pub const DEFINITIONS: [(&str, &str); 8] = [
         "Involuntary by active at the start of the month. None where that was not uploaded.",
     ),
     (
-        "monthly_lost_minor, monthly_saved_minor",
-        "What the subscriptions of involuntary, and of recovered, cases bring in a month, in minor units. Not known of cases whose \
+        "monthly_lost_minor, monthly_won_back_minor, monthly_saved_minor",
+        "What the subscriptions of involuntary, of won back (as it was when they were lost), and of recovered cases bring in a month, in \
+         minor units. Not known of cases whose \
          prices are not fixed; they count as nought.",
     ),
     (
         "value",
         "What was saved, estimated: the monthly money of recovered cases, times the margin, divided by the share of customers who \
-         leave in a month anyway. Cost is charges times fee and messages times price. All four are inputs that you gave.",
+         leave in a month anyway. Cost is charges times fee and messages times price. All four are inputs that you gave. What was saved by cost is the return; \
+         cost by a month of margin the time to pay back.",
     ),
 ];
 
@@ -67,6 +79,8 @@ pub struct Month {
     pub month: String,
     /// Subscriptions lost to failed payments.
     pub involuntary: u64,
+    /// Those of them whose customers are back.
+    pub won_back: u64,
     /// Subscriptions left unpaid.
     pub unpaid: u64,
     /// Subscriptions that their customers cancelled during the chase.
@@ -77,6 +91,8 @@ pub struct Month {
     pub active_at_start: Option<u64>,
     /// Involuntary of active.
     pub involuntary_rate: Option<Rate>,
+    /// Involuntary, less won back, of active.
+    pub involuntary_net_rate: Option<Rate>,
     /// Voluntary in dunning of active.
     pub voluntary_in_dunning_rate: Option<Rate>,
     /// The money, by currency.
@@ -88,6 +104,8 @@ pub struct Month {
 pub struct Monthly {
     /// Of those lost to failed payments.
     pub monthly_lost_minor: i64,
+    /// Of those of them who are back, as it was.
+    pub monthly_won_back_minor: i64,
     /// Of those recovered.
     pub monthly_saved_minor: i64,
     /// Charges of all cases that ended, whoever made them.
@@ -107,12 +125,24 @@ pub struct Value {
     pub cost_minor: i64,
     /// Saved by cost, in hundredths; none where nothing was spent.
     pub return_parts_per_100: Option<i64>,
+    /// After how many months the margin of what was saved has paid the cost, in hundredths; none where nothing was saved.
+    pub payback_months_parts_per_100: Option<i64>,
 }
 
-/// The months of the cells, oldest first. `active` says by month and connection how many subscriptions were active when it began; a
+/// Cases of one month and currency whose customers are back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WonBack {
+    /// How many.
+    pub cases: u64,
+    /// What their subscriptions brought in a month, in minor units.
+    pub monthly_minor: i64,
+}
+
+/// The months of the cells, oldest first. `won_back` says by month and currency of how many cases the customers are back; `active` says by month and connection how many subscriptions were active when it began; a
 /// month has that number only where each of its connections has one, since else cases would be divided by the subscriptions of others.
 pub fn churn(
     cells: &[Cell],
+    won_back: &BTreeMap<(String, Currency), WonBack>,
     active: &BTreeMap<(String, String), u64>,
     assumed: Option<Assumed>,
 ) -> Result<Vec<Month>, TooLarge> {
@@ -127,11 +157,19 @@ pub fn churn(
         });
         take(month, cell)?;
     }
+    for ((label, currency), won) in won_back {
+        if let Some(month) = months.get_mut(label) {
+            month.won_back += won.cases;
+            let money = month.money.entry(currency.code().to_owned()).or_default();
+            money.monthly_won_back_minor = won.monthly_minor;
+        }
+    }
     for month in months.values_mut() {
         let its = connections.iter().filter(|(label, _)| *label == month.month);
         month.active_at_start = its.map(|key| active.get(key).copied()).sum();
         let of_active = |part| Rate::of_counts(part, month.active_at_start?);
         month.involuntary_rate = of_active(month.involuntary);
+        month.involuntary_net_rate = of_active(month.involuntary.saturating_sub(month.won_back));
         month.voluntary_in_dunning_rate = of_active(month.voluntary_in_dunning);
         for money in month.money.values_mut() {
             money.value = assumed.map(|assumed| worth(money, assumed)).transpose()?;
@@ -178,10 +216,14 @@ fn worth(money: &Monthly, assumed: Assumed) -> Result<Value, TooLarge> {
     let attempts = i128::from(money.attempts) * i128::from(assumed.attempt_fee_minor);
     let cost = attempts + i128::from(money.messages) * i128::from(assumed.message_cost_minor);
     let back = (cost > 0).then(|| whole(saved * 100 / cost)).transpose()?;
+    let payback = (margin > 0)
+        .then(|| whole((cost * 100 * 10_000 + margin - 1) / margin))
+        .transpose()?;
     Ok(Value {
         saved_minor: whole(saved)?,
         cost_minor: whole(cost)?,
         return_parts_per_100: back,
+        payback_months_parts_per_100: payback,
     })
 }
 
@@ -230,7 +272,12 @@ mod tests {
             message_cost_minor: 1,
         };
         let active = BTreeMap::from([(("2026-03".to_owned(), "stripe".to_owned()), 1_000)]);
-        let [march, april] = &churn(&cells, &active, Some(assumed)).unwrap()[..] else {
+        let won = WonBack {
+            cases: 1,
+            monthly_minor: 1_000,
+        };
+        let back = BTreeMap::from([(("2026-03".to_owned(), "EUR".parse().unwrap()), won)]);
+        let [march, april] = &churn(&cells, &back, &active, Some(assumed)).unwrap()[..] else {
             panic!("two months")
         };
         assert_eq!(
@@ -243,12 +290,17 @@ mod tests {
             (3, 2, 4, 5)
         );
         assert_eq!(march.involuntary_rate.as_ref().unwrap().percent, "0.30");
+        assert_eq!(march.won_back, 1);
+        assert_eq!(march.involuntary_net_rate.as_ref().unwrap().percent, "0.20");
         let money = march.money["EUR"];
+        assert_eq!(money.monthly_won_back_minor, 1_000);
         assert_eq!((money.monthly_lost_minor, money.monthly_saved_minor), (3_000, 5_000));
         // 5,000 a month, 80 % of it margin, for 25 months; 14 cases with four charges and three messages each.
         let value = money.value.unwrap();
         assert_eq!((value.saved_minor, value.cost_minor), (100_000, 14 * (4 * 10 + 3)));
         assert_eq!(value.return_parts_per_100, Some(100_000 * 100 / 602));
+        // 602 of 4,000 a month.
+        assert_eq!(value.payback_months_parts_per_100, Some(16));
         assert_eq!((april.active_at_start, &april.involuntary_rate), (None, &None));
     }
 
@@ -262,7 +314,7 @@ mod tests {
         };
         let of = |connection: &str, count| (("2026-03".to_owned(), connection.to_owned()), count);
         let rate = |active: BTreeMap<_, _>| {
-            let months = churn(&[first.clone(), second.clone()], &active, None).unwrap();
+            let months = churn(&[first.clone(), second.clone()], &BTreeMap::new(), &active, None).unwrap();
             (months[0].active_at_start, months[0].voluntary_in_dunning_rate.clone())
         };
         assert_eq!(rate([of("stripe", 1_000)].into()), (None, None));

@@ -79,6 +79,7 @@ impl Import<'_> {
             | Command::TellStaff { .. }
             | Command::SupersedeNotices { .. }
             | Command::BookLate { .. }
+            | Command::WinBack { .. }
             | Command::Learn(_)
             | Command::Shadow(_)
             | Command::OpenReversal

@@ -19,6 +19,7 @@ pub fn is_carried_out(command: &Command) -> bool {
         | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::BookLate { .. }
+        | Command::WinBack { .. }
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)
@@ -68,6 +69,7 @@ pub fn row(inner: &Inner, command: &Command) -> Option<RowWrite> {
         }),
         Command::SupersedeNotices { reason } => RowWrite::HoldBack(reason.as_str()),
         Command::BookLate { kind, amount } => RowWrite::BookLate(*kind, *amount),
+        Command::WinBack { subscription_id, at } => RowWrite::WinBack(subscription_id.clone(), *at),
         Command::Learn(evidence) => {
             let id = EvidenceId::new(inner.now_ms(), inner.clock.entropy());
             RowWrite::See(id, evidence.clone())
@@ -131,6 +133,7 @@ pub fn unknown_codes(inner: &Inner, change: &Change) -> impl Iterator<Item = Unk
         | Command::TellStaff { .. }
         | Command::SupersedeNotices { .. }
         | Command::BookLate { .. }
+        | Command::WinBack { .. }
         | Command::NamePayment { .. }
         | Command::BookOverpayment { .. }
         | Command::Learn(_)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Stop, session, shown};
 use crate::domain::case::Trigger;
+use crate::domain::command::EntryKind;
 use crate::domain::role::Role;
 use crate::domain::{explain, forecast};
 use crate::http::HttpState;
@@ -57,6 +58,8 @@ pub(super) async fn show_case(
     let now = state.engine.clock().now();
     let conn = state.store.conn();
     let lines = timeline::by_case(conn, &case.id, LINES_MAX, None).await?;
+    let plan = timeline::last_of(conn, &case.id, EntryKind::Planned).await?;
+    let plan = plan.map(|line| line.data);
     let lines: Vec<_> = lines.iter().map(TimelineJson::from).collect();
     let attempts = attempts::by_case(conn, &case.id).await?;
     let attempts: Vec<_> = attempts.iter().map(Attempt::from).collect();
@@ -78,7 +81,7 @@ pub(super) async fn show_case(
         now => now.to_string(),
         case => Value::from(Serde(CaseJson::of(&case, visitor.caller.role))),
         open => case.outcome().is_none(),
-        why => Value::from(Serde(explain::explain(&case, &campaign, None, grounds, now))),
+        why => Value::from(Serde(explain::explain(&case, &campaign, plan, grounds, now))),
         steps => Value::from(Serde(forecast::forecast(&case, &campaign, grounds, &written, now))),
         timeline => Value::from(Serde(lines)),
         attempts => Value::from(Serde(attempts)),

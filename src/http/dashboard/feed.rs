@@ -34,7 +34,10 @@ const QUIET_LOOKS_MAX: u32 = 15;
 /// A feed ends after so long; the browser opens it again, and with that it is asked again who looks.
 const LIFE: Duration = Duration::from_mins(5);
 /// How many lines are sent at most after one look, and shown when the page opens.
-const LINES_MAX: u64 = 12;
+const LINES_MAX: usize = 12;
+/// How many lines one look reads at most. Many may be of one instant, all the more where the clock stands, as in the demo; among them
+/// they are in no order, and a new one may come behind all that are known.
+const READ_MAX: u64 = 500;
 /// From how long ago on the page shows lines when it opens.
 const SHOWN_SINCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A feed begins so long before it is opened, so that nothing is missed between the page and its feed; what the page has already, its
@@ -80,7 +83,7 @@ impl Told {
 /// The newest lines, for the page as it opens.
 pub(super) async fn newest(state: &HttpState, language: Language, now: Timestamp) -> Result<Vec<Told>, StoreError> {
     let since = now.saturating_sub(SHOWN_SINCE).unwrap_or(Timestamp::MIN);
-    let lines = timeline::newest(state.store.conn(), since, LINES_MAX).await?;
+    let lines = timeline::newest(state.store.conn(), since, LINES_MAX as u64).await?;
     Ok(lines.iter().map(|line| Told::of(line, language)).collect())
 }
 
@@ -169,16 +172,18 @@ async fn next(mut feed: Feed) -> Option<(Result<Bytes, Infallible>, Feed)> {
 impl Feed {
     /// The lines since the last look as events, oldest first.
     async fn look(&mut self) -> Result<String, StoreError> {
-        let mut lines = timeline::newest(self.state.store.conn(), self.since, LINES_MAX).await?;
+        let mut lines = timeline::newest(self.state.store.conn(), self.since, READ_MAX).await?;
         lines.retain(|line| !self.known.contains(&line.row.id));
         lines.reverse();
-        let mut text = String::new();
         for line in &lines {
             if line.row.at > self.since {
                 self.since = line.row.at;
                 self.known.clear();
             }
             self.known.insert(line.row.id.clone());
+        }
+        let mut text = String::new();
+        for line in &lines[lines.len().saturating_sub(LINES_MAX)..] {
             let json = serde_json::to_string(&Told::of(line, self.language));
             let json = json.map_err(|error| StoreError::Other(error.to_string()))?;
             text.extend(["data: ", &json, "\n\n"]);

@@ -59,7 +59,7 @@ impl Asked {
 }
 
 /// What every one of these pages shows.
-fn frame(state: &HttpState, page: &'static str, [from, to]: [Date; 2]) -> Value {
+pub(super) fn frame(state: &HttpState, page: &'static str, [from, to]: [Date; 2]) -> Value {
     context! {
         section => "reports",
         page,

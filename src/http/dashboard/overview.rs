@@ -41,6 +41,7 @@ struct Tile {
 pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) -> Result<HttpResponse, Stop> {
     let visitor = session::anybody(&state, &request).await?;
     let now = state.engine.clock().now();
+    let two_months = two_months(&state, now);
     let report = last_months(&state, now).await?;
     let months = chart::periods(&report, visitor.language);
     let label = visitor.language.say("Recovery rate by month of the first failure");
@@ -60,7 +61,8 @@ pub(super) async fn overview(state: web::Data<HttpState>, request: HttpRequest) 
         section => "overview",
         now => now.to_string(),
         tiles => Value::from(Serde(tiles(&report))),
-        paces => Value::from(Serde(paces(&state, now).await?)),
+        paces => Value::from(Serde(paces(&state, two_months).await?)),
+        last_month => format!("from={}&to={}&by=decline_kind", two_months.before.first, two_months.month.first),
         chart => Value::from_safe_string(chart::svg(&months, label, visitor.language)),
         months => Value::from(Serde(&months)),
         newest => Value::from(Serde(newest(&state, role).await?)),
@@ -81,11 +83,14 @@ async fn last_months(state: &HttpState, now: Timestamp) -> Result<Report, Proble
     recovery::over(state, days, cut).await
 }
 
-/// This month beside the last one at the same age, by the days in the zone of the first connection.
-async fn paces(state: &HttpState, now: Timestamp) -> Result<Vec<Pace>, Problem> {
+/// This month and the last one, by the days in the zone of the first connection.
+fn two_months(state: &HttpState, now: Timestamp) -> Months {
     let zone = asked::zones(state).into_values().next();
-    let zone = calendar::zone(zone.as_deref().unwrap_or("UTC"));
-    let months = Months::at(now, &zone);
+    Months::at(now, &calendar::zone(zone.as_deref().unwrap_or("UTC")))
+}
+
+/// This month beside the last one at the same age.
+async fn paces(state: &HttpState, months: Months) -> Result<Vec<Pace>, Problem> {
     let days = [months.before.first, months.month.last.saturating_add(1.day())];
     let conn = state.reports.conn();
     let opened = rollups::recovery(conn, days, By::None, Cohort::Day).await?;

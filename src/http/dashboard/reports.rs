@@ -1,4 +1,4 @@
-//! The reports as pages: recovery by month or week and split by one thing, how long it takes, who was lost; each with its definition and
+//! The reports as pages: recovery by month or week and split by one thing, how long it takes; each with its definition and
 //! its numbers.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -10,12 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::language::Language;
 use super::{Stop, chart, curve, session, show, shown};
-use crate::domain::report::churn::Month;
 use crate::domain::report::survival::Step;
 use crate::domain::report::{By, Cohort, Cut, Rate, Report, Row, definitions};
 use crate::domain::role::Role;
 use crate::http::HttpState;
-use crate::http::admin::reports::{asked, churn, recovery, time};
+use crate::http::admin::reports::{asked, recovery, time};
 use crate::http::error::Problem;
 
 /// The most groups that are shown; the file has all.
@@ -68,14 +67,6 @@ struct Line {
     part: Option<Rate>,
 }
 
-/// A month in which cases ended.
-#[derive(Serialize)]
-struct Lost {
-    #[serde(flatten)]
-    month: Month,
-    money: Vec<[String; 3]>,
-}
-
 #[get("/dashboard/reports")]
 pub(super) async fn page(
     state: web::Data<HttpState>,
@@ -99,7 +90,6 @@ pub(super) async fn page(
     let touched = recovery::over(&state, days, whole(By::Message)).await?;
     let (_, ages) = time::ages(&state, days).await?;
     let steps = ages.curve();
-    let lost = churn::months(&state, days, None).await?;
     let mut groups = lines(&split.totals, language);
     groups.sort_by(|one, other| (&one.currency, other.cases).cmp(&(&other.currency, one.cases)));
     let left = groups.len().saturating_sub(GROUPS_MAX);
@@ -132,7 +122,6 @@ pub(super) async fn page(
         times => Value::from(Serde(ages.times())),
         curve => Value::from_safe_string(curve::svg(&steps, language)),
         ages => Value::from(Serde(at_ages(&steps))),
-        lost => Value::from(Serde(lost.into_iter().map(|month| told(month, language)).collect::<Vec<_>>())),
         definitions => Value::from(Serde(definitions::all())),
         span => span(from, to, cohort),
         spans => spans(&state, now, language)?,
@@ -305,18 +294,4 @@ fn at_ages(steps: &[Step]) -> Vec<(u64, Option<Step>)> {
             (*days, before.cloned())
         })
         .collect()
-}
-
-fn told(month: Month, language: Language) -> Lost {
-    let money = month.money.iter().map(|(currency, money)| {
-        [
-            currency.clone(),
-            show::money_in(language, money.monthly_lost_minor, currency),
-            show::money_in(language, money.monthly_saved_minor, currency),
-        ]
-    });
-    Lost {
-        money: money.collect(),
-        month,
-    }
 }

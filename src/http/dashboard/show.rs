@@ -21,7 +21,7 @@ pub(super) const FORM_BYTES_MAX: usize = 16 * 1024;
 /// The templates, read once; each page escapes by its name.
 pub(super) static PAGES: LazyLock<Environment<'static>> = LazyLock::new(environment);
 
-pub(super) const TEMPLATES: [(&str, &str); 35] = [
+pub(super) const TEMPLATES: [(&str, &str); 36] = [
     ("layout.html", include_str!("layout.html")),
     ("login.html", include_str!("login.html")),
     ("welcome.html", include_str!("welcome.html")),
@@ -52,6 +52,7 @@ pub(super) const TEMPLATES: [(&str, &str); 35] = [
     ("all_definitions.html", include_str!("all_definitions.html")),
     ("funnel.html", include_str!("funnel.html")),
     ("attempts.html", include_str!("attempts.html")),
+    ("churn.html", include_str!("churn.html")),
     ("attribution.html", include_str!("attribution.html")),
     ("ages.html", include_str!("ages.html")),
     ("rates.html", include_str!("rates.html")),

@@ -8,6 +8,7 @@ use super::instrument;
 use super::pruned::Pruned;
 use super::read::description;
 use super::wire::{self, Card, Invoice, MethodDetails};
+use crate::domain::event::Subscribed;
 use crate::domain::money::Money;
 use crate::domain::renewal::Upcoming;
 use crate::providers::{EventLabel, Hint, Malformed, NormalizedEvent, PaymentHint};
@@ -53,6 +54,7 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
     };
     let tells_of_money = matches!(kind.as_str(), "invoice.paid" | "invoice.payment_succeeded");
     let key = event.request.0.get("idempotency_key").and_then(Value::as_str);
+    let subscribed = tells_of_money.then(|| subscribed(body)).flatten();
     let paid_by_key = key.filter(|_| tells_of_money).and_then(usable);
     Ok(NormalizedEvent {
         event_id,
@@ -60,6 +62,7 @@ pub(super) fn normalize(body: &[u8]) -> Result<NormalizedEvent, Malformed> {
         created_at: event.created.and_then(|secs| Timestamp::from_second(secs).ok()),
         livemode: event.livemode,
         paid_by_key,
+        subscribed,
         hint,
     })
 }
@@ -146,20 +149,35 @@ fn charge(data: &Data, charge_id: String, what: PaymentHint) -> Hint {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct UpcomingEvent {
-    data: UpcomingData,
+struct InvoiceEvent {
+    data: InvoiceData,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct UpcomingData {
+struct InvoiceData {
     object: Invoice,
+}
+
+/// The subscription whose first invoice an event of money tells of. Where nothing was to be paid, as at the beginning of a trial,
+/// nobody has paid yet. An invoice that is no such invoice as we know still has an id to read it by, so its event is good.
+fn subscribed(body: &[u8]) -> Option<Subscribed> {
+    let InvoiceEvent {
+        data: InvoiceData { object },
+    } = read(body).ok()?;
+    if object.billing_reason.as_deref() != Some("subscription_create") || object.amount_paid.unwrap_or(0) <= 0 {
+        return None;
+    }
+    Some(Subscribed {
+        customer_id: wire::id_of(object.customer.as_ref()).as_deref().and_then(usable)?,
+        subscription_id: object.subscription_id().as_deref().and_then(usable)?,
+    })
 }
 
 /// An invoice that is not there yet has no id to read it by, so the event itself tells what is due.
 fn upcoming(body: &[u8]) -> Result<Hint, Malformed> {
-    let UpcomingEvent {
-        data: UpcomingData { mut object },
+    let InvoiceEvent {
+        data: InvoiceData { mut object },
     } = read(body)?;
     let Some(subscription_id) = object.subscription_id().as_deref().and_then(usable) else {
         return Ok(Hint::Unhandled);

@@ -71,16 +71,20 @@ pub(super) async fn make_anew(tx: &Tx, counted: &str) -> Result<(), StoreError> 
     add(tx, counted).await
 }
 
-/// The cases of the months of `[from, to)` as they are at this moment, by how long they took or are open.
+/// The cases of the months of `[from, to)` as they are at this moment, by how long they took or are open. How long those took that were
+/// lost nobody asks, so they stand together, at nought hours.
 pub async fn ages<C: ConnectionTrait>(
     conn: &C,
     [from, to]: [Date; 2],
     now: Timestamp,
 ) -> Result<Vec<Aged>, StoreError> {
     let sql = format!(
-        "SELECT {KEY}, {} FROM (SELECT {KEY}, {} FROM report_ages UNION ALL {}) AS every \
-         WHERE month >= $1 AND month < $2 GROUP BY {KEY} HAVING SUM(cases) <> 0 ORDER BY {KEY}",
+        "SELECT {KEY}, {} FROM (SELECT month, currency, status, \
+         CASE WHEN status IN ('open', 'recovered') THEN hours ELSE 0 END AS hours, {} \
+         FROM (SELECT {KEY}, {} FROM report_ages UNION ALL {}) AS kept WHERE month >= $1 AND month < $2) AS every \
+         GROUP BY {KEY} HAVING SUM(cases) <> 0 ORDER BY {KEY}",
         listed(|name| format!("CAST(SUM({name}) AS BIGINT)")),
+        SUMS.join(", "),
         SUMS.join(", "),
         summed("report_changes", "")
     );

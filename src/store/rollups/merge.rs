@@ -14,6 +14,8 @@ const ANEW_FROM: i64 = 200_000;
 pub(super) const UNHURRIED: &str = "SET LOCAL statement_timeout = 0";
 /// Whoever merges holds this lock until it has committed.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(hashtextextended('recoup rollup ' || current_schema(), 0))";
+/// Sums over all cases are made in memory, and not by sorting on the disk, whatever the server allows to those who ask a question.
+const ROOM: &str = "SET LOCAL work_mem = '256MB'";
 /// All cases as they are counted, for as long as the roll-ups are made anew.
 const COUNTED: &str = "report_counted_now";
 
@@ -147,6 +149,12 @@ async fn make_all_anew(tx: &Tx) -> Result<u64, StoreError> {
     // Each sum looks at all cases, which are put together once.
     let counted = format!("CREATE TEMPORARY TABLE {COUNTED} AS SELECT * FROM report_counted");
     tx.conn().execute_unprepared(&counted).await?;
+    if tx.dialect() == Dialect::Postgres {
+        // Nothing is known of a table that was just made, and nobody else looks at a temporary one.
+        for sql in [ROOM, &format!("ANALYZE {COUNTED}")] {
+            tx.conn().execute_unprepared(sql).await?;
+        }
+    }
     for rollup in &ROLLUPS {
         for dimension in rollup.dimensions() {
             make_dimension_anew(tx, rollup, dimension, COUNTED).await?;

@@ -281,6 +281,7 @@ impl Desk {
                 Command::TellStaff { message, .. } => format!("tell {message}"),
                 Command::Finish => "finish".to_owned(),
                 Command::BookLate { kind, amount } => format!("book {kind} {}", amount.amount_minor),
+                Command::WinBack { subscription_id, .. } => format!("won back by {subscription_id}"),
                 Command::OpenReversal => "open reversal".to_owned(),
                 Command::NamePayment { charge_id, .. } => format!("name {charge_id}"),
                 Command::BookOverpayment { amount, .. } => format!("overpaid {}", amount.amount_minor),

@@ -83,6 +83,7 @@ impl Watch {
                 Command::Finish => assert!(before.outcome().is_none() && after.outcome().is_none()),
                 Command::SupersedeNotices { .. }
                 | Command::BookLate { .. }
+                | Command::WinBack { .. }
                 | Command::Learn(_)
                 | Command::Shadow(_)
                 | Command::Block { .. }

@@ -11,7 +11,7 @@ use recoup::clock::Clock;
 use recoup::domain::campaign::{Campaign, Touches};
 use recoup::domain::case::{CampaignRef, Case};
 use recoup::domain::ceiling::Rules;
-use recoup::domain::event::StaffAction;
+use recoup::domain::event::{StaffAction, Subscribed};
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::instrument::History;
 use recoup::domain::learning::Policy;
@@ -306,6 +306,10 @@ impl Storage for Held {
     }
 
     async fn cases_of_subscription(&self, _: &str, _: &str) -> Result<Vec<CaseId>, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
+    async fn cases_to_win_back(&self, _: &str, _: &Subscribed, _: Timestamp) -> Result<Vec<CaseId>, StoreError> {
         unreachable!("only cases are changed")
     }
 

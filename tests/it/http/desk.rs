@@ -425,6 +425,7 @@ fn no_page_keeps_an_english_text_in_german() {
             ),
             ("/dashboard/reports/ages", "Einbringung nach Alter"),
             ("/dashboard/reports/attempts", "Gebühren je Einbringung"),
+            ("/dashboard/reports/churn", "Was die Gehaltenen wert sind"),
             ("/dashboard/reports/attribution", "noch nicht unterscheidbar"),
             ("/dashboard/learning", "Was über die Varianten bekannt ist"),
             ("/dashboard/people", "Jemanden einladen"),

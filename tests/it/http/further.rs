@@ -152,6 +152,73 @@ fn charges_are_told_by_their_number_and_their_price() {
 }
 
 #[test]
+fn churn_is_a_file_and_a_page_that_puts_a_value_on_who_was_kept() {
+    stage(async |stage| {
+        three_weeks(stage).await;
+        let inputs =
+            "margin_parts_per_10k=8000&monthly_churn_parts_per_10k=250&attempt_fee_minor=14&message_cost_minor=1";
+        let path = format!("/v1/reports/churn?{SPAN}&{inputs}");
+        let report = get(stage, &path).await;
+        let month = &report["data"][0];
+        let money = &month["money"]["EUR"];
+        let rows = csv(stage, &path).await;
+        assert_eq!(rows.len(), report["data"].as_array().unwrap().len());
+        for (column, told) in [
+            ("month", &month["month"]),
+            ("involuntary", &month["involuntary"]),
+            ("won_back", &month["won_back"]),
+            ("recovered", &month["recovered"]),
+            ("monthly_saved_minor", &money["monthly_saved_minor"]),
+            ("attempts", &money["attempts"]),
+            ("value_of_saved_minor", &money["value"]["saved_minor"]),
+            ("cost_minor", &money["value"]["cost_minor"]),
+            ("return_in_hundredths", &money["value"]["return_parts_per_100"]),
+        ] {
+            let told = told.as_str().map_or_else(|| told.to_string(), str::to_owned);
+            assert_eq!(rows[0][column], told, "{column}");
+        }
+        let number = |value: &Value| value.as_i64().unwrap();
+        let (saved, cost) = (
+            number(&money["monthly_saved_minor"]),
+            number(&money["value"]["cost_minor"]),
+        );
+        assert!(saved > 0 && cost > 0, "{money}");
+        // 80 % of it is margin, and who leaves 2.5 % in a month stays for forty.
+        assert_eq!(number(&money["value"]["saved_minor"]), saved * 8 * 40 / 10);
+        let months = (cost * 100 * 10 + saved * 8 - 1) / (saved * 8);
+        assert_eq!(number(&money["value"]["payback_months_parts_per_100"]), months);
+
+        let staff = Browser::new(stage);
+        staff.try_key(super::BOOTSTRAP).await;
+        let inputs = "margin=80&leaving=2,5&fee_minor=14&message_minor=1";
+        let page = staff.get(&format!("/dashboard/reports/churn?{SPAN}&{inputs}")).await;
+        let back = number(&money["value"]["return_parts_per_100"]);
+        let shown = format!(">{}.{:02}<", back / 100, back % 100);
+        assert!(
+            page.status == 200 && page.text.contains(&shown),
+            "{shown}: {}",
+            page.text
+        );
+        let file = staff
+            .get(&format!("/dashboard/reports/churn.csv?{SPAN}&{inputs}"))
+            .await;
+        assert!(file.text.starts_with("from,to,month,involuntary"), "{}", file.text);
+        for bad in [
+            "margin=80",
+            "margin=101&leaving=2",
+            "margin=80&leaving=0",
+            "fee_minor=x",
+        ] {
+            assert_eq!(
+                staff.get(&format!("/dashboard/reports/churn?{bad}")).await.status,
+                400,
+                "{bad}"
+            );
+        }
+    });
+}
+
+#[test]
 fn three_answers_stand_side_by_side() {
     stage(async |stage| {
         three_weeks(stage).await;

@@ -1,5 +1,7 @@
 //! What the desk watches: the overview with its feed, the inbox, the audit log, health, campaigns.
 
+use std::time::Duration;
+
 use recoup::domain::campaign::EMBEDDED;
 use recoup::domain::ids::InboxId;
 use recoup::domain::role::Role;
@@ -197,7 +199,7 @@ fn the_overview_names_what_needs_a_person_and_how_the_month_goes() {
 }
 
 /// The lines that a feed sent until it told of a case.
-async fn told_of(mut feed: reqwest::Response, case: &str) -> Vec<Value> {
+async fn told_of(feed: &mut reqwest::Response, case: &str) -> Vec<Value> {
     let mut text = String::new();
     while !text.contains(case) || !text.ends_with("\n\n") {
         let some = feed.chunk().await.unwrap().expect("the feed goes on");
@@ -231,11 +233,11 @@ fn the_feed_tells_new_lines_to_who_sees_cases_and_ends_with_the_process() {
             let cookie = browser.cookie.borrow().clone();
             request.header("cookie", cookie).send().await.unwrap()
         };
-        let feed = open(&viewer).await;
+        let mut feed = open(&viewer).await;
         assert_eq!(feed.status().as_u16(), 200);
         assert_eq!(feed.headers()["content-type"], "text/event-stream");
         let case = stage.open_case("expired_card").await;
-        let lines = told_of(feed, &case).await;
+        let lines = told_of(&mut feed, &case).await;
         assert!(
             lines.iter().all(|line| line["case"] != before.as_str()),
             "only what is new: {lines:?}"
@@ -262,6 +264,34 @@ fn the_feed_tells_new_lines_to_who_sees_cases_and_ends_with_the_process() {
         for mut feed in seats {
             while feed.chunk().await.unwrap().is_some() {}
         }
+    });
+}
+
+#[test]
+fn the_feed_misses_nothing_while_the_clock_stands() {
+    stage(async |stage| {
+        let case = stage.open_case("insufficient_funds").await;
+        let note = async |n: u32| {
+            let said = json!({"comment": format!("note number {n}.")});
+            let told = stage.post(&format!("/v1/cases/{case}/notes"), &said).await;
+            assert!(told.status < 300, "{}", told.text);
+        };
+        for n in 0..30 {
+            note(n).await;
+        }
+        let viewer = joined(stage, "Vic", Role::Viewer).await;
+        let cookie = viewer.cookie.borrow().clone();
+        let request = stage.client.get(stage.url("/dashboard/feed")).header("cookie", cookie);
+        let mut feed = request.send().await.unwrap();
+        let mut seen = told_of(&mut feed, &case).await.len();
+        for n in 30..36 {
+            note(n).await;
+            let told = tokio::time::timeout(Duration::from_secs(30), told_of(&mut feed, &case)).await;
+            seen += told
+                .unwrap_or_else(|_| panic!("note {n} is not told of after {seen} lines"))
+                .len();
+        }
+        assert_eq!(seen, 12 + 6, "the newest when it opens, and each line once");
     });
 }
 

@@ -168,6 +168,7 @@ impl Provider for Account {
             created_at: Some(at(created_at)),
             livemode: None,
             paid_by_key: None,
+            subscribed: None,
             hint: Hint::Customer {
                 customer_id: "cus_nobody".to_owned(),
             },

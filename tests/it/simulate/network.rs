@@ -488,6 +488,7 @@ fn read_event(body: &[u8]) -> Option<NormalizedEvent> {
         created_at: Some(instant(at.parse().ok()?)),
         livemode: None,
         paid_by_key: None,
+        subscribed: None,
         hint,
     })
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Difference, NetDifference, Side, UpliftFact, Verdict, judged, money, side, texts};
+use super::{Difference, Needed, NetDifference, Side, UpliftFact, Verdict, judged, money, side, still_needed, texts};
 
 /// A version that only a part of the customers got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct SplitCompared {
     pub verdict: Verdict,
     /// Why the verdict is what it is.
     pub why: &'static str,
+    /// How many cases it takes to tell.
+    pub needed: Vec<Needed>,
     /// How much more a case of the version is worth, by currency.
     pub net_values: Vec<NetDifference>,
 }
@@ -74,7 +76,8 @@ fn compared(facts: &[UpliftFact], divided: &Divided) -> SplitCompared {
     };
     let (mine, theirs) = (of(divided.version), of(divided.against));
     let ((of_version, share), (of_against, other)) = (side(&mine), side(&theirs));
-    let limits = share.zip(other).map(|(share, other)| share.above(&other));
+    let both = share.zip(other);
+    let limits = both.map(|(share, other)| share.above(&other));
     let (verdict, why) = limits.map_or((Verdict::NotYet, texts::NO_WINDOW_OVER), judged);
     SplitCompared {
         campaign: divided.name.clone(),
@@ -88,6 +91,7 @@ fn compared(facts: &[UpliftFact], divided: &Divided) -> SplitCompared {
         difference: limits.map(Difference::of),
         verdict,
         why,
+        needed: both.map_or_else(Vec::new, |both| still_needed(both, [mine.len(), theirs.len()])),
         net_values: money::differences(&mine, &theirs),
     }
 }
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!((found.of_against.cases, found.of_against.recovered), (200, 100));
         assert_eq!(found.verdict, Verdict::Ahead);
         assert_eq!(found.difference.as_ref().unwrap().points.percent, "20.00");
+        assert!(found.needed[0].seen && found.needed[0].still == 0, "{:?}", found.needed);
         let young = Divided {
             since: at("2026-04-01T00:00:00Z"),
             until: None,

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::header::Accept;
 use actix_web::{HttpResponse, get, web};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asked;
+use super::sheet::{self, percent, shown};
 use crate::domain::report::TooLarge;
-use crate::domain::report::churn::{Assumed, DEFINITIONS, Month, churn as by_month};
+use crate::domain::report::churn::{Assumed, DEFINITIONS, Month, Monthly, churn as by_month};
 use crate::http::HttpState;
 use crate::http::error::Problem;
 use crate::http::wire::Instant;
-use crate::store::{active, rollups};
+use crate::store::{active, rollups, win_back};
 
 /// Which months to report of, and what is assumed of those who stay.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -65,20 +67,32 @@ const PRICE_MAX: i64 = 1_000_000;
 /// A whole, in hundredths of a percent.
 const WHOLE: u32 = 10_000;
 
-/// Says who was lost to failed payments and who was kept, by the month in which their cases ended.
+/// Says who was lost to failed payments, who of them came back, and who was kept, by the month in which their cases ended.
+///
+/// `Accept: text/csv` gives a line per month and currency.
 #[utoipa::path(
     tag = "reports",
     params(ChurnQuery),
-    responses((status = 200, description = "The report.", body = ChurnReport)),
+    responses((status = 200, description = "The report.", content(
+        (ChurnReport = "application/json"),
+        (String = "text/csv"),
+    ))),
 )]
 #[get("/v1/reports/churn")]
 pub(in crate::http::admin) async fn churn(
     state: web::Data<HttpState>,
     query: web::Query<ChurnQuery>,
+    accept: Option<web::Header<Accept>>,
 ) -> Result<HttpResponse, Problem> {
     let now = state.engine.clock().now();
     let [from, to] = asked::days([query.from.as_deref(), query.to.as_deref()], &asked::zones(&state), now)?;
-    let assumed = assumed(&query)?;
+    let assumed = assumed(
+        [query.margin_parts_per_10k, query.monthly_churn_parts_per_10k],
+        [query.attempt_fee_minor, query.message_cost_minor],
+    )?;
+    if accept.is_some_and(|accept| asked::wants_csv(&accept.0)) {
+        return as_csv(&state, [from, to], assumed).await;
+    }
     let data = months(&state, [from, to], assumed).await?;
     Ok(HttpResponse::Ok().json(ChurnReport {
         from,
@@ -98,18 +112,24 @@ pub(in crate::http) async fn months(
 ) -> Result<Vec<Month>, Problem> {
     let conn = state.reports.conn();
     let cells = rollups::closed(conn, days).await?;
+    let won_back = win_back::by_month(conn, days).await?;
     let active = active::by_month(conn).await?;
-    by_month(&cells, &active, assumed).map_err(|error: TooLarge| Problem::bad_request("bad_query", error.to_string()))
+    by_month(&cells, &won_back, &active, assumed)
+        .map_err(|error: TooLarge| Problem::bad_request("bad_query", error.to_string()))
 }
 
-fn assumed(query: &ChurnQuery) -> Result<Option<Assumed>, Problem> {
+/// What is assumed: margin and share of those who leave, both in hundredths of a percent, and the price of a charge and of a message,
+/// both in minor units.
+pub(in crate::http) fn assumed(
+    [margin, leaving]: [Option<u32>; 2],
+    prices: [Option<i64>; 2],
+) -> Result<Option<Assumed>, Problem> {
     let bad = |text: &'static str| Err(Problem::bad_request("bad_query", text));
-    let price = |price: Option<i64>| price.unwrap_or(0);
-    let prices = [query.attempt_fee_minor, query.message_cost_minor].map(price);
+    let prices = prices.map(|price| price.unwrap_or(0));
     if prices.iter().any(|price| !(0..=PRICE_MAX).contains(price)) {
         return bad("attempt_fee_minor and message_cost_minor must lie between 0 and 1000000");
     }
-    match (query.margin_parts_per_10k, query.monthly_churn_parts_per_10k) {
+    match (margin, leaving) {
         (None, None) => Ok(None),
         (Some(margin), Some(leaving)) if margin <= WHOLE && (1..=WHOLE).contains(&leaving) => Ok(Some(Assumed {
             margin_parts_per_10k: margin,
@@ -122,4 +142,69 @@ fn assumed(query: &ChurnQuery) -> Result<Option<Assumed>, Problem> {
         }
         (Some(_), None) | (None, Some(_)) => bad("margin_parts_per_10k and monthly_churn_parts_per_10k go together"),
     }
+}
+
+/// The columns of the file; what stands before `currency` is that of all currencies of the month.
+const HEAD: [&str; 21] = [
+    "from",
+    "to",
+    "month",
+    "involuntary",
+    "won_back",
+    "unpaid",
+    "voluntary_in_dunning",
+    "recovered",
+    "active_at_start",
+    "involuntary_percent",
+    "involuntary_net_percent",
+    "voluntary_in_dunning_percent",
+    "currency",
+    "monthly_lost_minor",
+    "monthly_won_back_minor",
+    "monthly_saved_minor",
+    "attempts",
+    "messages",
+    "value_of_saved_minor",
+    "cost_minor",
+    "return_in_hundredths",
+];
+
+/// The report as a file.
+pub(in crate::http) async fn as_csv(
+    state: &HttpState,
+    days: [Date; 2],
+    assumed: Option<Assumed>,
+) -> Result<HttpResponse, Problem> {
+    let [from, to] = days.map(|day| day.to_string());
+    let line = |month: &Month, (currency, money): (&String, &Monthly)| {
+        vec![
+            from.clone(),
+            to.clone(),
+            month.month.clone(),
+            month.involuntary.to_string(),
+            month.won_back.to_string(),
+            month.unpaid.to_string(),
+            month.voluntary_in_dunning.to_string(),
+            month.recovered.to_string(),
+            shown(month.active_at_start),
+            percent(month.involuntary_rate.as_ref()),
+            percent(month.involuntary_net_rate.as_ref()),
+            percent(month.voluntary_in_dunning_rate.as_ref()),
+            currency.clone(),
+            money.monthly_lost_minor.to_string(),
+            money.monthly_won_back_minor.to_string(),
+            money.monthly_saved_minor.to_string(),
+            money.attempts.to_string(),
+            money.messages.to_string(),
+            shown(money.value.map(|value| value.saved_minor)),
+            shown(money.value.map(|value| value.cost_minor)),
+            shown(money.value.and_then(|value| value.return_parts_per_100)),
+        ]
+    };
+    let months = months(state, days, assumed).await?;
+    let mut lines = Vec::new();
+    for month in &months {
+        lines.extend(month.money.iter().map(|money| line(month, money)));
+    }
+    sheet::file("churn", &HEAD, lines)
 }

@@ -15,7 +15,7 @@ use sea_orm::ConnectionTrait;
 use tokio::runtime::Runtime;
 
 use super::Database;
-use crate::simulate::state::instant;
+use crate::simulate::state::{SECOND, State, instant};
 
 /// Leases of the mirror never end by themselves: the model says when.
 const LEASE_SECS: u32 = 7 * 24 * 3600;
@@ -223,4 +223,12 @@ impl Mirror {
         self.same("the audit log", &(length, None), &(chain.length, chain.broken));
         Ok(())
     }
+}
+
+/// From when to when a lease runs that begins now. Those that are over end in the mirror too.
+pub(super) fn lease_span(state: &State, lease: Lease<'_>) -> (i64, i64) {
+    if let Some(mirror) = &state.mirror {
+        mirror.expire(&state.db, state.now);
+    }
+    (state.now, state.now + i64::from(lease.secs) * SECOND)
 }

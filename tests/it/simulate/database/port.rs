@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use recoup::domain::campaign::{Campaign, Touches};
 use recoup::domain::case::{CampaignRef, Case};
+use recoup::domain::event::Subscribed;
 use recoup::domain::ids::{CaseId, EvidenceId, NotificationId};
 use recoup::domain::instrument::History;
 use recoup::domain::mutant::alive;
@@ -16,6 +17,7 @@ use recoup::store::learning::{Posterior, Waiting};
 use recoup::store::notifications::{NotificationRow, Rendered};
 use recoup::store::{Lease, Storage, Store, StoreError, touches::Touch};
 
+use super::mirror::lease_span;
 use super::{CaseRow, Mirror};
 use crate::simulate::faults::Class;
 use crate::simulate::judge;
@@ -143,14 +145,6 @@ impl Port {
         state.expect_dues();
         Ok(written)
     }
-}
-
-/// From when to when a lease runs that begins now. Those that are over end in the mirror too.
-fn lease_span(state: &State, lease: Lease<'_>) -> (i64, i64) {
-    if let Some(mirror) = &state.mirror {
-        mirror.expire(&state.db, state.now);
-    }
-    (state.now, state.now + i64::from(lease.secs) * SECOND)
 }
 
 fn ids<'a>(rows: impl Iterator<Item = &'a CaseRow>) -> Vec<CaseId> {
@@ -296,6 +290,10 @@ impl Storage for Port {
             found
         })
         .await
+    }
+
+    async fn cases_to_win_back(&self, _: &str, _: &Subscribed, _: Timestamp) -> Result<Vec<CaseId>, StoreError> {
+        unreachable!("nobody of the model comes back")
     }
 
     async fn cases_of_subscription(&self, _: &str, subscription_id: &str) -> Result<Vec<CaseId>, StoreError> {

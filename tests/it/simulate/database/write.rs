@@ -169,6 +169,7 @@ impl Database {
             RowWrite::Queue(notice) => self.queue(case, notice, at, now),
             RowWrite::HoldBack(reason) => self.supersede(&case.id, reason, at),
             RowWrite::BookLate(kind, amount) => self.book_late(&case.id, kind, amount),
+            RowWrite::WinBack(..) => unreachable!("nobody of the model comes back"),
             RowWrite::See(id, evidence) => self.evidence.push(Waiting { id, evidence }),
             RowWrite::Book(id, transfer) => self.ledger.book(case, &id, transfer),
             // No campaign of the model is a shadow.
