@@ -1,17 +1,18 @@
 //! Why a case stands where it stands, in one sentence and the facts behind it.
 
 use jiff::Timestamp;
+use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::written;
-use super::campaign::Campaign;
+use super::campaign::{Campaign, When};
 use super::case::{CampaignRef, Case, Collector, NextAction, Trigger, Warning};
 use super::ceiling::{Grounds, Rules, Said, Verdict, consulted, may_charge};
 use super::decline::{Decline, Disposition};
 use super::instrument::Tried;
 use super::outcome::Outcome;
 use super::schedule::planned::{Decided, Stored};
-use super::schedule::{Rung, rung};
+use super::schedule::{Rung, rung, step_at};
 
 /// One rule that was consulted and what it said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -59,7 +60,9 @@ pub fn explain(
     Explanation {
         sentence: sentence(case, next_action.as_ref(), || {
             let next = next_action.as_ref()?;
-            by_arm(next, plan.as_ref()).or_else(|| by_ladder(case, campaign, next, grounds))
+            by_arm(next, plan.as_ref())
+                .or_else(|| by_ladder(case, campaign, next, grounds))
+                .or_else(|| by_step(case, campaign, next))
         }),
         decline: case.decline.clone(),
         campaign: case.campaign.clone(),
@@ -111,16 +114,11 @@ fn by_ladder(case: &Case, campaign: &Campaign, next: &NextAction, grounds: Groun
     let ladder = campaign.ladder(case.decline.kind)?;
     let (rung, wanted) = rung(case, ladder, next.at)?;
     let (name, version, kind) = (&campaign.name, campaign.version, case.decline.kind);
-    let step = match rung {
-        Rung::Day(day) => format!(
-            "{name} version {version} charges for {kind} on day {day} at {} where the customer lives ({})",
-            ladder.at.strftime("%H:%M"),
-            case.zone
-        ),
-        Rung::Hours(hours) => {
-            format!("{name} version {version} charges for {kind} {hours} hours after it was first seen")
-        }
+    let when = match rung {
+        Rung::Day(days) => days_after(days, case.campaign_since(), ladder.at, case),
+        Rung::Hours(hours) => format!("{} after {}", some(hours, "hour"), written(case.memory.kind_since)),
     };
+    let step = format!("{name} version {version} charges for {kind} {when}");
     let tried = Tried::on(case.instrument(), grounds.history);
     Some(match may_charge(case, &tried, false, wanted, grounds) {
         Verdict::NotBefore(_, rule) if wanted < next.at => {
@@ -128,6 +126,49 @@ fn by_ladder(case: &Case, campaign: &Campaign, next: &NextAction, grounds: Groun
         }
         Verdict::Allowed | Verdict::NotBefore(..) | Verdict::Never(_) => step,
     })
+}
+
+/// Which step of the campaign sends the next message, and when; nothing where no message comes next.
+fn by_step(case: &Case, campaign: &Campaign, next: &NextAction) -> Option<String> {
+    let (key, _) = case.timers.notice.as_ref().filter(|_| next.kind == "notify")?;
+    let step = campaign.messages.iter().find(|step| step.key == *key)?;
+    let since = case.memory.disposition_since;
+    let when = match step.when {
+        When::AfterHours(hours) => format!("{} after {}", some(hours, "hour"), written(since)),
+        When::AfterDays { days, at } => days_after(days, since, at, case),
+        When::BeforeFinal { days, at } => {
+            let end = case.timers.final_at?;
+            let [at, zone] = [at.strftime("%H:%M").to_string(), case.zone.clone()];
+            format!(
+                "{} before the end at {}, at {at} where the customer lives ({zone})",
+                some(days, "day"),
+                written(end)
+            )
+        }
+    };
+    let wanted = step_at(case, campaign, step);
+    let put_off = if wanted < next.at {
+        format!(", put off from {}", written(wanted))
+    } else {
+        String::new()
+    };
+    let (name, version, message) = (&campaign.name, campaign.version, step.message);
+    Some(format!("{name} version {version} sends {message} {when}{put_off}"))
+}
+
+fn some(count: u16, unit: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{end}")
+}
+
+fn days_after(days: u16, since: Timestamp, at: Time, case: &Case) -> String {
+    format!(
+        "{} after {}, at {} where the customer lives ({})",
+        some(days, "day"),
+        written(since),
+        at.strftime("%H:%M"),
+        case.zone
+    )
 }
 
 fn sentence(case: &Case, next: Option<&NextAction>, reason: impl FnOnce() -> Option<String>) -> String {

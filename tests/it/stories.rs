@@ -23,4 +23,5 @@ mod returns;
 mod staff;
 mod unsubscribe;
 mod uplift;
+mod why;
 mod win_back;
