@@ -9,6 +9,8 @@ use sea_orm_migration::sea_orm::DbBackend;
 
 use super::m20261130_000021_rollups as before;
 
+mod tries;
+
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
@@ -17,7 +19,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sqlite = manager.get_database_backend() == DbBackend::Sqlite;
         drop_triggers(manager, &BEFORE).await?;
-        crate::run(manager, &TRIED).await?;
+        crate::run(manager, &tries::COLUMNS).await?;
         let tables: Vec<String> = tables(sqlite);
         crate::run(manager, &tables.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let triggers = if sqlite { sqlite_triggers() } else { postgres_triggers() };
@@ -29,7 +31,7 @@ impl MigrationTrait for Migration {
             "INSERT INTO report_changes ({0}) SELECT {0} FROM report_counted",
             columns()
         );
-        crate::run(manager, &[&tried_so_far(sqlite), &fill]).await
+        crate::run(manager, &[&tries::so_far(sqlite), &fill]).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -53,6 +55,8 @@ impl MigrationTrait for Migration {
                 "DROP TABLE report_ended",
                 "DROP TABLE report_tries",
                 "DROP TABLE report_paths",
+                "ALTER TABLE report_funnel DROP COLUMN tried_id",
+                "ALTER TABLE report_funnel DROP COLUMN tried_at",
                 "ALTER TABLE report_funnel DROP COLUMN charged_minor",
                 "ALTER TABLE report_funnel DROP COLUMN tries",
             ],
@@ -106,54 +110,6 @@ async fn drop_triggers(manager: &SchemaManager<'_>, triggers: &[Trigger]) -> Res
         }
     }
     Ok(())
-}
-
-/// The charges of a case in the order of their time, a letter each: `s` succeeded, `d` declined, `o` neither. What one brought stands
-/// behind it in brackets, but for the last that succeeded, which brought what is left of `charged_minor`.
-const TRIED: [&str; 2] = [
-    "ALTER TABLE report_funnel ADD COLUMN tries TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE report_funnel ADD COLUMN charged_minor {int} NOT NULL DEFAULT 0",
-];
-
-/// The attempts of the cases that `of` narrows them down to, those that no case counts left out, each with its letter.
-fn letters(of: &str) -> String {
-    format!(
-        "SELECT case_id, started_at, id, CASE WHEN status = 'succeeded' THEN amount_minor ELSE 0 END AS minor,
-        CASE status WHEN 'declined' THEN 'd' WHEN 'succeeded' THEN CASE WHEN ROW_NUMBER() OVER (PARTITION BY case_id, status
-        ORDER BY started_at DESC, id DESC) = 1 THEN 's' ELSE 's(' || CAST(amount_minor AS TEXT) || ')' END ELSE 'o' END AS letter
-        FROM attempts WHERE {of} status NOT IN ('not_sent', 'not_needed')"
-    )
-}
-
-/// The same, each row with the whole word of its case: an aggregate that orders its input is not read by SQLite before 3.44, which a
-/// reader of the file may have, a window is.
-fn words(of: &str, sqlite: bool) -> String {
-    let joined = if sqlite { "group_concat" } else { "string_agg" };
-    format!(
-        "SELECT case_id, minor, {joined}(letter, '') OVER (PARTITION BY case_id ORDER BY started_at, id
-        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS word FROM ({}) AS letters",
-        letters(of)
-    )
-}
-
-fn tried_so_far(sqlite: bool) -> String {
-    format!(
-        "INSERT INTO report_funnel (case_id, tries, charged_minor)
-        SELECT case_id, MAX(word), CAST(SUM(minor) AS {{int}}) FROM ({}) AS words WHERE 1 = 1 GROUP BY case_id
-        ON CONFLICT (case_id) DO UPDATE SET tries = excluded.tries, charged_minor = excluded.charged_minor",
-        words("", sqlite)
-    )
-}
-
-/// What was tried of the case of an attempt.
-fn tries(sqlite: bool) -> String {
-    format!(
-        "INSERT INTO report_funnel (case_id, tries, charged_minor)
-        SELECT NEW.case_id, COALESCE(MAX(word), ''), CAST(COALESCE(SUM(minor), 0) AS {}) FROM ({}) AS words WHERE 1 = 1
-        ON CONFLICT (case_id) DO UPDATE SET tries = excluded.tries, charged_minor = excluded.charged_minor",
-        if sqlite { "INTEGER" } else { "BIGINT" },
-        words("case_id = NEW.case_id AND", sqlite)
-    )
 }
 
 /// The stages that a case reached while it was open, a digit each: recovered silently, written to, delivered, clicked, card changed.
@@ -320,7 +276,7 @@ fn sqlite_triggers() -> Vec<String> {
     let once =
         before::ONCE_CLOSED.map(|column| format!("(NEW.closed_at IS NOT NULL AND OLD.{column} <> NEW.{column})"));
     let changed = [always.join(" OR "), once.join(" OR ")].join(" OR ");
-    let tries = tries(true);
+    let [made, changed_fate] = tries::sqlite();
     vec![
         format!(
             "CREATE TRIGGER cases_opened_change AFTER INSERT ON cases WHEN NEW.reversal_of IS NULL BEGIN
@@ -343,9 +299,9 @@ fn sqlite_triggers() -> Vec<String> {
             differs(),
             both(["c", "c"], [Some("OLD"), Some("NEW")], OF_FUNNEL, true)
         ),
-        format!("CREATE TRIGGER attempts_tried AFTER INSERT ON attempts BEGIN {tries}; END"),
+        format!("CREATE TRIGGER attempts_tried AFTER INSERT ON attempts BEGIN {made}; END"),
         format!(
-            "CREATE TRIGGER attempts_fate AFTER UPDATE OF status, amount_minor, started_at ON attempts WHEN {SETTLED} BEGIN {tries}; END"
+            "CREATE TRIGGER attempts_fate AFTER UPDATE OF status, amount_minor, started_at ON attempts WHEN {SETTLED} BEGIN {changed_fate}; END"
         ),
     ]
 }
@@ -390,7 +346,7 @@ fn postgres_triggers() -> Vec<String> {
             "CREATE TRIGGER funnel_changed AFTER UPDATE ON report_funnel FOR EACH ROW WHEN ({}) EXECUTE FUNCTION report_moved()",
             differs()
         ),
-        function("report_tried", &tries(false)),
+        function("report_tried", &tries::postgres()),
         "CREATE TRIGGER attempts_tried AFTER INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION report_tried()".to_owned(),
         format!(
             "CREATE TRIGGER attempts_fate AFTER UPDATE OF status, amount_minor, started_at ON attempts FOR EACH ROW

@@ -15,3 +15,4 @@ mod scans;
 mod schema;
 mod service;
 mod touches;
+mod tried;

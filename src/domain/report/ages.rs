@@ -92,7 +92,8 @@ pub struct Aged {
     pub currency: Currency,
     /// How they stand.
     pub status: Status,
-    /// How many hours there are from that of their opening to that of their end; to the present one, while they are open.
+    /// How many hours there are from that of their opening to that of their end; to the present one, while they are open; none where they
+    /// were lost, for that is at no age.
     pub hours: u64,
     /// How many.
     pub cases: i64,

@@ -15,12 +15,15 @@ use crate::domain::report::{By, Cohort, Cut};
 use crate::store::row::Row;
 use crate::store::{Dialect, StoreError, Tx, scans};
 
+/// A kind of chain, and what is so of the cases that make it.
+type Kind = (&'static str, &'static str);
+
 /// The table of the roll-up.
 pub(super) const TABLE: &str = "report_customers";
 /// What makes a row.
 const KEY: &str = "length, kind, at, previous, connection, currency";
 /// Which of the cases of a customer make the chains: all, and those that stand so.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [Kind; 4] = [
     ("all", "1 = 1"),
     ("recovered", "status = 'recovered'"),
     ("lost", "status <> 'recovered'"),
@@ -34,17 +37,17 @@ pub(in crate::store) const fn first_day(cohort: Cohort, dialect: Dialect) -> &'s
     match (cohort, dialect) {
         (Cohort::Month, _) => MONTH,
         (Cohort::Week, Dialect::Sqlite) => "date(day, 'weekday 0', '-6 days')",
-        (Cohort::Week, Dialect::Postgres) => "to_char(date_trunc('week', CAST(day AS date)), 'YYYY-MM-DD')",
+        (Cohort::Week, Dialect::Postgres) => "to_char(date_trunc('week', CAST(day AS timestamp)), 'YYYY-MM-DD')",
         (Cohort::Day, _) => "day",
     }
 }
 
 /// The chains that the rows of `states` make, which have a day, a status, a currency, a customer, and how many times each counts: those
 /// that count in the first `versions` are added, those that count in the second are taken off.
-fn chains(states: &str, lengths: &[Cohort], versions: &[&str], dialect: Dialect) -> String {
+fn chains(states: &str, lengths: &[Cohort], of: &[Kind], versions: &[&str], dialect: Dialect) -> String {
     let named = |name: &str| format!("SELECT '{name}' AS");
-    let kinds: Vec<String> = KINDS.iter().map(|(name, _)| format!("{} kind", named(name))).collect();
-    let stands: Vec<String> = KINDS
+    let kinds: Vec<String> = of.iter().map(|(name, _)| format!("{} kind", named(name))).collect();
+    let stands: Vec<String> = of
         .iter()
         .map(|(name, stands)| format!("(kind = '{name}' AND {stands})"))
         .collect();
@@ -63,7 +66,7 @@ fn chains(states: &str, lengths: &[Cohort], versions: &[&str], dialect: Dialect)
         .zip(["1", "-1"])
         .map(|(version, sign)| {
             format!(
-                "SELECT length, kind, at, COALESCE(LAG(at) OVER (PARTITION BY length, kind, connection, currency, customer \
+                "SELECT length, kind, at, COALESCE(LAG(at) OVER (PARTITION BY customer, connection, currency, length, kind \
                  ORDER BY at), '') AS previous, connection, currency, {sign} AS customers FROM held WHERE {version} > 0"
             )
         })
@@ -71,7 +74,7 @@ fn chains(states: &str, lengths: &[Cohort], versions: &[&str], dialect: Dialect)
     format!(
         "WITH held AS (SELECT length, kind, {at} AS at, connection, currency, customer, {} FROM ({states}) AS states \
          CROSS JOIN ({}) AS lengths CROSS JOIN ({}) AS kinds WHERE {} \
-         GROUP BY length, kind, {at}, connection, currency, customer) \
+         GROUP BY length, kind, connection, currency, customer, {at}) \
          SELECT {KEY}, CAST(SUM(customers) AS BIGINT) AS customers FROM ({}) AS linked GROUP BY {KEY} HAVING SUM(customers) <> 0",
         counts.join(", "),
         all.join(" UNION ALL "),
@@ -98,7 +101,7 @@ fn touched(of: &str, [after, before]: [&str; 2]) -> String {
 /// Merges the changes up to `last`.
 pub(super) async fn add(tx: &Tx, last: i64) -> Result<(), StoreError> {
     let states = touched(&format!("id <= {last}"), [&format!("c.id > {last}"), "1 = 1"]);
-    let chains = chains(&states, &LENGTHS, &["after", "before"], tx.dialect());
+    let chains = chains(&states, &LENGTHS, &KINDS, &["after", "before"], tx.dialect());
     let add = format!(
         "INSERT INTO {TABLE} ({KEY}, customers) SELECT * FROM ({chains}) AS fresh WHERE 1 = 1 \
          ON CONFLICT ({KEY}) DO UPDATE SET customers = {TABLE}.customers + excluded.customers"
@@ -111,20 +114,24 @@ pub(super) async fn add(tx: &Tx, last: i64) -> Result<(), StoreError> {
 }
 
 /// The chains of all cases of `counted`.
-fn scanned(counted: &str, dialect: Dialect) -> String {
+fn scanned(counted: &str, lengths: &[Cohort], of: &[Kind], dialect: Dialect) -> String {
     let states = format!("SELECT day, status, currency, connection, customer, 1 AS after FROM {counted}");
-    chains(&states, &LENGTHS, &["after"], dialect)
+    chains(&states, lengths, of, &["after"], dialect)
 }
 
 /// Makes the roll-up anew of all cases, while there is no change.
 pub(super) async fn make_anew(tx: &Tx, counted: &str) -> Result<(), StoreError> {
     let gone = format!("DELETE FROM {TABLE}");
-    let fill = format!(
-        "INSERT INTO {TABLE} ({KEY}, customers) SELECT * FROM ({}) AS scanned",
-        scanned(counted, tx.dialect())
-    );
-    for sql in [gone, fill] {
-        tx.conn().execute_raw(tx.statement(&sql, [])).await?;
+    tx.conn().execute_raw(tx.statement(&gone, [])).await?;
+    // One kind after the other: all together are too many rows to be put in order in memory.
+    for length in LENGTHS {
+        for kind in KINDS {
+            let fill = format!(
+                "INSERT INTO {TABLE} ({KEY}, customers) SELECT * FROM ({}) AS scanned",
+                scanned(counted, &[length], &[kind], tx.dialect())
+            );
+            tx.conn().execute_raw(tx.statement(&fill, [])).await?;
+        }
     }
     Ok(())
 }
@@ -135,7 +142,7 @@ pub(super) fn differing(dialect: Dialect) -> String {
         "SELECT 1 FROM (SELECT {KEY}, customers FROM {TABLE} UNION ALL SELECT * FROM ({}) AS changes \
          UNION ALL SELECT {KEY}, -customers FROM ({}) AS scanned) AS every GROUP BY {KEY} HAVING SUM(customers) <> 0 LIMIT 1",
         unmerged(&LENGTHS, dialect),
-        scanned("report_counted", dialect)
+        scanned("report_counted", &LENGTHS, &KINDS, dialect)
     )
 }
 
@@ -144,6 +151,7 @@ fn unmerged(lengths: &[Cohort], dialect: Dialect) -> String {
     chains(
         &touched("1 = 1", ["1 = 0", "1 = 1"]),
         lengths,
+        &KINDS,
         &["after", "before"],
         dialect,
     )

@@ -88,9 +88,12 @@ fn sums_are_those_of_a_look_at_every_case_merged_or_not() {
         let mut expected: BTreeMap<String, [i64; 3]> = BTreeMap::new();
         for Known { case, counts, .. } in &town.cases {
             let hour = |at: Timestamp| at.as_second() / 3600;
-            let hours = hour(case.closed_at.unwrap_or(now)) - hour(case.opened_at);
             let month = case.birth.day.unwrap().first_of_month();
             let status = case.outcome().map_or(Status::Open, Outcome::status);
+            let hours = match status {
+                Status::Open | Status::Recovered => hour(case.closed_at.unwrap_or(now)) - hour(case.opened_at),
+                Status::Exhausted | Status::Stopped => 0,
+            };
             let sums = expected
                 .entry(format!("{month} {} {status} {hours}", case.amount_due.currency))
                 .or_default();
