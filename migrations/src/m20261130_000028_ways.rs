@@ -20,6 +20,7 @@ impl MigrationTrait for Migration {
         let sqlite = manager.get_database_backend() == DbBackend::Sqlite;
         drop_triggers(manager, &BEFORE).await?;
         crate::run(manager, &tries::COLUMNS).await?;
+        crate::run(manager, &[&tries::so_far(sqlite)]).await?;
         let tables: Vec<String> = tables(sqlite);
         crate::run(manager, &tables.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let triggers = if sqlite { sqlite_triggers() } else { postgres_triggers() };
@@ -31,7 +32,7 @@ impl MigrationTrait for Migration {
             "INSERT INTO report_changes ({0}) SELECT {0} FROM report_counted",
             columns()
         );
-        crate::run(manager, &[&tries::so_far(sqlite), &fill]).await
+        crate::run(manager, &[&fill]).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
@@ -90,7 +91,7 @@ const BEFORE: [Trigger; 2] = [
 ];
 
 const NOW: [Trigger; 6] = [
-    ("attempts_fate", "attempts", ""),
+    ("attempts_fate", "attempts", "report_fate"),
     ("attempts_tried", "attempts", "report_tried"),
     ("funnel_changed", "report_funnel", ""),
     ("funnel_begun", "report_funnel", "report_moved"),
@@ -249,14 +250,11 @@ fn tables(sqlite: bool) -> Vec<String> {
     sql
 }
 
-fn differs() -> String {
+fn differs([old, new]: [&str; 2]) -> String {
     FUNNEL
-        .map(|column| format!("OLD.{column} IS DISTINCT FROM NEW.{column}"))
+        .map(|column| format!("{old}.{column} IS DISTINCT FROM {new}.{column}"))
         .join(" OR ")
 }
-
-const SETTLED: &str =
-    "NEW.status <> OLD.status OR NEW.amount_minor <> OLD.amount_minor OR NEW.started_at <> OLD.started_at";
 
 /// Both sides of a case, each with the funnel that it has.
 fn both(case: [&str; 2], funnel: [Option<&str>; 2], from: &str, sqlite: bool) -> String {
@@ -296,12 +294,13 @@ fn sqlite_triggers() -> Vec<String> {
         ),
         format!(
             "CREATE TRIGGER funnel_changed AFTER UPDATE ON report_funnel WHEN {} BEGIN {}; END",
-            differs(),
+            differs(["OLD", "NEW"]),
             both(["c", "c"], [Some("OLD"), Some("NEW")], OF_FUNNEL, true)
         ),
         format!("CREATE TRIGGER attempts_tried AFTER INSERT ON attempts BEGIN {made}; END"),
         format!(
-            "CREATE TRIGGER attempts_fate AFTER UPDATE OF status, amount_minor, started_at ON attempts WHEN {SETTLED} BEGIN {changed_fate}; END"
+            "CREATE TRIGGER attempts_fate AFTER UPDATE OF status, amount_minor, started_at ON attempts WHEN {} BEGIN {changed_fate}; END",
+            tries::settled(["OLD", "NEW"])
         ),
     ]
 }
@@ -317,8 +316,13 @@ fn postgres_triggers() -> Vec<String> {
     let function = |name: &str, body: &str| {
         format!("CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $do$ BEGIN {body}; RETURN NULL; END $do$")
     };
-    let begun = both(["c", "c"], [None, Some("NEW")], OF_FUNNEL, false);
-    let moved = both(["c", "c"], [Some("OLD"), Some("NEW")], OF_FUNNEL, false);
+    // The statements are long, and most write many rows: they are begun once for all of them.
+    let begun = "fresh n JOIN cases c ON c.id = n.case_id WHERE c.reversal_of IS NULL";
+    let moved = format!(
+        "former o JOIN fresh n ON n.case_id = o.case_id JOIN cases c ON c.id = n.case_id WHERE c.reversal_of IS NULL AND ({})",
+        differs(["o", "n"])
+    );
+    let [tried, fate] = tries::postgres();
     vec![
         function(
             "report_opened",
@@ -337,20 +341,25 @@ fn postgres_triggers() -> Vec<String> {
             WHEN (NEW.reversal_of IS NULL AND ({old}) IS DISTINCT FROM ({new})) EXECUTE FUNCTION report_changed()",
             before::COUNTED.join(", ")
         ),
-        function(
-            "report_moved",
-            &format!("IF TG_OP = 'INSERT' THEN {begun}; ELSE {moved}; END IF"),
-        ),
-        "CREATE TRIGGER funnel_begun AFTER INSERT ON report_funnel FOR EACH ROW EXECUTE FUNCTION report_moved()".to_owned(),
         format!(
-            "CREATE TRIGGER funnel_changed AFTER UPDATE ON report_funnel FOR EACH ROW WHEN ({}) EXECUTE FUNCTION report_moved()",
-            differs()
+            "CREATE FUNCTION report_moved() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $do$ BEGIN
+            IF TG_OP = 'INSERT' THEN {}; ELSE {}; END IF; RETURN NULL; END $do$",
+            both(["c", "c"], [None, Some("n")], begun, false),
+            both(["c", "c"], [Some("o"), Some("n")], &moved, false)
         ),
-        function("report_tried", &tries::postgres()),
-        "CREATE TRIGGER attempts_tried AFTER INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION report_tried()".to_owned(),
-        format!(
-            "CREATE TRIGGER attempts_fate AFTER UPDATE OF status, amount_minor, started_at ON attempts FOR EACH ROW
-            WHEN ({SETTLED}) EXECUTE FUNCTION report_tried()"
-        ),
+        "CREATE TRIGGER funnel_begun AFTER INSERT ON report_funnel REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT
+        EXECUTE FUNCTION report_moved()"
+            .to_owned(),
+        "CREATE TRIGGER funnel_changed AFTER UPDATE ON report_funnel REFERENCING OLD TABLE AS former NEW TABLE AS fresh
+        FOR EACH STATEMENT EXECUTE FUNCTION report_moved()"
+            .to_owned(),
+        tried,
+        "CREATE TRIGGER attempts_tried AFTER INSERT ON attempts REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT
+        EXECUTE FUNCTION report_tried()"
+            .to_owned(),
+        fate,
+        "CREATE TRIGGER attempts_fate AFTER UPDATE ON attempts REFERENCING OLD TABLE AS former NEW TABLE AS fresh
+        FOR EACH STATEMENT EXECUTE FUNCTION report_fate()"
+            .to_owned(),
     ]
 }

@@ -64,62 +64,66 @@ fn has_success(text: &str) -> String {
     format!("{text} <> replace({text}, 's', '')")
 }
 
-/// Reads all attempts of the case of an attempt anew, where `needed` is so.
-fn anew(needed: &str, sqlite: bool) -> String {
+/// Whether the letter of the attempt `new` may be appended: it is the last, and not a second success.
+fn may_append(funnel: &str, new: &str) -> String {
     format!(
-        "INSERT INTO report_funnel (case_id, tries, charged_minor, tried_at, tried_id)
-        SELECT NEW.case_id, word, minor, at, {UNNAMED} FROM (SELECT COALESCE(MAX(word), '') AS word,
-        CAST(COALESCE(SUM(minor), 0) AS {int}) AS minor, CAST(COALESCE(MAX(started_at), 0) AS {int}) AS at FROM ({}) AS words)
-        AS every WHERE {needed} {ANEW}",
-        words("case_id = NEW.case_id AND", sqlite),
-        int = if sqlite { "INTEGER" } else { "BIGINT" },
+        "({funnel}.tried_at < {new}.started_at OR ({funnel}.tried_at = {new}.started_at AND {funnel}.tried_id < {new}.id))
+        AND NOT ({new}.status = 'succeeded' AND {})",
+        has_success(&format!("{funnel}.tries"))
     )
 }
 
-/// Appends the letter of a new attempt, where it is the last and not a second success.
-fn append() -> String {
+/// Whether the last letter may be changed to that of the attempt `new`, which was `old`: it is the last, and no other one's letter
+/// depends on it.
+fn may_change(funnel: &str, [old, new]: [&str; 2]) -> String {
+    format!(
+        "{funnel}.tried_id = {new}.id AND {funnel}.tried_at = {new}.started_at AND {old}.started_at = {new}.started_at
+        AND {} AND {} AND NOT (({old}.status = 'succeeded' OR {new}.status = 'succeeded') AND {})",
+        is_counted(old),
+        is_counted(new),
+        has_success(&before_last(funnel))
+    )
+}
+
+fn before_last(funnel: &str) -> String {
+    format!("substr({funnel}.tries, 1, length({funnel}.tries) - 1)")
+}
+
+/// Whether an attempt changed in what is told of it here.
+pub(super) fn settled([old, new]: [&str; 2]) -> String {
+    format!(
+        "({new}.status <> {old}.status OR {new}.amount_minor <> {old}.amount_minor OR {new}.started_at <> {old}.started_at)"
+    )
+}
+
+/// Appends the letters of the attempts `new` of `from`, where they may be.
+fn append(new: &str, from: &str) -> String {
     format!(
         "INSERT INTO report_funnel (case_id, tries, charged_minor, tried_at, tried_id)
-        SELECT NEW.case_id, {}, {}, NEW.started_at, NEW.id WHERE {}
+        SELECT {new}.case_id, {}, {}, {new}.started_at, {new}.id {from} WHERE {}
         ON CONFLICT (case_id) DO UPDATE SET tries = report_funnel.tries || excluded.tries,
         charged_minor = report_funnel.charged_minor + excluded.charged_minor,
-        tried_at = excluded.tried_at, tried_id = excluded.tried_id WHERE {}",
-        letter("NEW"),
-        minor("NEW"),
-        is_counted("NEW"),
-        may_append("report_funnel")
+        tried_at = excluded.tried_at, tried_id = excluded.tried_id WHERE
+        (report_funnel.tried_at < excluded.tried_at
+            OR (report_funnel.tried_at = excluded.tried_at AND report_funnel.tried_id < excluded.tried_id))
+        AND NOT (excluded.tries = 's' AND {})",
+        letter(new),
+        minor(new),
+        is_counted(new),
+        has_success("report_funnel.tries")
     )
 }
 
-fn may_append(funnel: &str) -> String {
-    let tries = format!("{funnel}.tries");
+/// Changes the last letter, where it may be.
+fn change([old, new]: [&str; 2], from: &str) -> String {
     format!(
-        "({funnel}.tried_at < NEW.started_at OR ({funnel}.tried_at = NEW.started_at AND {funnel}.tried_id < NEW.id))
-        AND NOT (NEW.status = 'succeeded' AND {})",
-        has_success(&tries)
-    )
-}
-
-/// Changes the last letter, where the attempt is the last and no other one's letter depends on it.
-fn change() -> String {
-    format!(
-        "UPDATE report_funnel SET tries = substr(tries, 1, length(tries) - 1) || {},
-        charged_minor = charged_minor - {} + {} WHERE case_id = NEW.case_id AND {}",
-        letter("NEW"),
-        minor("OLD"),
-        minor("NEW"),
-        may_change("report_funnel")
-    )
-}
-
-fn may_change(funnel: &str) -> String {
-    let before = format!("substr({funnel}.tries, 1, length({funnel}.tries) - 1)");
-    format!(
-        "{funnel}.tried_id = NEW.id AND {funnel}.tried_at = NEW.started_at AND OLD.started_at = NEW.started_at
-        AND {} AND {} AND NOT ((OLD.status = 'succeeded' OR NEW.status = 'succeeded') AND {})",
-        is_counted("OLD"),
-        is_counted("NEW"),
-        has_success(&before)
+        "UPDATE report_funnel SET tries = {} || {}, charged_minor = charged_minor - {} + {} {from}
+        report_funnel.case_id = {new}.case_id AND {}",
+        before_last("report_funnel"),
+        letter(new),
+        minor(old),
+        minor(new),
+        may_change("report_funnel", [old, new])
     )
 }
 
@@ -127,31 +131,68 @@ fn may_change(funnel: &str) -> String {
 /// that it is not appended or changed once more.
 pub(super) fn sqlite() -> [String; 2] {
     let funnel = "SELECT 1 FROM report_funnel f WHERE f.case_id = NEW.case_id";
+    let rows = ["OLD", "NEW"];
     let late = format!(
         "{} AND EXISTS ({funnel} AND NOT ({}))",
         is_counted("NEW"),
-        may_append("f")
+        may_append("f", "NEW")
     );
-    let other = format!("NOT EXISTS ({funnel} AND {})", may_change("f"));
+    let other = format!("NOT EXISTS ({funnel} AND {})", may_change("f", rows));
+    let anew = |needed: &str| {
+        format!(
+            "INSERT INTO report_funnel (case_id, tries, charged_minor, tried_at, tried_id)
+            SELECT NEW.case_id, word, minor, at, {UNNAMED} FROM (SELECT COALESCE(MAX(word), '') AS word,
+            COALESCE(SUM(minor), 0) AS minor, COALESCE(MAX(started_at), 0) AS at FROM ({}) AS words)
+            AS every WHERE {needed} {ANEW}",
+            words("case_id = NEW.case_id AND", true),
+        )
+    };
     [
-        format!("{}; {}", anew(&late, true), append()),
-        format!("{}; {}", anew(&other, true), change()),
+        format!("{}; {}", anew(&late), append("NEW", "")),
+        format!("{}; {}", anew(&other), change(rows, "WHERE")),
     ]
 }
 
-/// The same in PostgreSQL, in one function.
-pub(super) fn postgres() -> String {
-    let anew = anew("TRUE", false);
-    format!(
-        "IF TG_OP = 'INSERT' THEN
-            IF NOT ({}) THEN RETURN NULL; END IF;
-            {};
-        ELSE
-            {};
-        END IF;
-        IF NOT FOUND THEN {anew}; END IF",
-        is_counted("NEW"),
-        append(),
-        change()
-    )
+/// The same in PostgreSQL, for all attempts that one statement wrote: a function of its own for those that are new and those that
+/// changed. No plan reads a whole table, whatever is known of its size when it is made.
+pub(super) fn postgres() -> [String; 2] {
+    let anew = format!(
+        "INSERT INTO report_funnel (case_id, tries, charged_minor, tried_at, tried_id)
+        SELECT other.case_id, COALESCE(MAX(word), ''), CAST(COALESCE(SUM(minor), 0) AS BIGINT), COALESCE(MAX(started_at), 0), {UNNAMED}
+        FROM unnest(others) AS other (case_id) LEFT JOIN ({}) AS words ON words.case_id = other.case_id
+        GROUP BY other.case_id {ANEW}",
+        words("case_id = ANY (others) AND", false)
+    );
+    let function = |name: &str, others: &str, rest: &str| {
+        format!(
+            "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $do$ DECLARE others TEXT[];
+            BEGIN SELECT array_agg(DISTINCT case_id) INTO others FROM ({others}) AS those;
+            IF others IS NOT NULL THEN {anew}; END IF; {rest}; RETURN NULL; END $do$"
+        )
+    };
+    let rows = ["o", "n"];
+    let changed = format!(
+        "former o JOIN fresh n ON n.id = o.id AND n.case_id = o.case_id WHERE {}",
+        settled(rows)
+    );
+    [
+        function(
+            "report_tried",
+            &format!(
+                "SELECT n.case_id FROM (SELECT *, COUNT(*) OVER (PARTITION BY case_id) AS of_case FROM fresh) AS n
+                WHERE {} AND (of_case > 1 OR EXISTS (SELECT 1 FROM report_funnel f WHERE f.case_id = n.case_id AND NOT ({})))",
+                is_counted("n"),
+                may_append("f", "n")
+            ),
+            &append("n", "FROM (SELECT DISTINCT ON (case_id) * FROM fresh ORDER BY case_id) AS n"),
+        ),
+        function(
+            "report_fate",
+            &format!(
+                "SELECT n.case_id FROM {changed} AND NOT EXISTS (SELECT 1 FROM report_funnel f WHERE f.case_id = n.case_id AND {})",
+                may_change("f", rows)
+            ),
+            &change(rows, &format!("FROM {changed} AND")),
+        ),
+    ]
 }
