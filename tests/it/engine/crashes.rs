@@ -12,7 +12,7 @@ use crate::support::story::{Failed, Story};
 
 const START: &str = "2026-03-02T08:30:00Z";
 /// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// When the first charge of `insufficient_funds` is due.
 const CHARGE_DUE: &str = "2026-03-03T08:00:00Z";
 /// The diary of one charge that brought the money, told once however often it was asked for.
