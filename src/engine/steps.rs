@@ -81,7 +81,7 @@ async fn step(inner: &Inner, claim: &Claim, claimed: &Stopwatch) -> Result<Left,
         tracing::error!(case_id = %claim.id, connection = claim.connection, "the case's connection is not configured");
         return Ok(Left::Stuck);
     };
-    if claim.excluded && exclude(inner, claim).await? {
+    if inner.storage.excludes(&claim.id).await? && exclude(inner, claim).await? {
         return Ok(Left::Claim);
     }
     let watch = inner.clock.stopwatch();

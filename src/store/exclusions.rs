@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 
 use super::StoreError;
 use super::row::Row;
-use crate::domain::ids::ExclusionId;
+use crate::domain::ids::{CaseId, ExclusionId};
 
 const COLUMNS: &str = "id, connection, customer_id, at, actor, comment";
 
@@ -60,6 +60,14 @@ pub async fn find<C: ConnectionTrait>(
     let sql = format!("SELECT {COLUMNS} FROM exclusions WHERE connection = $1 AND customer_id = $2");
     let values = vec![connection.into(), customer_id.into()];
     Ok(rows(conn, &sql, values).await?.pop())
+}
+
+/// Whether the customer of a case is excluded.
+pub async fn holds_case<C: ConnectionTrait>(conn: &C, case: &CaseId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 AS found FROM cases JOIN exclusions ON exclusions.connection = cases.connection \
+               AND exclusions.customer_id = cases.customer_id WHERE cases.id = $1";
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, [case.as_str().into()]);
+    Ok(conn.query_one_raw(statement).await?.is_some())
 }
 
 /// Entries, newest first: at most `limit` after `cursor`.

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use super::notifications::{self, NotificationRow};
 use super::row::Row;
 use super::{Store, StoreError, exclusions, settings, touches};
-use crate::domain::ids::{NotificationId, SuppressionId};
+use crate::domain::ids::{CaseId, NotificationId, SuppressionId};
 use crate::domain::suppression::{SuppressionScope, SuppressionWhy};
 
 /// The setting that holds the key of the list, as the migration made it.
@@ -56,6 +56,9 @@ pub trait Reach: Send + Sync {
     /// Whether a customer is excluded: neither charged nor written to.
     async fn is_excluded(&self, connection: &str, customer_id: &str) -> Result<bool, StoreError>;
 
+    /// Whether the customer of a case is excluded.
+    async fn excludes(&self, case: &CaseId) -> Result<bool, StoreError>;
+
     /// Puts an address on the list. A complaint stays one, whatever comes after it.
     async fn suppress(&self, new: NewSuppression<'_>) -> Result<(), StoreError>;
 
@@ -77,6 +80,10 @@ impl Reach for Store {
 
     async fn is_excluded(&self, connection: &str, customer_id: &str) -> Result<bool, StoreError> {
         Ok(exclusions::find(self.conn(), connection, customer_id).await?.is_some())
+    }
+
+    async fn excludes(&self, case: &CaseId) -> Result<bool, StoreError> {
+        exclusions::holds_case(self.conn(), case).await
     }
 
     async fn suppress(&self, new: NewSuppression<'_>) -> Result<(), StoreError> {

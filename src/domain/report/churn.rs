@@ -48,14 +48,13 @@ pub const DEFINITIONS: [(&str, &str); 10] = [
     (
         "monthly_lost_minor, monthly_won_back_minor, monthly_saved_minor",
         "What the subscriptions of involuntary, of won back (as it was when they were lost), and of recovered cases bring in a month, in \
-         minor units. Not known of cases whose \
-         prices are not fixed; they count as nought.",
+         minor units. Not known of cases whose prices are not fixed; they count as nought.",
     ),
     (
         "value",
         "What was saved, estimated: the monthly money of recovered cases, times the margin, divided by the share of customers who \
-         leave in a month anyway. Cost is charges times fee and messages times price. All four are inputs that you gave. What was saved by cost is the return; \
-         cost by a month of margin the time to pay back.",
+         leave in a month anyway. Cost is charges times fee and messages times price. All four are inputs that you gave. What was saved \
+         by cost is the return; cost by a month of margin the time to pay back.",
     ),
 ];
 
@@ -138,8 +137,9 @@ pub struct WonBack {
     pub monthly_minor: i64,
 }
 
-/// The months of the cells, oldest first. `won_back` says by month and currency of how many cases the customers are back; `active` says by month and connection how many subscriptions were active when it began; a
-/// month has that number only where each of its connections has one, since else cases would be divided by the subscriptions of others.
+/// The months of the cells, oldest first. `won_back` says by month and currency of how many cases the customers are back; `active` says by
+/// month and connection how many subscriptions were active when it began; a month has that number only where each of its connections has
+/// one, since else cases would be divided by the subscriptions of others.
 pub fn churn(
     cells: &[Cell],
     won_back: &BTreeMap<(String, Currency), WonBack>,

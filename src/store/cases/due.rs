@@ -22,8 +22,6 @@ pub struct Claim {
     pub connection: String,
     /// Its invoice.
     pub invoice_id: String,
-    /// Whether its customer is excluded.
-    pub excluded: bool,
 }
 
 const COLUMNS: [Column; 4] = [
@@ -151,9 +149,7 @@ const DUE: Queue = Queue {
     due: "due_at <= $1",
     order: "due_at, case_id",
     also_set: ", fence = fence + 1",
-    returning: "case_id, due_at, fence, connection, invoice_id, EXISTS (SELECT 1 FROM exclusions JOIN cases \
-                ON cases.connection = exclusions.connection AND cases.customer_id = exclusions.customer_id \
-                WHERE cases.id = due_cases.case_id) AS excluded",
+    returning: "case_id, due_at, fence, connection, invoice_id",
 };
 
 #[derive(FromQueryResult)]
@@ -163,7 +159,6 @@ struct Claimed {
     fence: i64,
     connection: String,
     invoice_id: String,
-    excluded: bool,
 }
 
 impl Claimed {
@@ -173,7 +168,6 @@ impl Claimed {
             fence: self.fence,
             connection: self.connection,
             invoice_id: self.invoice_id,
-            excluded: self.excluded,
         }
     }
 }

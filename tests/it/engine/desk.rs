@@ -380,6 +380,10 @@ impl Reach for Held {
         unreachable!("only cases are changed")
     }
 
+    async fn excludes(&self, _: &CaseId) -> Result<bool, StoreError> {
+        unreachable!("only cases are changed")
+    }
+
     async fn suppress(&self, _: NewSuppression<'_>) -> Result<(), StoreError> {
         unreachable!("only cases are changed")
     }

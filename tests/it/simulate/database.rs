@@ -181,7 +181,6 @@ impl Database {
                 fence: row.fence,
                 connection: row.case.connection.clone(),
                 invoice_id: row.case.invoice_id.clone(),
-                excluded: false,
             });
         }
         claimed

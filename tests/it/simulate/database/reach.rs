@@ -1,7 +1,7 @@
 //! Who can be written to: in the simulated world an address that refused us belongs to one customer, whose cases know it.
 
 use async_trait::async_trait;
-use recoup::domain::ids::NotificationId;
+use recoup::domain::ids::{CaseId, NotificationId};
 use recoup::domain::suppression::{SuppressionScope, SuppressionWhy};
 use recoup::store::notifications::NotificationRow;
 use recoup::store::suppressions::NewSuppression;
@@ -16,6 +16,10 @@ impl Reach for Port {
     }
 
     async fn is_excluded(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn excludes(&self, _: &CaseId) -> Result<bool, StoreError> {
         Ok(false)
     }
 
